@@ -1,0 +1,156 @@
+"""What the recipe takes and gives: an exposure as arrays, and its cleaning."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deflicker.dq import DO_NOT_USE, JUMP_DET, REFERENCE_PIXEL, SATURATED
+from deflicker.readout import Readout
+
+__all__ = ["CleanResult", "Exposure"]
+
+PIXEL_FORBIDS = np.uint32(DO_NOT_USE | REFERENCE_PIXEL)
+EARLIER_GROUP_FORBIDS = np.uint8(DO_NOT_USE | SATURATED)
+LATER_GROUP_FORBIDS = np.uint8(DO_NOT_USE | SATURATED | JUMP_DET)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exposure:
+    """Arrays of an exposure and how they were read.
+
+    A rate image or cube is an exposure of one group per integration, whose only
+    "difference" is the image itself.
+
+    Parameters
+    ----------
+    data : ndarray of float, shape (n_integrations, n_groups, ny, nx)
+        Ramps in DN, or rates in DN/s. Any byte order.
+    pixel_dq : ndarray of uint32, shape (ny, nx) or (n_integrations, ny, nx)
+        Data quality of the pixels.
+    group_dq : ndarray of uint8, shape of ``data``, or None
+        Data quality of the groups; None for rates.
+    readout : Readout
+        Axes and outputs.
+    group_time : float, optional
+        Time between two groups in seconds; not used for rates.
+    """
+
+    data: NDArray
+    pixel_dq: NDArray
+    group_dq: NDArray[np.uint8] | None
+    readout: Readout
+    group_time: float = 1.0
+
+    @property
+    def image_shape(self) -> tuple[int, int]:
+        """(ny, nx) of one image."""
+        ny, nx = self.data.shape[-2:]
+        return ny, nx
+
+    @property
+    def n_integrations(self) -> int:
+        """Number of integrations."""
+        return self.data.shape[0]
+
+    @property
+    def n_differences(self) -> int:
+        """Number of differences of an integration; 1 for rates."""
+        return self.data.shape[1] - self.first_cleaned
+
+    @property
+    def first_cleaned(self) -> int:
+        """Index of the first group from which noise is removed."""
+        return 0 if self.group_dq is None else 1
+
+    def good_pixels(self, integration: int) -> NDArray[np.bool_]:
+        """Pixels that PIXELDQ does not forbid.
+
+        Parameters
+        ----------
+        integration : int
+            Index of the integration.
+
+        Returns
+        -------
+        ndarray of bool, shape (ny, nx)
+            False for DO_NOT_USE and REFERENCE_PIXEL.
+        """
+        dq = self.pixel_dq[integration] if self.pixel_dq.ndim == 3 else self.pixel_dq
+        return (dq & PIXEL_FORBIDS) == 0
+
+    def difference(self, integration: int, j: int, *, earlier: NDArray) -> NDArray[np.float32]:
+        """Difference of two groups in the detector frame; the image itself for rates.
+
+        Parameters
+        ----------
+        integration, j : int
+            Indices of the integration and of the difference.
+        earlier : ndarray of float, shape (ny, nx)
+            Group ``j`` as it was before any cleaning; not used for rates.
+
+        Returns
+        -------
+        ndarray of float32, shape (n_slow, n_fast)
+            A new C-contiguous array in the unit of the data.
+        """
+        later = self.readout.to_detector(self.data[integration, j + self.first_cleaned])
+        if not self.first_cleaned:
+            return later.astype(np.float32, order="C")
+        earlier = self.readout.to_detector(earlier)
+        with np.errstate(invalid="ignore", over="ignore"):
+            return np.subtract(later, earlier, dtype=np.float32, order="C")
+
+    def good_differences(self, integration: int, j: int) -> NDArray[np.bool_] | None:
+        """Pixels whose two groups may make a difference, in the detector frame.
+
+        Parameters
+        ----------
+        integration, j : int
+            Indices of the integration and of the difference.
+
+        Returns
+        -------
+        ndarray of bool, shape (n_slow, n_fast), or None
+            False where either group is DO_NOT_USE or SATURATED or the later one is
+            JUMP_DET; None, for rates, forbids nothing.
+        """
+        if self.group_dq is None:
+            return None
+        earlier, later = self.group_dq[integration, j : j + 2]
+        flags = (earlier & EARLIER_GROUP_FORBIDS) | (later & LATER_GROUP_FORBIDS)
+        return self.readout.to_detector(flags) == 0
+
+
+@dataclass(kw_only=True)
+class CleanResult:
+    """A cleaned exposure and what was found on the way.
+
+    Parameters
+    ----------
+    data : ndarray of float, shape (n_integrations, n_groups, ny, nx)
+        The cleaned data, in the unit of the input.
+    mask : ndarray of bool, shape (ny, nx) or (n_integrations, ny, nx)
+        The scene mask; True where the pixel may be used.
+    background : ndarray of float32, shape of ``data``, or None
+        Background of each difference, at the index of its later group.
+    noise : ndarray of float32, shape of ``data``, or None
+        Output minus input.
+    n_used : list of int
+        Number of pixels behind the noise of each difference.
+    n_model_failed : int
+        Differences whose ``model`` background could not be made.
+    """
+
+    data: NDArray
+    mask: NDArray[np.bool_]
+    background: NDArray[np.float32] | None = None
+    noise: NDArray[np.float32] | None = None
+    n_used: list[int] = field(default_factory=list)
+    n_model_failed: int = 0
+
+    @property
+    def used_fraction(self) -> float:
+        """Fraction of all pixels behind the noise, mean over the differences."""
+        ny, nx = self.data.shape[-2:]
+        return sum(self.n_used) / (len(self.n_used) * ny * nx) if self.n_used else 0.0

@@ -1,0 +1,306 @@
+"""The recipe: draft rate, scene mask, then the noise of each difference.
+
+It reads as the functional specification of the step; what each word means is in the
+modules below.
+"""
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deflicker.arrays import CleanResult, Exposure
+from deflicker.background import no_box_warnings
+from deflicker.difference import DifferenceFit, fit_difference
+from deflicker.draft_rate import DraftRate, combine_rates, draft_rate
+from deflicker.errors import CannotClean, NothingToClean
+from deflicker.noise import NOISE_MODELS
+from deflicker.options import CleanOptions
+from deflicker.scene import scene_mask
+from deflicker.workers import parallel_map
+
+__all__ = ["clean_exposure"]
+
+log = logging.getLogger(__name__)
+
+
+def clean_exposure(
+    exposure: Exposure,
+    options: CleanOptions | None = None,
+    *,
+    flat: NDArray[np.float32] | None = None,
+    science: NDArray[np.bool_] | None = None,
+    user_mask: NDArray[np.bool_] | None = None,
+    out: NDArray | None = None,
+) -> CleanResult:
+    """Fit and subtract the flicker noise of every difference of an exposure.
+
+    Parameters
+    ----------
+    exposure : Exposure
+        What to clean.
+    options : CleanOptions, optional
+        How to clean it.
+    flat : ndarray of float32, shape (ny, nx), optional
+        Flat field, finite and not zero, by which rates and differences are divided
+        before the fits; what is fitted is multiplied by it.
+    science : ndarray of bool, shape (ny, nx), optional
+        True where science regions are to be masked.
+    user_mask : ndarray of bool, shape (ny, nx) or (n_integrations, ny, nx), optional
+        The scene mask to use, True where a pixel may be used; none is made then.
+    out : ndarray, shape of ``exposure.data``, optional
+        Where to write the cleaned data; may be ``exposure.data`` itself. A new array
+        by default.
+
+    Returns
+    -------
+    CleanResult
+        The cleaned data and what was found on the way.
+
+    Raises
+    ------
+    NothingToClean
+        If the exposure has no difference, or no pixel that may be used.
+    CannotClean
+        If an option or a mask does not fit the exposure. In both cases ``out`` has
+        not been written to.
+
+    Notes
+    -----
+    The output is the input minus the running sum of the fitted noise. A difference
+    that cannot be fitted has no noise and so leaves no step in the ramp, and a NaN
+    stays in its group.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from deflicker import CleanOptions, Exposure, Readout, clean_exposure
+    >>> image = np.random.default_rng(1).normal(10, 1, (64, 64)).astype(np.float32)
+    >>> image[20] += 5
+    >>> exposure = Exposure(
+    ...     data=image[np.newaxis, np.newaxis],
+    ...     pixel_dq=np.zeros((64, 64), np.uint32),
+    ...     group_dq=None,
+    ...     readout=Readout(fast_axis=1, slow_axis=2),
+    ... )
+    >>> cleaned = clean_exposure(exposure, CleanOptions(n_sigma=0)).data
+    >>> bool(abs(np.median(cleaned[0, 0, 20]) - 10) < 0.5)
+    True
+    """
+    options = options or CleanOptions()
+    _check(exposure, options, user_mask)
+    if user_mask is None:
+        mask = _make_mask(exposure, options, flat=flat, science=science)
+        if not mask.any():
+            msg = "no pixel can be used: all are flagged, not finite, zero or outliers"
+            raise NothingToClean(msg)
+    else:
+        mask = user_mask
+        if not any(_plane(mask, i)[exposure.good_pixels(i)].any() for i in _integrations(exposure)):
+            msg = "user_mask leaves no pixel that PIXELDQ lets use; True (1) means OK to use"
+            raise CannotClean(msg)
+    if options.fit_by_channel and exposure.readout.n_outputs == 1:
+        log.warning("The detector has one output: fit_by_channel is ignored")
+    if options.background_box_size is not None and options.background_method != "model":
+        log.warning("Only the model background has boxes: background_box_size is ignored")
+    log.info("Scene mask: %.1f %% of the pixels see background", 100 * mask.mean())
+
+    shape = exposure.data.shape
+    result = CleanResult(
+        data=np.empty_like(exposure.data) if out is None else out,
+        mask=mask,
+        background=np.zeros(shape, np.float32) if options.save_background else None,
+        noise=np.zeros(shape, np.float32) if options.save_noise else None,
+    )
+    with no_box_warnings():
+        for integration in _integrations(exposure):
+            _clean_integration(exposure, integration, result, options=options, flat=flat)
+    _report(result)
+    return result
+
+
+def _integrations(exposure: Exposure) -> range:
+    return range(exposure.n_integrations)
+
+
+def _plane(mask: NDArray[np.bool_], integration: int) -> NDArray[np.bool_]:
+    return mask[integration] if mask.ndim == 3 else mask
+
+
+def _check(exposure: Exposure, options: CleanOptions, user_mask: NDArray[np.bool_] | None) -> None:
+    """Stop before any work where an option or the mask does not fit the exposure."""
+    image = exposure.image_shape
+    if 0 in exposure.data.shape:
+        msg = f"the exposure holds no data: its shape is {exposure.data.shape}"
+        raise NothingToClean(msg)
+    if exposure.n_differences < 1:
+        msg = "a ramp of one group has no difference; at least two groups are needed"
+        raise NothingToClean(msg)
+    if options.fit_method not in NOISE_MODELS:
+        msg = f"fit_method={options.fit_method!r} is not available yet; use 'median'"
+        raise CannotClean(msg)
+    if options.background_method == "median_image":
+        msg = "background_method='median_image' is not available yet; use 'median' or 'model'"
+        raise CannotClean(msg)
+    box = options.background_box_size
+    if box is not None and (box[0] > image[0] or box[1] > image[1]):
+        msg = f"background_box_size {box} is larger than the image {image} (rows, columns)"
+        raise CannotClean(msg)
+    shapes = (image, (exposure.n_integrations, *image))
+    if user_mask is not None and user_mask.shape not in shapes:
+        needed = " or ".join(str(shape) for shape in shapes)
+        msg = f"user_mask has shape {user_mask.shape}; this exposure needs {needed}"
+        raise CannotClean(msg)
+
+
+def _make_mask(
+    exposure: Exposure,
+    options: CleanOptions,
+    *,
+    flat: NDArray[np.float32] | None,
+    science: NDArray[np.bool_] | None,
+) -> NDArray[np.bool_]:
+    """Scene mask of the combined rate, or one for each integration."""
+
+    def mask_of(rate: NDArray[np.float32]) -> NDArray[np.bool_]:
+        return scene_mask(
+            rate if flat is None else rate / flat,
+            n_sigma=options.n_sigma,
+            fit_histogram=options.fit_histogram,
+            science=science,
+        )
+
+    rates = (_rate(exposure, i, n_threads=options.n_threads) for i in _integrations(exposure))
+    if options.single_mask:
+        return mask_of(combine_rates(rates))
+    return np.stack([mask_of(item.rate) for item in rates])
+
+
+def _rate(exposure: Exposure, integration: int, *, n_threads: int) -> DraftRate:
+    """Rate of one integration, NaN where PIXELDQ forbids the pixel."""
+    if exposure.group_dq is None:
+        image = exposure.data[integration, 0].astype(np.float32)
+        drafted = DraftRate(image, np.isfinite(image).astype(np.uint16))
+    else:
+        drafted = draft_rate(
+            exposure.data[integration],
+            exposure.group_dq[integration],
+            group_time=exposure.group_time,
+            n_threads=n_threads,
+        )
+    bad = ~exposure.good_pixels(integration)
+    drafted.rate[bad] = np.nan
+    drafted.n_differences[bad] = 0
+    return drafted
+
+
+@dataclass(frozen=True, kw_only=True)
+class _DifferenceFitter:
+    """Fits differences of one integration; safe to call from several threads."""
+
+    exposure: Exposure
+    integration: int
+    options: CleanOptions
+    usable: NDArray[np.bool_]
+    flat: NDArray[np.float32] | None
+    outputs: list[slice]
+
+    def __call__(self, j: int, earlier: NDArray) -> DifferenceFit:
+        values = self.exposure.difference(self.integration, j, earlier=earlier)
+        if self.flat is not None:
+            values /= self.flat
+        usable = self.usable & np.isfinite(values)
+        good = self.exposure.good_differences(self.integration, j)
+        if good is not None:
+            usable &= good
+        return fit_difference(
+            values, usable, self.options, readout=self.exposure.readout, outputs=self.outputs
+        )
+
+
+def _clean_integration(
+    exposure: Exposure,
+    integration: int,
+    result: CleanResult,
+    *,
+    options: CleanOptions,
+    flat: NDArray[np.float32] | None,
+) -> None:
+    """Clean one integration into ``result``, whose data may be the exposure's memory."""
+    readout, first = exposure.readout, exposure.first_cleaned
+    usable = _plane(result.mask, integration) & exposure.good_pixels(integration)
+    fit = _DifferenceFitter(
+        exposure=exposure,
+        integration=integration,
+        options=options,
+        usable=np.ascontiguousarray(readout.to_detector(usable)),
+        flat=None if flat is None else np.ascontiguousarray(readout.to_detector(flat)),
+        outputs=_outputs(exposure, options),
+    )
+    groups, cleaned = exposure.data[integration], result.data[integration]
+    cleaned[:first] = groups[:first]
+    total = np.zeros(exposure.image_shape, dtype=np.float32)
+    # A cleaned group is no longer there for the next difference: keep it as it came.
+    earlier = groups[0].copy()
+    for start in range(0, exposure.n_differences, options.n_threads):
+        batch = range(start, min(start + options.n_threads, exposure.n_differences))
+        before = [earlier, *groups[start + 1 : batch.stop]]
+        fits = parallel_map(
+            lambda pair: fit(*pair), zip(batch, before, strict=True), n_threads=options.n_threads
+        )
+        earlier = groups[batch.stop + first - 1].copy()
+        for j, fitted in zip(batch, fits, strict=True):
+            noise = readout.to_science(np.broadcast_to(fitted.noise, fit.usable.shape))
+            total += noise if flat is None else noise * flat
+            np.subtract(groups[j + first], total, out=cleaned[j + first])
+            _record(fitted, total, result, index=(integration, j + first), fit=fit)
+
+
+def _outputs(exposure: Exposure, options: CleanOptions) -> list[slice]:
+    """Fast-axis slices that are fitted on their own."""
+    n_fast = exposure.image_shape[1 if abs(exposure.readout.fast_axis) == 1 else 0]
+    if not options.fit_by_channel:
+        return [slice(0, n_fast)]
+    return exposure.readout.output_slices(n_fast)
+
+
+def _record(
+    fitted: DifferenceFit,
+    total: NDArray[np.float32],
+    result: CleanResult,
+    *,
+    index: tuple[int, int],
+    fit: _DifferenceFitter,
+) -> None:
+    """Note what a fit found, and the products that were asked for."""
+    result.n_used.append(fitted.n_used)
+    result.n_model_failed += fitted.model_failed
+    if fitted.n_used == 0:
+        log.warning(
+            "Integration %d, group %d: no usable pixel; nothing is removed", *(i + 1 for i in index)
+        )
+    if result.noise is not None:
+        np.negative(total, out=result.noise[index])
+    if result.background is not None:
+        background = np.broadcast_to(np.asarray(fitted.background, np.float32), fit.usable.shape)
+        if fit.flat is not None:
+            background = background * fit.flat
+        result.background[index] = fit.exposure.readout.to_science(background)
+
+
+def _report(result: CleanResult) -> None:
+    n_fitted = sum(number > 0 for number in result.n_used)
+    log.info(
+        "Removed noise from %d of %d differences, measured on %.1f %% of the pixels",
+        n_fitted,
+        len(result.n_used),
+        100 * result.used_fraction,
+    )
+    if result.n_model_failed:
+        log.warning(
+            "background_method='model' could not be fitted to %d of %d differences; "
+            "their median was taken",
+            result.n_model_failed,
+            len(result.n_used),
+        )

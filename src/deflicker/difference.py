@@ -1,0 +1,123 @@
+"""One difference: its background, the pixels that may be used, and its noise."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deflicker.background import model_background
+from deflicker.noise import NOISE_MODELS
+from deflicker.options import CleanOptions
+from deflicker.readout import Readout
+from deflicker.scene.clipping import CLIP_SIGMA, SortedValues, background_limits
+
+__all__ = ["DifferenceFit", "fit_difference"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DifferenceFit:
+    """Noise of one difference and what it was measured from.
+
+    Parameters
+    ----------
+    noise : ndarray of float32
+        Noise in the detector frame, broadcastable to the image; finite everywhere.
+    background : ndarray of float32 or float
+        Background in the detector frame.
+    n_used : int
+        Number of pixels behind the noise.
+    model_failed : bool, optional
+        Whether the ``model`` background could not be made and the median was taken.
+    """
+
+    noise: NDArray[np.float32]
+    background: NDArray[np.float32] | float
+    n_used: int
+    model_failed: bool = False
+
+
+def fit_difference(
+    values: NDArray[np.float32],
+    usable: NDArray[np.bool_],
+    options: CleanOptions,
+    *,
+    readout: Readout,
+    outputs: Sequence[slice],
+) -> DifferenceFit:
+    """Fit background and noise of one difference.
+
+    Parameters
+    ----------
+    values : ndarray of float32, shape (n_slow, n_fast)
+        The difference in the detector frame.
+    usable : ndarray of bool, shape (n_slow, n_fast)
+        True where a value may be used; finite there.
+    options : CleanOptions
+        Noise model, background and clipping level.
+    readout : Readout
+        Way back to the science frame, in which background boxes are counted.
+    outputs : sequence of slice
+        Fast-axis slices whose noise is fitted on their own.
+
+    Returns
+    -------
+    DifferenceFit
+        In the unit of ``values``. Without usable pixel noise and background are 0.
+    """
+    ordered = SortedValues(np.sort(values[usable]))
+    if not len(ordered):
+        return DifferenceFit(noise=np.zeros((1, 1), np.float32), background=0.0, n_used=0)
+    if options.background_method is not None:
+        ordered, usable = _clip(values, usable, ordered, n_sigma=CLIP_SIGMA)
+
+    model = _model(values, usable, options, readout)
+    level = ordered.median if options.background_method and model is None else 0.0
+    if model is not None:
+        values = values - model
+        ordered = SortedValues(np.sort(values[usable]))
+    # A level moves all values alike: the second clip can do without its subtraction.
+    if options.n_sigma > 0:
+        ordered, usable = _clip(values, usable, ordered, n_sigma=options.n_sigma)
+    if level:
+        values = values - np.float32(level)
+    return DifferenceFit(
+        noise=NOISE_MODELS[options.fit_method](values, usable, outputs),
+        background=level if model is None else model,
+        n_used=int(np.count_nonzero(usable)),
+        model_failed=options.background_method == "model" and model is None,
+    )
+
+
+def _clip(
+    values: NDArray[np.float32],
+    usable: NDArray[np.bool_],
+    ordered: SortedValues,
+    *,
+    n_sigma: float,
+) -> tuple[SortedValues, NDArray[np.bool_]]:
+    """Drop outliers from the usable pixels and from their sorted values."""
+    limits = background_limits(ordered, n_sigma=n_sigma)
+    kept = ordered.between(limits.low, limits.high)
+    # Without scatter (sigma 0) the centre may lie between the values and drop them all.
+    return (kept, usable & limits.accept(values)) if len(kept) else (ordered, usable)
+
+
+def _model(
+    values: NDArray[np.float32],
+    usable: NDArray[np.bool_],
+    options: CleanOptions,
+    readout: Readout,
+) -> NDArray[np.float32] | None:
+    """Background model in the detector frame; None if it is not wanted or fails."""
+    if options.background_method != "model":
+        return None
+    try:
+        background = model_background(
+            readout.to_science(values),
+            readout.to_science(usable),
+            box_size=options.background_box_size,
+        )
+    except ValueError:
+        return None
+    return readout.to_detector(background)

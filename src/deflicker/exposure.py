@@ -1,0 +1,318 @@
+"""Data models at the edge: JWST models to and from arrays, and files."""
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from stdatamodels.jwst import datamodels
+
+from deflicker.arrays import Exposure
+from deflicker.errors import CannotClean, NothingToClean
+from deflicker.readout import Readout, count_outputs
+from deflicker.simulate import SimulatedExposure
+
+__all__ = [
+    "check_folder",
+    "exposure_from_model",
+    "mask_model",
+    "model_from_simulation",
+    "open_model",
+    "product_model",
+    "read_crds_parameters",
+    "write_whole",
+]
+
+# What turns the data of each model into (integrations, groups, rows, columns).
+_NEW_AXES: Final[Mapping[type, tuple[Any, ...]]] = MappingProxyType(
+    {
+        datamodels.RampModel: (...,),
+        datamodels.CubeModel: (slice(None), np.newaxis),
+        datamodels.ImageModel: (np.newaxis, np.newaxis),
+        datamodels.IFUImageModel: (np.newaxis, np.newaxis),
+    }
+)
+_NEAR_INFRARED: Final = ("NIRCAM", "NIRISS", "NIRSPEC")
+
+
+def open_model(path: str | Path) -> datamodels.JwstDataModel:
+    """Open a file as a JWST data model with science data.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        FITS or ASDF file.
+
+    Returns
+    -------
+    JwstDataModel
+        Of the type that the file names.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    OSError
+        If the file cannot be read, or holds no science data.
+    """
+    path = Path(path)
+    if not path.is_file():
+        msg = f"input file {path} does not exist"
+        raise FileNotFoundError(msg)
+    try:
+        model = datamodels.open(path)
+    except Exception as error:
+        msg = f"input file {path} cannot be read as a JWST data model: {error}"
+        raise OSError(msg) from error
+    if getattr(model, "data", None) is None:
+        model.close()
+        msg = f"input file {path} holds no science data (extension SCI)"
+        raise OSError(msg)
+    return model
+
+
+def read_crds_parameters(path: str | Path) -> dict[str, Any]:
+    """Metadata of a file by which CRDS chooses reference files.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        FITS or ASDF file.
+
+    Returns
+    -------
+    dict
+        Metadata by dotted name; empty if the file cannot be read, which opening it
+        reports better.
+    """
+    try:
+        # Reads only the headers, but wants a model type and an ASDF extension.
+        return datamodels.read_metadata(path)
+    except (KeyError, TypeError):
+        pass
+    except (OSError, ValueError):
+        return {}
+    try:
+        with open_model(path) as model:
+            return model.get_crds_parameters()
+    except OSError:
+        return {}
+
+
+def exposure_from_model(model: datamodels.JwstDataModel) -> Exposure:
+    """View a data model as arrays.
+
+    Parameters
+    ----------
+    model : RampModel, CubeModel, ImageModel or IFUImageModel
+        Ramp, rates by integration or rate image.
+
+    Returns
+    -------
+    Exposure
+        Views of the model's arrays.
+
+    Raises
+    ------
+    NothingToClean
+        If the model or its exposure type is none that the step cleans.
+    CannotClean
+        If a keyword is missing, or arrays contradict each other.
+    """
+    axes = next((new for kind, new in _NEW_AXES.items() if isinstance(model, kind)), None)
+    if axes is None:
+        msg = f"a {type(model).__name__} is not a RampModel, CubeModel or ImageModel"
+        raise NothingToClean(msg)
+    exp_type = str(_required(model, "exposure.type", "EXP_TYPE")).upper()
+    instrument = str(_required(model, "instrument.name", "INSTRUME")).upper()
+    _required(model, "instrument.detector", "DETECTOR")
+    if instrument not in _NEAR_INFRARED and exp_type != "MIR_IMAGE":
+        msg = f"flicker noise of {instrument} exposures of type {exp_type} is not cleaned"
+        raise NothingToClean(msg)
+    if model.data is None:
+        msg = "the model holds no science data (extension SCI)"
+        raise NothingToClean(msg)
+    is_ramp = isinstance(model, datamodels.RampModel)
+    data = np.asarray(model.data)[axes]
+    if data.ndim != 4:
+        msg = f"a {type(model).__name__} cannot hold data of shape {np.shape(model.data)}"
+        raise CannotClean(msg)
+    return _checked(
+        Exposure(
+            data=data,
+            pixel_dq=_or_zeros(model.pixeldq if is_ramp else model.dq, data.shape[-2:]),
+            group_dq=_or_zeros(model.groupdq, data.shape) if is_ramp else None,
+            readout=_readout(model, instrument, data.shape[-2:]),
+            group_time=model.meta.exposure.group_time or 1.0,
+        )
+    )
+
+
+def _required(model: datamodels.JwstDataModel, attribute: str, keyword: str) -> Any:
+    value = model.meta
+    for name in attribute.split("."):
+        value = getattr(value, name, None)
+    if value is None or value == "":
+        msg = f"meta.{attribute} is missing; set it (FITS keyword {keyword}) in the input"
+        raise CannotClean(msg)
+    return value
+
+
+def _or_zeros(array: NDArray | None, shape: tuple[int, ...]) -> NDArray:
+    return np.zeros(shape, dtype=np.uint8) if array is None else np.asarray(array)
+
+
+def _checked(exposure: Exposure) -> Exposure:
+    """Refuse arrays of different sizes."""
+    shape = exposure.data.shape
+    group_dq = exposure.group_dq
+    if exposure.pixel_dq.shape not in (shape[-2:], (shape[0], *shape[-2:])) or (
+        group_dq is not None and group_dq.shape != shape
+    ):
+        msg = f"the data quality arrays do not fit the data of shape {shape}"
+        raise CannotClean(msg)
+    return exposure
+
+
+def _readout(model: datamodels.JwstDataModel, instrument: str, image: tuple[int, ...]) -> Readout:
+    if instrument == "MIRI":
+        # Its banding is vertical, whatever the clocking keywords say.
+        return Readout(fast_axis=2, slow_axis=1)
+    fast = _required(model, "subarray.fastaxis", "FASTAXIS")
+    slow = _required(model, "subarray.slowaxis", "SLOWAXIS")
+    n_outputs = count_outputs(
+        instrument=instrument,
+        subarray=model.meta.subarray.name,
+        n_fast=image[1 if abs(fast) == 1 else 0],
+        declared=model.meta.exposure.noutputs,
+    )
+    try:
+        return Readout(fast_axis=fast, slow_axis=slow, n_outputs=n_outputs)
+    except ValueError as error:
+        msg = f"meta.subarray.fastaxis and slowaxis (FASTAXIS, SLOWAXIS) are wrong: {error}"
+        raise CannotClean(msg) from error
+
+
+def product_model(model: datamodels.JwstDataModel, data: NDArray) -> datamodels.JwstDataModel:
+    """Make a model of the same kind and metadata with other data.
+
+    Parameters
+    ----------
+    model : JwstDataModel
+        The cleaned model.
+    data : ndarray of float32, shape (n_integrations, n_groups, ny, nx)
+        Its new data.
+
+    Returns
+    -------
+    JwstDataModel
+        With ``data`` in the shape of the model's.
+    """
+    product = type(model)(data=data.reshape(model.data.shape))
+    product.update(model)
+    return product
+
+
+def mask_model(
+    model: datamodels.JwstDataModel, mask: NDArray[np.bool_]
+) -> datamodels.JwstDataModel:
+    """Make a model of a scene mask.
+
+    Parameters
+    ----------
+    model : JwstDataModel
+        The cleaned model.
+    mask : ndarray of bool, shape (ny, nx) or (n_integrations, ny, nx)
+        True where the pixel may be used.
+
+    Returns
+    -------
+    ImageModel or CubeModel
+        With 1 where the pixel may be used and 0 elsewhere.
+    """
+    kind = datamodels.ImageModel if mask.ndim == 2 else datamodels.CubeModel
+    product = kind(data=mask.astype(np.float32))
+    product.update(model)
+    return product
+
+
+def model_from_simulation(simulated: SimulatedExposure) -> datamodels.RampModel:
+    """Put a simulated exposure into a data model.
+
+    Parameters
+    ----------
+    simulated : SimulatedExposure
+        Arrays and what they were made from.
+
+    Returns
+    -------
+    RampModel
+        With the keywords that the pipeline asks for. The arrays are not copied.
+    """
+    recipe = simulated.recipe
+    ny, nx = recipe.shape
+    model = datamodels.RampModel(
+        data=simulated.data, pixeldq=simulated.pixel_dq, groupdq=simulated.group_dq
+    )
+    model.meta.telescope = "JWST"
+    model.meta.bunit_data = "DN"
+    model.meta.instrument.name = recipe.instrument
+    model.meta.instrument.detector = recipe.detector
+    model.meta.exposure.type = recipe.exp_type
+    model.meta.exposure.noutputs = recipe.n_outputs
+    model.meta.exposure.nints = recipe.n_integrations
+    model.meta.exposure.ngroups = recipe.n_groups
+    model.meta.exposure.group_time = recipe.group_time
+    model.meta.exposure.frame_time = recipe.group_time
+    model.meta.exposure.nframes = 1
+    model.meta.exposure.groupgap = 0
+    model.meta.observation.date = "2026-01-01"
+    model.meta.observation.time = "00:00:00"
+    model.meta.subarray.name = recipe.subarray
+    model.meta.subarray.xstart, model.meta.subarray.ystart = 1, 1
+    model.meta.subarray.xsize, model.meta.subarray.ysize = nx, ny
+    model.meta.subarray.fastaxis = recipe.fast_axis
+    model.meta.subarray.slowaxis = recipe.slow_axis
+    return model
+
+
+def check_folder(folder: Path) -> None:
+    """Make a folder if need be, and see that it can be written.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Where files shall go.
+
+    Raises
+    ------
+    OSError
+        If nothing can be written there.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".deflicker-", dir=folder):
+            pass
+    except OSError as error:
+        msg = f"output folder {folder} cannot be written ({error}); choose another output_dir"
+        raise OSError(msg) from error
+
+
+def write_whole(model: datamodels.JwstDataModel, path: Path) -> None:
+    """Write a file completely or not at all.
+
+    Parameters
+    ----------
+    model : JwstDataModel
+        What to write.
+    path : pathlib.Path
+        Where to. An existing file stays until the new one is complete.
+    """
+    # In a folder of its own the new file has its final name, which goes into its header.
+    with tempfile.TemporaryDirectory(prefix=".deflicker-", dir=path.parent) as folder:
+        unfinished = Path(folder) / path.name
+        model.save(str(unfinished))
+        unfinished.replace(path)

@@ -1,0 +1,24 @@
+"""Noise models: one module each, one signature for all.
+
+A noise model is a function ``fit(values, usable, outputs)`` of the detector frame:
+``values`` (n_slow, n_fast) float32 is a background-subtracted difference in DN,
+``usable`` tells where it may be measured, and ``outputs`` are the slices of the
+fast axis that are fitted on their own. It returns the noise in DN, float32,
+broadcastable to the image, and finite everywhere.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deflicker.noise.median import median_noise
+
+__all__ = ["NOISE_MODELS", "NoiseModel", "median_noise"]
+
+NoiseModel = Callable[
+    [NDArray[np.float32], NDArray[np.bool_], Sequence[slice]], NDArray[np.float32]
+]
+
+NOISE_MODELS: Mapping[str, NoiseModel] = MappingProxyType({"median": median_noise})

@@ -1,0 +1,73 @@
+"""Median noise: each detector row shifts by its median."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["median_noise", "row_medians"]
+
+
+def median_noise(
+    values: NDArray[np.float32], usable: NDArray[np.bool_], outputs: Sequence[slice]
+) -> NDArray[np.float32]:
+    """Flicker noise as one number per detector row, or per row of each output.
+
+    Parameters
+    ----------
+    values : ndarray of float32, shape (n_slow, n_fast)
+        Background-subtracted difference in the detector frame, in DN.
+    usable : ndarray of bool, shape (n_slow, n_fast)
+        True where a value may be used.
+    outputs : sequence of slice
+        Fast-axis slices that are fitted on their own; they cover the fast axis.
+
+    Returns
+    -------
+    ndarray of float32, shape (n_slow, 1) or (n_slow, n_fast)
+        Noise in DN; 0 where a row has no usable pixel.
+
+    Notes
+    -----
+    The method of the image1overf script by C. Willott, which the JWST pipeline's
+    step adopted.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from deflicker.noise import median_noise
+    >>> rows = np.array([[1, 1, 9], [5, 5, 5]], dtype=np.float32)
+    >>> median_noise(rows, np.ones((2, 3), bool), [slice(0, 3)]).ravel()
+    array([1., 5.], dtype=float32)
+    """
+    if len(outputs) == 1:
+        return row_medians(values, usable)[:, np.newaxis]
+    noise = np.empty_like(values)
+    for output in outputs:
+        noise[:, output] = row_medians(values[:, output], usable[:, output])[:, np.newaxis]
+    return noise
+
+
+def row_medians(values: NDArray[np.float32], usable: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Median of the usable values of each row.
+
+    Parameters
+    ----------
+    values : ndarray of float32, shape (n_rows, n)
+        Values; those in use are finite.
+    usable : ndarray of bool, shape (n_rows, n)
+        True where a value may be used.
+
+    Returns
+    -------
+    ndarray of float32, shape (n_rows,)
+        Medians in the unit of the values; 0 for a row without usable value.
+    """
+    # Sorted to the end of its row, infinity is as good as absent.
+    ordered = np.where(usable, values, np.float32(np.inf))
+    ordered.sort(axis=1)
+    number = np.count_nonzero(usable, axis=1)
+    rows = np.arange(len(ordered))
+    lower = ordered[rows, np.maximum(number - 1, 0) // 2]
+    upper = ordered[rows, np.minimum(number // 2, ordered.shape[1] - 1)]
+    return np.where(number > 0, (lower + upper) / 2, np.float32(0)).astype(np.float32)

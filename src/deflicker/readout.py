@@ -1,0 +1,154 @@
+"""How a detector is read: axes, outputs, and the way between its two frames.
+
+Arrays are stored in the *science frame*, ``data[..., y, x]``. In the *detector
+frame* rows are the slow axis and columns the fast axis, and time runs towards
+larger indices, so flicker noise is a stripe along a row whatever the instrument.
+"""
+
+from dataclasses import dataclass
+
+from numpy.typing import NDArray
+
+__all__ = ["Readout", "count_outputs"]
+
+H2RG_SIZE = 2048
+H2RG_OUTPUTS = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Readout:
+    """Axes and outputs of one read-out.
+
+    Parameters
+    ----------
+    fast_axis, slow_axis : int
+        ``meta.subarray.fastaxis`` and ``slowaxis``: 1 is x (columns), 2 is y
+        (rows), the sign is the direction of time.
+    n_outputs : int, optional
+        Number of outputs that read equal slices of the fast axis in parallel.
+
+    Raises
+    ------
+    ValueError
+        If the two axes are not one of +-1 and one of +-2, or ``n_outputs`` is
+        not positive.
+
+    Examples
+    --------
+    A NIRISS stripe is vertical in the science frame and a row in the detector frame:
+
+    >>> import numpy as np
+    >>> from deflicker.readout import Readout
+    >>> readout = Readout(fast_axis=-2, slow_axis=-1)
+    >>> image = np.zeros((3, 4), dtype=np.float32)
+    >>> image[:, 0] = 1
+    >>> readout.to_detector(image)[-1]
+    array([1., 1., 1.], dtype=float32)
+    """
+
+    fast_axis: int
+    slow_axis: int
+    n_outputs: int = 1
+
+    def __post_init__(self) -> None:
+        if {abs(self.fast_axis), abs(self.slow_axis)} != {1, 2}:
+            msg = (
+                "fast_axis and slow_axis must be one of +-1 (x) and one of +-2 (y), "
+                f"not {self.fast_axis} and {self.slow_axis}"
+            )
+            raise ValueError(msg)
+        if self.n_outputs < 1:
+            msg = f"n_outputs must be positive, not {self.n_outputs}"
+            raise ValueError(msg)
+
+    def to_detector(self, image: NDArray) -> NDArray:
+        """View images of the science frame in the detector frame.
+
+        Parameters
+        ----------
+        image : ndarray, shape (..., ny, nx)
+            Images in the science frame, any dtype and unit.
+
+        Returns
+        -------
+        ndarray, shape (..., n_slow, n_fast)
+            A view of the same memory.
+        """
+        flipped = image[..., :: self._step(2), :: self._step(1)]
+        return flipped.swapaxes(-1, -2) if abs(self.fast_axis) == 2 else flipped
+
+    def to_science(self, image: NDArray) -> NDArray:
+        """View images of the detector frame in the science frame.
+
+        Parameters
+        ----------
+        image : ndarray, shape (..., n_slow, n_fast)
+            Images in the detector frame, any dtype and unit.
+
+        Returns
+        -------
+        ndarray, shape (..., ny, nx)
+            A view of the same memory.
+        """
+        upright = image.swapaxes(-1, -2) if abs(self.fast_axis) == 2 else image
+        return upright[..., :: self._step(2), :: self._step(1)]
+
+    def _step(self, axis: int) -> int:
+        signed = self.fast_axis if abs(self.fast_axis) == axis else self.slow_axis
+        return 1 if signed > 0 else -1
+
+    def output_slices(self, n_fast: int) -> list[slice]:
+        """Fast-axis columns of each output, in the detector frame.
+
+        Parameters
+        ----------
+        n_fast : int
+            Size of the fast axis in pixels.
+
+        Returns
+        -------
+        list of slice
+            One slice per output.
+
+        Raises
+        ------
+        ValueError
+            If the fast axis cannot be divided equally between the outputs.
+        """
+        if n_fast % self.n_outputs:
+            msg = f"{n_fast} columns cannot be shared by {self.n_outputs} outputs"
+            raise ValueError(msg)
+        width = n_fast // self.n_outputs
+        return [slice(k * width, (k + 1) * width) for k in range(self.n_outputs)]
+
+
+def count_outputs(
+    *, instrument: str, subarray: str | None, n_fast: int, declared: int | None
+) -> int:
+    """Number of outputs that share the fast axis.
+
+    Parameters
+    ----------
+    instrument : str
+        ``meta.instrument.name``.
+    subarray : str or None
+        ``meta.subarray.name``.
+    n_fast : int
+        Size of the fast axis in pixels.
+    declared : int or None
+        ``meta.exposure.noutputs``; None where the keyword is missing.
+
+    Returns
+    -------
+    int
+        1 or more. MIRI's outputs are interleaved columns, not slices: 1.
+    """
+    if instrument.upper() == "MIRI":
+        return 1
+    if declared is not None and declared > 0 and n_fast % declared == 0:
+        return int(declared)
+    name = (subarray or "").upper()
+    stripe = instrument.upper() == "NIRCAM" and name.startswith("SUBGRISM")
+    if declared is None and n_fast == H2RG_SIZE and (name == "FULL" or stripe):
+        return H2RG_OUTPUTS
+    return 1

@@ -1,0 +1,146 @@
+"""Reference files: flat fields and user masks as arrays, and CRDS kept civil."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from crds.core.exceptions import CrdsLookupError
+from numpy.typing import NDArray
+from stdatamodels.jwst import datamodels
+from stpipe.crds_client import CrdsError
+
+from deflicker.dq import DO_NOT_USE, NON_SCIENCE
+from deflicker.errors import CannotClean
+from deflicker.flat import fill_flat
+
+__all__ = [
+    "ReferenceMissingError",
+    "ReferenceUnavailableError",
+    "crds_lookup",
+    "read_flat",
+    "read_user_mask",
+]
+
+
+class ReferenceUnavailableError(Exception):
+    """CRDS cannot be reached, or cannot deliver what it has."""
+
+
+class ReferenceMissingError(ReferenceUnavailableError):
+    """CRDS has no such reference file for this exposure."""
+
+
+@contextmanager
+def crds_lookup() -> Iterator[None]:
+    """Run a CRDS look-up whose failure is an exception, without noise in the log.
+
+    Raises
+    ------
+    ReferenceMissingError
+        If CRDS knows of no such file.
+    ReferenceUnavailableError
+        For any other failure. Without a server and a cache crds ends the process; that too
+        becomes this exception.
+    """
+    crds_log = logging.getLogger("CRDS")
+    level = crds_log.level
+    crds_log.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    except SystemExit as error:
+        msg = "no CRDS server can be reached and there is no CRDS cache"
+        raise ReferenceUnavailableError(msg) from error
+    except CrdsLookupError as error:
+        raise ReferenceMissingError(str(error)) from error
+    except (CrdsError, OSError) as error:
+        raise ReferenceUnavailableError(str(error)) from error
+    finally:
+        crds_log.setLevel(level)
+
+
+def read_flat(
+    flat: str | Path | datamodels.JwstDataModel, model: datamodels.JwstDataModel
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Flat field of an exposure.
+
+    Parameters
+    ----------
+    flat : str, pathlib.Path or FlatModel
+        Reference file.
+    model : JwstDataModel
+        The exposure, whose sub-array is cut out.
+
+    Returns
+    -------
+    flat : ndarray of float32, shape (ny, nx)
+        Flat field, finite and positive everywhere.
+    non_science : ndarray of bool, shape (ny, nx)
+        True where the flat marks DO_NOT_USE or NON_SCIENCE.
+
+    Raises
+    ------
+    CannotClean
+        If the file cannot be read or does not cover the exposure.
+    """
+    name = flat if isinstance(flat, str | Path) else "override_flat"
+    try:
+        with datamodels.FlatModel(flat) as reference:
+            region = _cut_out(reference, model, name=str(name))
+            data = fill_flat(np.asarray(reference.data)[region])
+            dq = reference.dq
+            flags = np.zeros(data.shape, np.uint32) if dq is None else np.asarray(dq)[region]
+    except (OSError, TypeError, ValueError) as error:
+        msg = f"flat field {name} cannot be read: {error}; give another with override_flat"
+        raise CannotClean(msg) from error
+    return data, (flags & np.uint32(DO_NOT_USE | NON_SCIENCE)) != 0
+
+
+def _cut_out(
+    reference: datamodels.JwstDataModel, model: datamodels.JwstDataModel, *, name: str
+) -> tuple[slice, slice]:
+    """Rows and columns of a reference image that an exposure covers."""
+    shape = np.shape(model.data)[-2:]
+    size = np.shape(reference.data)
+    if size == shape:
+        return slice(None), slice(None)
+    parts = []
+    for axis, length, available in zip("yx", shape, size, strict=True):
+        first = getattr(model.meta.subarray, f"{axis}start") or 1
+        start = first - (getattr(reference.meta.subarray, f"{axis}start") or 1)
+        if start < 0 or start + length > available:
+            msg = f"flat field {name} of shape {size} does not cover the exposure's sub-array"
+            raise CannotClean(msg)
+        parts.append(slice(start, start + length))
+    return parts[0], parts[1]
+
+
+def read_user_mask(path: str | Path) -> NDArray[np.bool_]:
+    """Read a scene mask.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        File of an ImageModel or CubeModel.
+
+    Returns
+    -------
+    ndarray of bool, shape (ny, nx) or (n_integrations, ny, nx)
+        True where the value is finite and not zero: the pixel may be used.
+
+    Raises
+    ------
+    CannotClean
+        If the file cannot be read.
+    """
+    if not Path(path).is_file():
+        msg = f"user_mask {path} does not exist"
+        raise CannotClean(msg)
+    try:
+        with datamodels.open(path) as model:
+            data = np.asarray(model.data, dtype=np.float32)
+    except Exception as error:
+        msg = f"user_mask {path} cannot be read: {error}"
+        raise CannotClean(msg) from error
+    return np.isfinite(data) & (data != 0)

@@ -1,0 +1,325 @@
+"""Simulated exposures whose correlated noise is known, for demos, tests and benchmarks.
+
+Noise amplitudes are electrons rms of one read after Rauscher (2015, PASP 127, 1144,
+NGHXRG); the detectors have a gain of one, so DN are electrons. Arrays are made in the
+detector frame, in clock order, and turned to the science frame at the end.
+"""
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.fft import irfft, next_fast_len, rfft
+from scipy.ndimage import gaussian_filter
+
+from deflicker.dq import DO_NOT_USE, JUMP_DET, REFERENCE_PIXEL, SATURATED
+from deflicker.readout import Readout
+
+__all__ = ["DETECTORS", "EXPOSURES", "DetectorNoise", "Recipe", "SimulatedExposure", "simulate"]
+
+ROW_OVERHEAD = 12
+BORDER = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectorNoise:
+    """Noise of one read in electrons rms.
+
+    Parameters
+    ----------
+    white : float
+        Independent from pixel to pixel.
+    common, per_output : float, optional
+        Pink noise (power 1/f in clock time) of all outputs, and of each.
+    alternating : float, optional
+        Pink noise of the even and, independently, of the odd columns.
+    columns : float, optional
+        One value per column with power f^-0.5 along the columns: MIRI's banding.
+    """
+
+    white: float
+    common: float = 0.0
+    per_output: float = 0.0
+    alternating: float = 0.0
+    columns: float = 0.0
+
+
+DETECTORS: Final = MappingProxyType(
+    {
+        "NIRCAM": DetectorNoise(white=4.4, common=4.0, per_output=1.6, alternating=0.7),
+        "NIRISS": DetectorNoise(white=7.3, common=6.8, per_output=2.0, alternating=1.0),
+        "NIRSPEC": DetectorNoise(white=7.0, common=5.3, per_output=1.8, alternating=0.9),
+        "MIRI": DetectorNoise(white=6.0, columns=3.0),
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What to simulate.
+
+    Parameters
+    ----------
+    instrument, detector, exp_type, subarray : str
+        As in ``meta.instrument.name`` and ``detector``, ``meta.exposure.type`` and
+        ``meta.subarray.name``.
+    shape : tuple of int
+        (ny, nx) in the science frame.
+    fast_axis, slow_axis : int
+        As in ``meta.subarray``.
+    n_outputs : int
+        Outputs that share the fast axis.
+    n_groups, n_integrations : int
+        Length of the exposure.
+    group_time : float
+        Seconds between two groups.
+    sky : float
+        Uniform light in electrons per second.
+    n_stars : int
+        Number of stars, a power law from 3 to 30000 electrons per second.
+    galaxy : float
+        Peak of an exponential disc over half the frame, electrons per second.
+    cosmic_rays : float
+        Hits per pixel and group; one in twenty is not flagged.
+    bad_pixels : float
+        Fraction of pixels that are DO_NOT_USE.
+    saturation : float
+        Full well in electrons.
+    border : int
+        Width of the frame of reference pixels.
+    noise : DetectorNoise or None
+        The instrument's by default.
+    """
+
+    instrument: str = "NIRCAM"
+    detector: str = "NRCA1"
+    exp_type: str = "NRC_IMAGE"
+    subarray: str = "FULL"
+    shape: tuple[int, int] = (2048, 2048)
+    fast_axis: int = -1
+    slow_axis: int = 2
+    n_outputs: int = 4
+    n_groups: int = 5
+    n_integrations: int = 1
+    group_time: float = 10.73677
+    sky: float = 0.8
+    n_stars: int = 600
+    galaxy: float = 0.0
+    cosmic_rays: float = 2e-4
+    bad_pixels: float = 0.003
+    saturation: float = 60000.0
+    border: int = BORDER
+    noise: DetectorNoise | None = None
+
+    @property
+    def readout(self) -> Readout:
+        """Axes and outputs."""
+        return Readout(fast_axis=self.fast_axis, slow_axis=self.slow_axis, n_outputs=self.n_outputs)
+
+
+_NIRISS = Recipe(
+    instrument="NIRISS",
+    detector="NIS",
+    exp_type="NIS_IMAGE",
+    fast_axis=-2,
+    slow_axis=-1,
+)
+_MIRI = Recipe(
+    instrument="MIRI",
+    detector="MIRIMAGE",
+    exp_type="MIR_IMAGE",
+    shape=(1024, 1032),
+    fast_axis=1,
+    slow_axis=2,
+    n_outputs=1,
+    n_groups=8,
+    group_time=2.77504,
+    sky=20.0,
+    n_stars=200,
+    border=0,
+)
+
+EXPOSURES: Final = MappingProxyType(
+    {
+        "nircam": Recipe(),
+        "nircam-galaxy": Recipe(galaxy=6.0),
+        "niriss": _NIRISS,
+        "miri": _MIRI,
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimulatedExposure:
+    """A simulated exposure and its truth.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        What was simulated.
+    data : ndarray of float32, shape (n_integrations, n_groups, ny, nx)
+        Ramps in DN, in the science frame.
+    pixel_dq : ndarray of uint32, shape (ny, nx)
+        Data quality of the pixels.
+    group_dq : ndarray of uint8, shape of ``data``
+        Data quality of the groups.
+    correlated : ndarray of float32, shape of ``data``
+        The correlated noise of each read in DN: all but white and photon noise.
+    scene : ndarray of float32, shape (ny, nx)
+        Light in DN per group.
+    """
+
+    recipe: Recipe
+    data: NDArray[np.float32]
+    pixel_dq: NDArray[np.uint32]
+    group_dq: NDArray[np.uint8]
+    correlated: NDArray[np.float32]
+    scene: NDArray[np.float32]
+
+
+def simulate(recipe: Recipe, *, seed: int = 1) -> SimulatedExposure:
+    """Simulate an exposure.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        What to simulate; `EXPOSURES` has some.
+    seed : int, optional
+        Seed of the random numbers.
+
+    Returns
+    -------
+    SimulatedExposure
+        Arrays and truth.
+
+    Examples
+    --------
+    >>> from deflicker.simulate import Recipe, simulate
+    >>> exposure = simulate(Recipe(shape=(64, 64), n_outputs=1, n_stars=3))
+    >>> exposure.data.shape
+    (1, 5, 64, 64)
+    """
+    rng = np.random.default_rng(seed)
+    scene = _scene(recipe, rng)
+    shape = (recipe.n_integrations, recipe.n_groups, *recipe.shape)
+    correlated = np.empty(shape, dtype=np.float32)
+    data = np.empty(shape, dtype=np.float32)
+    group_dq = np.zeros(shape, dtype=np.uint8)
+    border = _border(recipe)
+    noise = recipe.noise or DETECTORS[recipe.instrument]
+    for integration in range(recipe.n_integrations):
+        charge = np.zeros(recipe.shape, dtype=np.float32)
+        for group in range(recipe.n_groups):
+            index = (integration, group)
+            charge += rng.poisson(scene)
+            _hit(charge, group_dq[index], recipe, first=group == 0, rng=rng)
+            correlated[index] = _correlated(recipe, noise, rng)
+            white = rng.standard_normal(recipe.shape, dtype=np.float32)
+            data[index] = np.where(border, 0, charge) + correlated[index] + noise.white * white
+        full = data[integration] >= recipe.saturation
+        np.minimum(data[integration], np.float32(recipe.saturation), out=data[integration])
+        full = np.logical_or.accumulate(full, axis=0)
+        group_dq[integration][full] |= np.uint8(SATURATED)
+    group_dq[:, :, border] = 0
+    return SimulatedExposure(
+        recipe=recipe,
+        data=data,
+        pixel_dq=_pixel_dq(recipe, border, data, rng),
+        group_dq=group_dq,
+        correlated=correlated,
+        scene=np.where(border, np.float32(0), scene),
+    )
+
+
+def _scene(recipe: Recipe, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Sky, stars and galaxy in electrons per group."""
+    ny, nx = recipe.shape
+    points = np.zeros(recipe.shape, dtype=np.float32)
+    flux = np.minimum(3.0 * rng.random(recipe.n_stars) ** -1.25, 30000.0)
+    np.add.at(
+        points, (rng.integers(0, ny, recipe.n_stars), rng.integers(0, nx, recipe.n_stars)), flux
+    )
+    light = 0.85 * gaussian_filter(points, 1.1) + 0.15 * gaussian_filter(points, 8.0)
+    if recipe.galaxy:
+        y, x = np.ogrid[:ny, :nx]
+        across, along = (y - 0.5 * ny) / 0.6, x - 0.5 * nx
+        radius = np.hypot(across, along) / (min(ny, nx) / 8)
+        light += recipe.galaxy * np.exp(-radius)
+    return ((light + recipe.sky) * recipe.group_time).astype(np.float32)
+
+
+def _border(recipe: Recipe) -> NDArray[np.bool_]:
+    """Reference pixels."""
+    border = np.ones(recipe.shape, dtype=bool)
+    width = recipe.border
+    border[width : recipe.shape[0] - width, width : recipe.shape[1] - width] = False
+    return border
+
+
+def _hit(
+    charge: NDArray[np.float32],
+    dq: NDArray[np.uint8],
+    recipe: Recipe,
+    *,
+    first: bool,
+    rng: np.random.Generator,
+) -> None:
+    """Add cosmic rays to the charge, and flags to all but one in twenty, in place."""
+    number = 0 if first else rng.poisson(recipe.cosmic_rays * charge.size)
+    hits = rng.choice(charge.size, number, replace=False)
+    charge.flat[hits] += rng.exponential(500.0, number).astype(np.float32) + 30
+    dq.flat[hits[rng.random(number) < 0.95]] |= np.uint8(JUMP_DET)
+
+
+def _pixel_dq(
+    recipe: Recipe,
+    border: NDArray[np.bool_],
+    data: NDArray[np.float32],
+    rng: np.random.Generator,
+) -> NDArray[np.uint32]:
+    """Flag reference and bad pixels; a tenth of the bad ones become NaN in ``data``."""
+    dq = np.where(border, np.uint32(REFERENCE_PIXEL | DO_NOT_USE), np.uint32(0))
+    chance = rng.random(recipe.shape)
+    dq[(chance < recipe.bad_pixels) & ~border] |= np.uint32(DO_NOT_USE)
+    data[:, :, (chance < 0.1 * recipe.bad_pixels) & ~border] = np.nan
+    return dq
+
+
+def _correlated(
+    recipe: Recipe, noise: DetectorNoise, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """Correlated noise of one read in the science frame."""
+    ny, nx = recipe.shape
+    if noise.columns:
+        columns = noise.columns * _coloured(nx, 0.5, rng)
+        return np.broadcast_to(columns, recipe.shape)
+    n_slow, n_fast = (ny, nx) if abs(recipe.fast_axis) == 1 else (nx, ny)
+    image = np.empty((n_slow, n_fast), dtype=np.float32)
+    outputs = recipe.readout.output_slices(n_fast)
+    width = outputs[0].stop
+
+    def record() -> NDArray[np.float32]:
+        ticks = (n_slow, width + ROW_OVERHEAD)
+        return _coloured(ticks[0] * ticks[1], 1.0, rng).reshape(ticks)[:, :width]
+
+    shared = noise.common * record()
+    even, odd = noise.alternating * record(), noise.alternating * record()
+    shared[:, 0::2] += even[:, 0::2]
+    shared[:, 1::2] += odd[:, 1::2]
+    for k, output in enumerate(outputs):
+        own = shared + noise.per_output * record()
+        image[:, output] = own[:, ::-1] if k % 2 else own
+    return recipe.readout.to_science(image)
+
+
+def _coloured(n: int, slope: float, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Noise of unit rms whose power falls as frequency to the minus ``slope``."""
+    size = next_fast_len(n, real=True)
+    frequency = np.arange(size // 2 + 1, dtype=np.float32)
+    frequency[0] = np.inf
+    amplitude = frequency ** np.float32(-slope / 2)
+    spectrum = rfft(rng.standard_normal(size, dtype=np.float32)) * amplitude
+    rms = np.sqrt(2 * np.sum(amplitude.astype(np.float64) ** 2) / size)
+    return (irfft(spectrum, size)[:n] / np.float32(rms)).astype(np.float32)

@@ -1,0 +1,83 @@
+"""Threads over independent pieces of work; numpy's sorts and sums release the GIL."""
+
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+__all__ = ["available_cores", "count_threads", "parallel_map"]
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+FRACTIONS = {"none": 0.0, "quarter": 0.25, "half": 0.5, "all": 1.0}
+
+
+def available_cores() -> int:
+    """Return the number of cores that this process may run on."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # only Linux tells the affinity
+        return os.cpu_count() or 1
+
+
+def count_threads(maximum_cores: str) -> int:
+    """Translate the pipeline's ``maximum_cores`` into a number of threads.
+
+    Parameters
+    ----------
+    maximum_cores : str
+        ``none`` (one thread), ``quarter``, ``half``, ``all`` or a positive number.
+
+    Returns
+    -------
+    int
+        At least 1 and at most the cores of the process's CPU affinity.
+
+    Raises
+    ------
+    ValueError
+        If the text is none of these.
+
+    Examples
+    --------
+    >>> from deflicker.workers import count_threads
+    >>> count_threads("none")
+    1
+    """
+    cores = available_cores()
+    text = maximum_cores.strip().lower()
+    if text in FRACTIONS:
+        return max(1, int(cores * FRACTIONS[text]))
+    if text.isdecimal() and int(text) > 0:
+        return min(int(text), cores)
+    msg = (
+        "maximum_cores must be 'none', 'quarter', 'half', 'all' or a positive number, "
+        f"not {maximum_cores!r}"
+    )
+    raise ValueError(msg)
+
+
+def parallel_map(
+    function: Callable[[Item], Result], items: Iterable[Item], *, n_threads: int = 1
+) -> list[Result]:
+    """Apply a function to each item, on several threads, and keep the order.
+
+    Parameters
+    ----------
+    function : callable
+        Takes one item.
+    items : iterable
+        The items.
+    n_threads : int, optional
+        Number of threads.
+
+    Returns
+    -------
+    list
+        One result per item, in order. The first exception is raised.
+    """
+    if n_threads <= 1:
+        return [function(item) for item in items]
+    with ThreadPoolExecutor(n_threads) as pool:
+        return list(pool.map(function, items))
