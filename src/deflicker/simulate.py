@@ -105,7 +105,7 @@ class Recipe:
     n_integrations: int = 1
     group_time: float = 10.73677
     sky: float = 0.8
-    n_stars: int = 600
+    n_stars: int = 1500
     galaxy: float = 0.0
     cosmic_rays: float = 2e-4
     bad_pixels: float = 0.003
@@ -137,7 +137,7 @@ _MIRI = Recipe(
     n_groups=8,
     group_time=2.77504,
     sky=20.0,
-    n_stars=200,
+    n_stars=600,
     border=0,
 )
 
@@ -241,7 +241,8 @@ def _scene(recipe: Recipe, rng: np.random.Generator) -> NDArray[np.float32]:
     np.add.at(
         points, (rng.integers(0, ny, recipe.n_stars), rng.integers(0, nx, recipe.n_stars)), flux
     )
-    light = 0.85 * gaussian_filter(points, 1.1) + 0.15 * gaussian_filter(points, 8.0)
+    light = 0.8 * gaussian_filter(points, 1.1) + 0.15 * gaussian_filter(points, 8.0)
+    light += 0.05 * gaussian_filter(points, 40.0)
     if recipe.galaxy:
         y, x = np.ogrid[:ny, :nx]
         across, along = (y - 0.5 * ny) / 0.6, x - 0.5 * nx

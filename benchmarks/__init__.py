@@ -1,0 +1,1 @@
+"""Speed, memory and remaining noise, beside other cleaners where they are installed."""

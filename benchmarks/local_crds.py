@@ -1,0 +1,151 @@
+"""A small CRDS cache of our own making, in which real CRDS code finds made files."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from pprint import pformat
+
+import numpy as np
+from stdatamodels.jwst import datamodels
+
+__all__ = ["write_cache", "write_ramp_references"]
+
+CONTEXT = "jwst_9000.pmap"
+SERVER_CONFIG = {
+    "bad_files": "",
+    "bad_files_list": [],
+    "connected": False,
+    "crds_version": {"str": "14.0.0"},
+    "edit_context": CONTEXT,
+    "effective_mode": "local",
+    "force_remote_mode": False,
+    "last_synced": "2026-01-01 00:00:00",
+    "mapping_url": {},
+    "mappings": [],
+    "observatory": "jwst",
+    "operational_context": CONTEXT,
+    "reference_url": {},
+    "status": "s3",
+}
+
+
+def write_cache(root: Path, references: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """Write the mappings of a cache.
+
+    Parameters
+    ----------
+    root : pathlib.Path
+        Folder of the cache; reference files go to ``references/jwst/<instrument>``.
+    references : mapping
+        Of each instrument (lower case) the name of the file of each reference type;
+        ``N/A`` for a type that CRDS knows and has no file of.
+
+    Returns
+    -------
+    dict
+        Environment variables that make CRDS use the cache, without a network.
+    """
+    config = root / "config" / "jwst"
+    config.mkdir(parents=True, exist_ok=True)
+    (config / "server_config").write_text(pformat(SERVER_CONFIG))
+    mappings = root / "mappings" / "jwst"
+    mappings.mkdir(parents=True, exist_ok=True)
+    instruments = {}
+    for instrument, files in references.items():
+        (root / "references" / "jwst" / instrument).mkdir(parents=True, exist_ok=True)
+        kinds = {}
+        for kind, name in files.items():
+            if name == "N/A":
+                kinds[kind] = "N/A"
+                continue
+            stem = f"jwst_{instrument}_{kind}_9000.rmap"
+            header = {
+                "derived_from": "scratch",
+                "filekind": kind.upper(),
+                "instrument": instrument.upper(),
+                "mapping": "REFERENCE",
+                "name": stem,
+                "observatory": "JWST",
+                "parkey": (
+                    ("META.INSTRUMENT.NAME",),
+                    ("META.OBSERVATION.DATE", "META.OBSERVATION.TIME"),
+                ),
+            }
+            when = f"UseAfter({{'2010-01-01 00:00:00': {name!r}}})"
+            _write(mappings / stem, header, f"Match({{{instrument.upper()!r}: {when}}})")
+            kinds[kind] = stem
+        stem = f"jwst_{instrument}_9000.imap"
+        header = {
+            "derived_from": "scratch",
+            "instrument": instrument.upper(),
+            "mapping": "INSTRUMENT",
+            "name": stem,
+            "observatory": "JWST",
+            "parkey": ("REFTYPE",),
+        }
+        _write(mappings / stem, header, pformat(kinds))
+        instruments[instrument.upper()] = stem
+    header = {
+        "derived_from": "scratch",
+        "mapping": "PIPELINE",
+        "name": CONTEXT,
+        "observatory": "JWST",
+        "parkey": ("META.INSTRUMENT.NAME",),
+    }
+    _write(mappings / CONTEXT, header, pformat(instruments))
+    return {
+        "CRDS_PATH": str(root),
+        "CRDS_CONTEXT": CONTEXT,
+        "CRDS_SERVER_URL": "https://crds-serverless-mode.stsci.edu",
+        "CRDS_OBSERVATORY": "jwst",
+    }
+
+
+def _write(path: Path, header: Mapping[str, object], selector: str) -> None:
+    def text(checksum: str) -> str:
+        lines = pformat({**header, "sha1sum": checksum}, width=100)
+        return f"header = {lines}\n\nselector = {selector}\n"
+
+    # The checksum is of the text without the line that holds it.
+    kept = [line for line in text("X").splitlines(keepends=True) if "sha1sum" not in line]
+    path.write_text(text(hashlib.sha1("".join(kept).encode()).hexdigest()))  # noqa: S324
+
+
+def write_ramp_references(root: Path, instruments: Mapping[str, tuple[int, int]]) -> dict[str, str]:
+    """Write a cache with what a ramp fit needs: gain and read noise of a whole detector.
+
+    Parameters
+    ----------
+    root : pathlib.Path
+        Folder of the cache.
+    instruments : mapping
+        (ny, nx) of each instrument (lower case).
+
+    Returns
+    -------
+    dict
+        Environment variables that make CRDS use the cache.
+    """
+    # CRDS finds the folder of a reference file by its name.
+    files = {
+        instrument: {
+            "gain": f"jwst_{instrument}_gain_9000.fits",
+            "readnoise": f"jwst_{instrument}_readnoise_9000.fits",
+            "flat": "N/A",
+        }
+        for instrument in instruments
+    }
+    environment = write_cache(root, files)
+    for instrument, (ny, nx) in instruments.items():
+        for kind, model, value in (
+            ("gain", datamodels.GainModel, 1.0),
+            ("readnoise", datamodels.ReadnoiseModel, 7.0),
+        ):
+            reference = model(data=np.full((ny, nx), value, dtype=np.float32))
+            reference.meta.instrument.name = instrument.upper()
+            reference.meta.subarray.name = "FULL"
+            reference.meta.subarray.xstart, reference.meta.subarray.ystart = 1, 1
+            reference.meta.subarray.xsize, reference.meta.subarray.ysize = nx, ny
+            folder = root / "references" / "jwst" / instrument
+            reference.save(str(folder / files[instrument][kind]))
+    return environment

@@ -1,0 +1,154 @@
+"""Whole runs of steps, file to file, each in its own process."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from benchmarks.local_crds import write_ramp_references
+from deflicker.exposure import model_from_simulation
+from deflicker.simulate import Recipe, SimulatedExposure, simulate
+
+__all__ = ["OURS", "PEERS", "Run", "environment", "peers", "run_step", "write_case"]
+
+OURS = "deflicker.CleanFlickerNoiseStep"
+PEERS = {"jwst": "jwst.clean_flicker_noise.CleanFlickerNoiseStep"}
+DETECTORS = {
+    "miri": (1024, 1032),
+    "nircam": (2048, 2048),
+    "niriss": (2048, 2048),
+    "nirspec": (2048, 2048),
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """Cost of a process.
+
+    Parameters
+    ----------
+    seconds : float
+        Wall time.
+    megabytes : float
+        Peak resident memory.
+    """
+
+    seconds: float
+    megabytes: float
+
+
+def peers() -> dict[str, str]:
+    """Steps of other packages that are installed here.
+
+    Returns
+    -------
+    dict
+        Class of each package's step.
+    """
+    return {name: step for name, step in PEERS.items() if find_spec(name)}
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """Environment of a run without a network, with a CRDS cache where a peer needs one.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Where the cache may be written.
+
+    Returns
+    -------
+    dict
+        Environment variables.
+    """
+    cache = write_ramp_references(folder / "crds", DETECTORS) if peers() else {}
+    return {**os.environ, **cache, "STPIPE_DISABLE_CRDS_STEPPARS": "true"}
+
+
+def write_case(recipe: Recipe, path: Path, *, seed: int) -> SimulatedExposure:
+    """Simulate an exposure and write its ramp.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        What to simulate.
+    path : pathlib.Path
+        File to write.
+    seed : int
+        Seed of the random numbers.
+
+    Returns
+    -------
+    SimulatedExposure
+        The truth.
+    """
+    truth = simulate(recipe, seed=seed)
+    with model_from_simulation(truth) as model:
+        model.save(str(path))
+    return truth
+
+
+def run_process(command: Sequence[str], env: Mapping[str, str]) -> Run:
+    """Run a command and measure it.
+
+    Parameters
+    ----------
+    command : sequence of str
+        Program and arguments.
+    env : mapping
+        Environment variables.
+
+    Returns
+    -------
+    Run
+        Its cost.
+
+    Raises
+    ------
+    RuntimeError
+        If the command fails; with the end of what it said.
+    """
+    start = time.perf_counter()
+    with subprocess.Popen(
+        command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        output = process.stdout.read() if process.stdout else ""
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        msg = f"{' '.join(command)} failed:\n{output[-2000:]}"
+        raise RuntimeError(msg)
+    # Linux counts in kibibytes, macOS in bytes.
+    unit = 1e6 if sys.platform == "darwin" else 1e6 / 1024
+    return Run(time.perf_counter() - start, usage.ru_maxrss / unit)
+
+
+def run_step(
+    step: str, source: Path, target: Path, parameters: Sequence[str], env: Mapping[str, str]
+) -> Run:
+    """Clean a file in a process of its own, with ``strun``.
+
+    Parameters
+    ----------
+    step : str
+        Class of the step.
+    source, target : pathlib.Path
+        Ramp and cleaned ramp, whose names differ by the suffix alone.
+    parameters : sequence of str
+        Parameters as on the command line of ``strun``.
+    env : mapping
+        Environment variables.
+
+    Returns
+    -------
+    Run
+        Its cost.
+    """
+    strun = Path(sys.executable).with_name("strun")
+    suffix = target.stem.rpartition("_")[2]
+    fixed = ["--skip=false", f"--output_dir={target.parent}", f"--suffix={suffix}"]
+    return run_process([str(strun), step, str(source), *fixed, *parameters], env)

@@ -1,0 +1,80 @@
+"""Time and memory of whole runs, file to file, each in its own process.
+
+Run with ``python -m benchmarks.speed``. The reference step stands beside ours where
+the jwst package is installed, and *copy* only reads the file and writes it again.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from benchmarks.runs import OURS, Run, environment, peers, run_process, run_step, write_case
+from deflicker.simulate import EXPOSURES
+
+CASES = {
+    "NIRCam full, 5 groups": (EXPOSURES["nircam"], ()),
+    "NIRCam full, 20 groups": (replace(EXPOSURES["nircam"], n_groups=20), ()),
+    "NIRCam full, model": (EXPOSURES["nircam"], ("--background_method=model",)),
+    "NIRISS full by channel": (EXPOSURES["niriss"], ("--fit_by_channel=true",)),
+    "MIRI full, 8 groups": (EXPOSURES["miri"], ()),
+}
+COPY = """
+import sys
+from stdatamodels.jwst import datamodels
+with datamodels.open(sys.argv[1]) as model:
+    model.save(sys.argv[2])
+"""
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.speed", description=__doc__)
+    parser.add_argument("--case", nargs="*", choices=CASES, default=list(CASES))
+    parser.add_argument("--repeat", type=int, default=3, help="interleaved runs of each")
+    parser.add_argument("--cores", nargs="*", default=["1", "2"], help="maximum_cores of ours")
+    parser.add_argument("--json", type=Path, help="file to write the figures to")
+    options = parser.parse_args()
+    rows = []
+    print(f"{'exposure':26}{'run':18}{'median time':>13}{'peak memory':>13}{'time / copy':>13}")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        env = environment(folder)
+        for case in options.case:
+            rows += _one_case(case, options.cores, options.repeat, folder, env)
+    if options.json:
+        options.json.write_text(json.dumps(rows, indent=1))
+
+
+def _one_case(
+    case: str, cores: list[str], repeat: int, folder: Path, env: dict[str, str]
+) -> list[dict[str, object]]:
+    recipe, parameters = CASES[case]
+    source, target = folder / "exposure_ramp.fits", folder / "exposure_cleaned.fits"
+    write_case(recipe, source, seed=1)
+    runs: dict[str, list[Run]] = {}
+    for _ in range(repeat):
+        copy = [sys.executable, "-c", COPY, str(source), str(target)]
+        runs.setdefault("copy", []).append(run_process(copy, env))
+        for number in cores:
+            extra = (*parameters, f"--maximum_cores={number}")
+            key = f"deflicker, {number} core" + "s" * (number != "1")
+            runs.setdefault(key, []).append(run_step(OURS, source, target, extra, env))
+        for peer, step in peers().items():
+            runs.setdefault(peer, []).append(run_step(step, source, target, parameters, env))
+    copy_time = statistics.median(run.seconds for run in runs["copy"])
+    rows: list[dict[str, object]] = []
+    for name, found in runs.items():
+        seconds = statistics.median(run.seconds for run in found)
+        megabytes = statistics.median(run.megabytes for run in found)
+        ratio = seconds / copy_time
+        print(f"{case:26}{name:18}{seconds:11.2f} s{megabytes:10.0f} MB{ratio:13.2f}", flush=True)
+        rows.append({"case": case, "run": name, "seconds": seconds, "megabytes": megabytes})
+    return rows
+
+
+if __name__ == "__main__":
+    main()
