@@ -169,6 +169,7 @@ def _make_mask(
             n_sigma=options.n_sigma,
             fit_histogram=options.fit_histogram,
             science=science,
+            readout=exposure.readout,
         )
 
     rates = (_rate(exposure, i, n_threads=options.n_threads) for i in _integrations(exposure))

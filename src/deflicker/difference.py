@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from deflicker.background import model_background
 from deflicker.noise import NOISE_MODELS
+from deflicker.noise.median import row_stripes
 from deflicker.options import CleanOptions
 from deflicker.readout import Readout
-from deflicker.scene.clipping import CLIP_SIGMA, SortedValues, background_limits
+from deflicker.scene.clipping import SortedValues, background_limits
 
 __all__ = ["DifferenceFit", "fit_difference"]
 
@@ -68,19 +69,20 @@ def fit_difference(
     ordered = SortedValues(np.sort(values[usable]))
     if not len(ordered):
         return DifferenceFit(noise=np.zeros((1, 1), np.float32), background=0.0, n_used=0)
+    background = usable
     if options.background_method is not None:
-        ordered, usable = _clip(values, usable, ordered, n_sigma=CLIP_SIGMA)
+        ordered, background = _clip(values, usable, ordered)
 
-    model = _model(values, usable, options, readout)
+    model = _model(values, background, options, readout)
     level = ordered.median if options.background_method and model is None else 0.0
     if model is not None:
         values = values - model
-        ordered = SortedValues(np.sort(values[usable]))
-    # A level moves all values alike: the second clip can do without its subtraction.
-    if options.n_sigma > 0:
-        ordered, usable = _clip(values, usable, ordered, n_sigma=options.n_sigma)
-    if level:
+        ordered = SortedValues(np.sort(values[background]))
+    elif level:
         values = values - np.float32(level)
+        ordered = SortedValues(ordered.values - np.float32(level))
+    if options.n_sigma > 0:
+        usable = _clip_along_rows(values, background, ordered, n_sigma=options.n_sigma)
     return DifferenceFit(
         noise=NOISE_MODELS[options.fit_method](values, usable, outputs),
         background=level if model is None else model,
@@ -90,17 +92,27 @@ def fit_difference(
 
 
 def _clip(
+    values: NDArray[np.float32], usable: NDArray[np.bool_], ordered: SortedValues
+) -> tuple[SortedValues, NDArray[np.bool_]]:
+    """Drop what is not background from the sorted values and the usable pixels."""
+    limits = background_limits(ordered)
+    kept = ordered.between(limits.low, limits.high)
+    # Without scatter (sigma 0) the centre may lie between the values and drop them all.
+    return (kept, usable & limits.accept(values)) if len(kept) else (ordered, usable)
+
+
+def _clip_along_rows(
     values: NDArray[np.float32],
     usable: NDArray[np.bool_],
     ordered: SortedValues,
     *,
     n_sigma: float,
-) -> tuple[SortedValues, NDArray[np.bool_]]:
-    """Drop outliers from the usable pixels and from their sorted values."""
+) -> NDArray[np.bool_]:
+    """Drop outliers about the stripes."""
     limits = background_limits(ordered, n_sigma=n_sigma)
-    kept = ordered.between(limits.low, limits.high)
-    # Without scatter (sigma 0) the centre may lie between the values and drop them all.
-    return (kept, usable & limits.accept(values)) if len(kept) else (ordered, usable)
+    stripes = row_stripes(values, usable & limits.accept(values))
+    clipped = usable & limits.accept(values - stripes)
+    return clipped if clipped.any() else usable
 
 
 def _model(

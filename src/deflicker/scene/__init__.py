@@ -1,8 +1,12 @@
 """Scene masks: which pixels see only background."""
 
+from functools import partial
+
 import numpy as np
 from numpy.typing import NDArray
 
+from deflicker.noise.median import row_stripes
+from deflicker.readout import Readout
 from deflicker.scene.clipping import SortedValues, outlier_limits
 
 __all__ = ["scene_mask"]
@@ -14,6 +18,7 @@ def scene_mask(
     n_sigma: float,
     fit_histogram: bool = False,
     science: NDArray[np.bool_] | None = None,
+    readout: Readout | None = None,
 ) -> NDArray[np.bool_]:
     """Pixels of a rate image that see only background.
 
@@ -30,6 +35,9 @@ def scene_mask(
         Take centre and sigma from a Gaussian fitted to a histogram.
     science : ndarray of bool, shape (ny, nx), optional
         True where science regions are to be masked.
+    readout : Readout, optional
+        Where stripes run. With it, the limits follow the stripes of the rate: else
+        the mask would keep the low values of the noise and drop the high ones.
 
     Returns
     -------
@@ -49,8 +57,26 @@ def scene_mask(
     if science is not None:
         usable &= ~science
     if n_sigma > 0 and usable.any():
-        values = rate[usable]
-        values.sort()
-        limits = outlier_limits(SortedValues(values), n_sigma=n_sigma, fit_histogram=fit_histogram)
-        usable &= limits.accept(rate)
+        clip = partial(_clip, n_sigma=n_sigma, fit_histogram=fit_histogram)
+        clipped, center = clip(rate, usable)
+        if readout is not None and clipped.any():
+            clipped, _ = clip(_without_stripes(rate - center, clipped, readout), usable)
+        usable = clipped
     return usable
+
+
+def _clip(
+    rate: NDArray[np.floating], usable: NDArray[np.bool_], *, n_sigma: float, fit_histogram: bool
+) -> tuple[NDArray[np.bool_], np.floating]:
+    """Usable pixels without outliers, and the centre of the rest."""
+    values = rate[usable]
+    values.sort()
+    limits = outlier_limits(SortedValues(values), n_sigma=n_sigma, fit_histogram=fit_histogram)
+    return usable & limits.accept(rate), rate.dtype.type(limits.center)
+
+
+def _without_stripes(
+    rate: NDArray[np.floating], usable: NDArray[np.bool_], readout: Readout
+) -> NDArray[np.floating]:
+    stripes = row_stripes(readout.to_detector(rate), readout.to_detector(usable))
+    return rate - readout.to_science(np.broadcast_to(stripes, readout.to_detector(rate).shape))

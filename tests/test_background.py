@@ -1,0 +1,48 @@
+import numpy as np
+import pytest
+
+from deflicker.background import default_box_size, model_background, no_box_warnings
+
+
+@pytest.mark.parametrize(
+    ("shape", "box"),
+    [
+        ((2048, 2048), (32, 32)),
+        ((1024, 1032), (32, 24)),
+        ((32, 2048), (32, 32)),
+        ((7, 31), (7, 31)),
+        ((37, 64), (1, 32)),
+    ],
+)
+def test_default_box_size(shape, box):
+    assert default_box_size(shape) == box
+
+
+def test_follows_a_gradient_under_sources(rng):
+    y, x = np.mgrid[:512, :512]
+    truth = (5 + 0.02 * x + 0.01 * y).astype(np.float32)
+    image = truth + rng.normal(0, 0.5, truth.shape).astype(np.float32)
+    usable = np.ones(truth.shape, bool)
+    image[200:210, 160:170] += 100
+    usable[200:210, 160:170] = False
+    with no_box_warnings():
+        found = model_background(image, usable)
+    assert found.dtype == np.float32
+    inner = (slice(96, -96), slice(96, -96))
+    np.testing.assert_allclose(found[inner], truth[inner], atol=0.3)
+
+
+def test_box_size_decides_the_resolution(rng):
+    y, _ = np.mgrid[:128, :128]
+    wave = np.sin(y / 8).astype(np.float32) * 10
+    image = wave + rng.normal(0, 0.1, wave.shape).astype(np.float32)
+    usable = np.ones(wave.shape, bool)
+    with no_box_warnings():
+        fine = model_background(image, usable, box_size=(4, 4))
+        coarse = model_background(image, usable, box_size=(32, 32))
+    assert np.std(fine - wave) < 0.6 * np.std(coarse - wave)
+
+
+def test_nothing_to_fit():
+    with no_box_warnings(), pytest.raises(ValueError, match=r"\w"):
+        model_background(np.ones((64, 64), np.float32), np.zeros((64, 64), bool))

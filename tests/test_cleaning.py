@@ -1,0 +1,327 @@
+import logging
+
+import numpy as np
+import pytest
+from conftest import exposure_of, plain_exposure
+
+from deflicker import (
+    CannotClean,
+    CleanOptions,
+    NothingToClean,
+    Readout,
+    clean_exposure,
+)
+from deflicker.dq import DO_NOT_USE, JUMP_DET, REFERENCE_PIXEL, SATURATED
+from deflicker.quality import measure_quality
+
+
+def striped_ramp(rng, n_groups=6, shape=(40, 400), n_integrations=1):
+    """Ramps of 10 DN per group with a known stripe in every row of every read."""
+    stripes = rng.normal(0, 1, (n_integrations, n_groups, shape[0], 1))
+    stripes -= stripes.mean(axis=2, keepdims=True)
+    ramp = 1000 + 10.0 * np.arange(n_groups).reshape(1, -1, 1, 1) + stripes
+    data = ramp + rng.normal(0, 1.5, (n_integrations, n_groups, *shape))
+    return data.astype(np.float32), stripes
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 3, 8])
+@pytest.mark.parametrize("n_integrations", [1, 3])
+def test_known_stripes_are_removed(rng, n_threads, n_integrations):
+    """All reads are brought to the stripes of the first, and the sky stays."""
+    data, stripes = striped_ramp(rng, n_integrations=n_integrations)
+    before = data.copy()
+    result = clean_exposure(plain_exposure(data), CleanOptions(n_threads=n_threads))
+    assert np.array_equal(data, before)
+    assert np.array_equal(result.data[:, 0], data[:, 0])
+    removed = (data - result.data)[..., 0]
+    error = removed - (stripes - stripes[:, :1])[..., 0]
+    # The median of a difference of 400 pixels has an error of 1.2533 sigma sqrt(2 / n).
+    assert np.std(error[:, 1]) < 1.4 * 1.2533 * 1.5 * np.sqrt(2 / 400)
+    assert np.std(error[:, 1:]) < 0.3
+    assert np.abs(error.mean(axis=2)).max() < 0.15
+    assert np.std(removed[:, 1:]) > 1.2
+
+
+def test_result_does_not_depend_on_threads_or_place(small):
+    one = clean_exposure(exposure_of(small), CleanOptions(n_threads=1))
+    exposure = exposure_of(small)
+    three = clean_exposure(exposure, CleanOptions(n_threads=3), out=exposure.data)
+    assert three.data is exposure.data
+    assert np.array_equal(one.data, three.data, equal_nan=True)
+    assert one.n_used == three.n_used
+
+
+def test_big_endian_data_as_files_hold_them(small):
+    native = clean_exposure(exposure_of(small))
+    swapped = clean_exposure(exposure_of(small, data=small.data.astype(">f4")))
+    assert swapped.data.dtype == np.dtype(">f4")
+    assert np.array_equal(native.data, swapped.data, equal_nan=True)
+
+
+@pytest.mark.parametrize("options", [{}, {"fit_by_channel": True}, {"fit_histogram": True}])
+def test_noise_of_simulated_exposures(small, options):
+    result = clean_exposure(exposure_of(small), CleanOptions(**options))
+    quality = measure_quality(small, result.data)
+    assert quality.removed_differences > 25
+    assert quality.removed_rate > 20
+    assert quality.new_nan == 0
+
+
+@pytest.mark.parametrize(("fast", "slow"), [(1, 2), (-1, -2), (2, 1), (-2, -1)])
+def test_any_axes(rng, fast, slow):
+    """Stripes run along the fast axis, wherever that points."""
+    data, _ = striped_ramp(rng)
+    science = np.ascontiguousarray(Readout(fast_axis=fast, slow_axis=slow).to_science(data))
+    exposure = plain_exposure(science, readout=Readout(fast_axis=fast, slow_axis=slow))
+    cleaned = exposure.readout.to_detector(clean_exposure(exposure).data)
+    np.testing.assert_allclose(cleaned, clean_exposure(plain_exposure(data)).data, atol=1e-3)
+
+
+@pytest.mark.parametrize("row", [0, 1, 17, 38, 39])
+def test_a_stripe_is_removed_from_its_own_row(rng, row):
+    """Defect 1: kernels off by one left the stripe and dug one beside it."""
+    data = rng.normal(100, 3, (1, 2, 40, 400)).astype(np.float32)
+    data[0, 1, row] += 4
+    removed = (data - clean_exposure(plain_exposure(data)).data)[0, 1, :, 0]
+    expected = np.zeros(40)
+    expected[row] = 4
+    assert np.abs(removed - expected).max() < 4 * 1.2533 * 3 * np.sqrt(2 / 400)
+    assert np.argmax(removed) == row
+
+
+@pytest.mark.parametrize("how", ["nan", "flagged"])
+def test_a_group_without_usable_pixel_leaves_no_step(rng, caplog, how):
+    """Defect 2: the slope before and after a lost group agrees."""
+    data, _ = striped_ramp(rng, n_groups=9)
+    exposure = plain_exposure(data)
+    if how == "nan":
+        data[0, 4] = np.nan
+    else:
+        exposure.group_dq[0, 4] = DO_NOT_USE
+    with caplog.at_level(logging.WARNING):
+        result = clean_exposure(exposure)
+    assert result.n_used[3] == result.n_used[4] == 0
+    assert all(result.n_used[j] for j in (0, 1, 2, 5, 6, 7))
+    assert caplog.text.count("no usable pixel") == 2
+    # Before and after the gap every row rises by 10 DN per group; over it nothing is removed.
+    rises = np.diff(np.median(result.data[0], axis=2), axis=0)
+    np.testing.assert_allclose(rises[[0, 1, 2, 5, 6, 7]], 10, atol=0.6)
+    removed = data[0] - result.data[0]
+    np.testing.assert_allclose(removed[5], removed[3], atol=1e-3)
+
+
+def test_a_nan_stays_in_its_group(rng):
+    """Defect 3."""
+    data, _ = striped_ramp(rng)
+    data[0, 2, 5, 7] = np.nan
+    cleaned = clean_exposure(plain_exposure(data)).data
+    assert np.argwhere(~np.isfinite(cleaned)).tolist() == [[0, 2, 5, 7]]
+
+
+@pytest.mark.parametrize("flag", [DO_NOT_USE, SATURATED, JUMP_DET])
+@pytest.mark.parametrize("group", [2, 3])
+def test_flagged_groups_are_not_used(rng, flag, group):
+    """Defect 4: flags of both groups count, saturation too, a jump in the later one."""
+    data, _ = striped_ramp(rng)
+    wild = data.copy()
+    chosen = rng.random(data.shape[-2:]) < 0.6
+    wild[0, group, chosen] += 6  # within reach of the clips: only the flag can tell
+    exposure = plain_exposure(wild)
+    exposure.group_dq[0, group, chosen] = flag
+    calm = plain_exposure(data)
+    calm.group_dq[0, group, chosen] = flag
+    mask = np.ones(data.shape[-2:], bool)
+    removed = wild - clean_exposure(exposure, user_mask=mask).data
+    expected = data - clean_exposure(calm, user_mask=mask).data
+    # The difference that ends in this group is protected by every flag, the one that
+    # starts there by all but JUMP_DET, whose later groups are good again.
+    last = group + 1 if flag == JUMP_DET else data.shape[1]
+    np.testing.assert_allclose(removed[0, :last], expected[0, :last], atol=1e-3)
+
+
+@pytest.mark.parametrize("flag", [DO_NOT_USE, REFERENCE_PIXEL, DO_NOT_USE | REFERENCE_PIXEL])
+def test_flagged_pixels_are_not_used(rng, flag):
+    data, _ = striped_ramp(rng)
+    chosen = rng.random(data.shape[-2:]) < 0.6
+    pixel_dq = np.where(chosen, np.uint32(flag), np.uint32(0))
+    wild = data + np.where(chosen, 6.0 * np.arange(6).reshape(1, -1, 1, 1), 0).astype(np.float32)
+    removed = wild - clean_exposure(plain_exposure(wild, pixel_dq=pixel_dq)).data
+    expected = data - clean_exposure(plain_exposure(data, pixel_dq=pixel_dq)).data
+    np.testing.assert_allclose(removed, expected, atol=1e-3)
+
+
+def test_stripe_subarrays_are_cleaned_by_output(rng):
+    """Defect 5: four outputs and any width, not SUBARRAY=FULL and 512."""
+    shape, n_outputs = (64, 1024), 4
+    levels = rng.normal(0, 1, (2, shape[0], n_outputs))
+    data = np.repeat(levels, 256, axis=2)[np.newaxis] + rng.normal(100, 1.5, (1, 2, *shape))
+    exposure = plain_exposure(
+        data.astype(np.float32), readout=Readout(fast_axis=1, slow_axis=2, n_outputs=n_outputs)
+    )
+    truth = levels[1] - levels[0]
+    for by_channel in (False, True):
+        options = CleanOptions(fit_by_channel=by_channel)
+        removed = data - clean_exposure(exposure, options).data
+        left = truth - removed[0, 1, :, ::256]
+        assert (np.std(left) < 0.25) == by_channel
+        assert (np.std(left) > 1.0) == (not by_channel)
+
+
+def test_channels_of_one_output_are_reported_once(rng, caplog):
+    data, _ = striped_ramp(rng, n_integrations=2)
+    with caplog.at_level(logging.WARNING):
+        by_channel = clean_exposure(plain_exposure(data), CleanOptions(fit_by_channel=True))
+    assert caplog.text.count("fit_by_channel") == 1
+    assert np.array_equal(by_channel.data, clean_exposure(plain_exposure(data)).data)
+
+
+def test_boxes_without_model_are_reported(rng, caplog):
+    data, _ = striped_ramp(rng)
+    with caplog.at_level(logging.WARNING):
+        clean_exposure(plain_exposure(data), CleanOptions(background_box_size=(8, 8)))
+    assert "background_box_size is ignored" in caplog.text
+
+
+@pytest.mark.parametrize("n_integrations", [1, 3])
+def test_rates_are_cleaned_themselves(rng, n_integrations):
+    stripes = rng.normal(0, 1, (n_integrations, 1, 40, 1))
+    data = 10 + stripes + rng.normal(0, 1.5, (n_integrations, 1, 40, 400))
+    exposure = plain_exposure(data.astype(np.float32), ramp=False)
+    removed = data - clean_exposure(exposure).data
+    left = stripes - removed
+    assert np.std(left - left.mean(axis=2, keepdims=True)) < 1.4 * 1.2533 * 1.5 / np.sqrt(400)
+
+
+def test_masks_for_each_integration(rng):
+    data, _ = striped_ramp(rng, n_integrations=2)
+    data[1, :, 5:15, 5:15] += (100 * np.arange(6)).reshape(6, 1, 1).astype(np.float32)
+    one = clean_exposure(plain_exposure(data)).mask
+    each = clean_exposure(plain_exposure(data), CleanOptions(single_mask=False)).mask
+    assert one.shape == (40, 400)
+    assert not one[5:15, 5:15].any()
+    assert each.shape == (2, 40, 400)
+    assert each[0, 5:15, 5:15].mean() > 0.9
+    assert not each[1, 5:15, 5:15].any()
+
+
+def test_user_mask_is_used(rng):
+    """Stripes are what the user's half of the image shows."""
+    data, _ = striped_ramp(rng)
+    data[0, 1:, :, 200:] += 3.0 * np.sin(np.arange(40))[:, np.newaxis].astype(np.float32)
+    mask = np.zeros((40, 400), bool)
+    mask[:, :200] = True
+    whole = clean_exposure(plain_exposure(data), user_mask=mask)
+    half = clean_exposure(
+        plain_exposure(np.ascontiguousarray(data[..., :200])), user_mask=mask[:, :200]
+    )
+    np.testing.assert_allclose(whole.data[..., :200], half.data, atol=1e-3)
+    assert whole.mask is mask
+    cube = clean_exposure(plain_exposure(data), user_mask=mask[np.newaxis])
+    assert np.array_equal(cube.data, whole.data)
+
+
+def test_products(rng):
+    data, _ = striped_ramp(rng, n_integrations=2)
+    options = CleanOptions(save_noise=True, save_background=True)
+    result = clean_exposure(plain_exposure(data), options)
+    np.testing.assert_allclose(result.noise, result.data - data, atol=1e-3)
+    assert not result.background[:, 0].any()
+    np.testing.assert_allclose(result.background[:, 1:], 10, atol=4)
+    plain = clean_exposure(plain_exposure(data))
+    assert plain.noise is None
+    assert plain.background is None
+
+
+def test_flat_structure_does_not_look_like_noise(rng):
+    """Sky of 1000 DN under a flat with rows of 1 %: divided out, it is not removed."""
+    flat = (1 + 0.01 * rng.standard_normal((40, 1)) * np.ones((1, 400))).astype(np.float32)
+    data = 1000 * flat * np.arange(4).reshape(1, -1, 1, 1) + rng.normal(0, 0.1, (1, 4, 40, 400))
+    exposure = plain_exposure(data.astype(np.float32))
+    with_flat = clean_exposure(exposure, flat=flat, options=CleanOptions(save_background=True))
+    without = clean_exposure(exposure)
+    assert np.std(with_flat.data - data) < 1
+    assert np.std(without.data - data) > 10
+    np.testing.assert_allclose(with_flat.background[0, 1], 1000 * flat, rtol=1e-3)
+
+
+def test_science_regions_are_masked(rng):
+    data, _ = striped_ramp(rng)
+    science = np.zeros((40, 400), bool)
+    science[:, ::2] = True
+    assert not clean_exposure(plain_exposure(data), science=science).mask[science].any()
+
+
+@pytest.mark.parametrize(
+    ("shape", "reason"),
+    [((1, 1, 8, 8), "at least two groups"), ((0, 5, 8, 8), "no data"), ((1, 0, 8, 8), "no data")],
+)
+def test_too_short(shape, reason):
+    with pytest.raises(NothingToClean, match=reason):
+        clean_exposure(plain_exposure(np.ones(shape, np.float32)))
+
+
+@pytest.mark.parametrize("how", ["pixel", "group", "nan"])
+def test_nothing_to_measure_on(rng, how):
+    data, _ = striped_ramp(rng)
+    exposure = plain_exposure(data)
+    if how == "pixel":
+        exposure.pixel_dq[:] = DO_NOT_USE
+    elif how == "group":
+        exposure.group_dq[:] = DO_NOT_USE
+    else:
+        data[:] = np.nan
+    before = data.copy()
+    with pytest.raises(NothingToClean, match="no pixel can be used"):
+        clean_exposure(exposure, out=data)
+    assert np.array_equal(data, before, equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "mask", "reason"),
+    [
+        ({"fit_method": "fft"}, None, "fit_method='fft' is not available yet"),
+        ({"background_method": "median_image"}, None, "'median_image' is not available yet"),
+        (
+            {"background_method": "model", "background_box_size": (41, 8)},
+            None,
+            "background_box_size",
+        ),
+        ({}, (40, 399), "user_mask has shape"),
+        ({}, (3, 40, 400), "user_mask has shape"),
+        ({}, (400,), "user_mask has shape"),
+    ],
+)
+def test_what_does_not_fit(rng, options, mask, reason):
+    data, _ = striped_ramp(rng)
+    before = data.copy()
+    user_mask = None if mask is None else np.ones(mask, bool)
+    with pytest.raises(CannotClean, match=reason):
+        clean_exposure(plain_exposure(data), CleanOptions(**options), user_mask=user_mask, out=data)
+    assert np.array_equal(data, before)
+
+
+def test_user_mask_without_usable_pixel(rng):
+    data, _ = striped_ramp(rng)
+    with pytest.raises(CannotClean, match="user_mask leaves no pixel"):
+        clean_exposure(plain_exposure(data), user_mask=np.zeros((40, 400), bool))
+
+
+def test_failed_models_are_reported_once(rng, caplog):
+    data, _ = striped_ramp(rng, n_integrations=2)
+    mask = np.zeros((40, 400), bool)
+    mask[::20, ::20] = True
+    with caplog.at_level(logging.WARNING):
+        result = clean_exposure(
+            plain_exposure(data), CleanOptions(background_method="model"), user_mask=mask
+        )
+    assert result.n_model_failed == 10
+    assert caplog.text.count("background_method='model'") == 1
+
+
+def test_without_outlier_rejection_the_strongest_stripe_counts(rng):
+    data = rng.normal(100, 1, (1, 2, 40, 400)).astype(np.float32)
+    data[0, 1, 20] += 50
+    removed = data - clean_exposure(plain_exposure(data), CleanOptions(n_sigma=0)).data
+    assert removed[0, 1, 20, 0] == pytest.approx(50, abs=0.4)
+    kept = data - clean_exposure(plain_exposure(data), CleanOptions(n_sigma=2)).data
+    assert kept[0, 1, 20, 0] == 0

@@ -1,0 +1,116 @@
+import numpy as np
+import pytest
+
+from deflicker import CleanOptions, Readout
+from deflicker.background import no_box_warnings
+from deflicker.difference import fit_difference
+
+READOUT = Readout(fast_axis=1, slow_axis=2)
+SHAPE = (256, 512)
+
+
+def fit(values, usable=None, **options):
+    usable = np.ones(values.shape, bool) if usable is None else usable
+    outputs = [slice(0, values.shape[1])]
+    with no_box_warnings():
+        return fit_difference(
+            values, usable, CleanOptions(**options), readout=READOUT, outputs=outputs
+        )
+
+
+@pytest.fixture
+def stripes(rng):
+    return rng.normal(0, 2, (SHAPE[0], 1)).astype(np.float32)
+
+
+@pytest.fixture
+def values(rng, stripes):
+    return 30 + stripes + rng.normal(0, 3, SHAPE).astype(np.float32)
+
+
+@pytest.mark.parametrize("method", ["median", "model"])
+@pytest.mark.parametrize("n_sigma", [0, 2.0, 4.0])
+def test_stripes_are_found(values, stripes, method, n_sigma):
+    """To the error of a median of 512 values, 1.2533 sigma / sqrt(n)."""
+    found = fit(values, background_method=method, n_sigma=n_sigma)
+    total = np.broadcast_to(found.noise + found.background, SHAPE)[:, 0]
+    error = total - (30 + stripes[:, 0])
+    assert np.std(error) < 1.3 * 1.2533 * 3 / np.sqrt(SHAPE[1])
+
+
+def test_clip_does_not_eat_the_stripes(values, stripes):
+    """A clip at 2 sigma about one centre would leave 13.5 % of every stripe."""
+    found = fit(values, n_sigma=2.0)
+    slope = np.polyfit(stripes[:, 0], found.noise[:, 0], 1)[0]
+    assert slope > 0.96
+
+
+def test_background_of_the_median(values):
+    assert fit(values).background == pytest.approx(np.median(values), abs=0.05)
+
+
+def test_no_background(values, stripes):
+    found = fit(values, background_method=None, n_sigma=0)
+    assert found.background == 0
+    np.testing.assert_allclose(found.noise, 30 + stripes, atol=1.0)
+
+
+def test_outliers_are_not_used(values, rng):
+    bright = values.copy()
+    hits = rng.random(SHAPE) < 0.3
+    bright[hits] += 500
+    clean, hit = fit(values), fit(bright)
+    np.testing.assert_allclose(hit.noise + hit.background, clean.noise + clean.background, atol=1.0)
+    assert hit.n_used < 0.71 * values.size
+
+
+def test_only_usable_pixels_count(values):
+    usable = np.ones(SHAPE, bool)
+    usable[:, :300] = False
+    spoilt = values.copy()
+    spoilt[:, :300] = np.nan
+    np.testing.assert_array_equal(fit(values, usable).noise, fit(spoilt, usable).noise)
+    assert fit(values, usable, n_sigma=0).n_used <= usable.sum()
+
+
+def test_nothing_usable(values):
+    found = fit(values, np.zeros(SHAPE, bool))
+    assert found.n_used == 0
+    assert not np.any(found.noise)
+
+
+def test_values_without_scatter():
+    """Half and half: the centre lies between, and no clip may drop everything."""
+    values = np.ones((8, 8), np.float32)
+    values[:, 4:] = 2
+    found = fit(values)
+    assert found.n_used > 0
+    assert np.isfinite(found.noise).all()
+
+
+def test_model_that_cannot_be_made_is_the_median(values):
+    usable = np.zeros(SHAPE, bool)
+    usable[::40, ::40] = True
+    found = fit(values, usable, background_method="model")
+    assert found.model_failed
+    assert found.background == pytest.approx(np.median(values[usable]), abs=1)
+
+
+def test_boxes_are_counted_in_the_science_frame(rng):
+    """A box of one row and 64 columns follows rows; in the detector frame, columns."""
+    science = rng.normal(0, 0.1, (64, 64)).astype(np.float32) + 10 * np.arange(64)[:, np.newaxis]
+    readout = Readout(fast_axis=-2, slow_axis=-1)
+    detector = np.ascontiguousarray(readout.to_detector(science.astype(np.float32)))
+    options = CleanOptions(background_method="model", background_box_size=(1, 64), n_sigma=0)
+    with no_box_warnings():
+        found = fit_difference(
+            detector, np.ones((64, 64), bool), options, readout=readout, outputs=[slice(0, 64)]
+        )
+    np.testing.assert_allclose(readout.to_science(found.background)[5:-5], science[5:-5], atol=1)
+
+
+def test_inputs_stay_as_they_are(values):
+    before, usable = values.copy(), np.ones(SHAPE, bool)
+    fit(values, usable)
+    assert np.array_equal(values, before)
+    assert usable.all()

@@ -1,0 +1,102 @@
+import numpy as np
+import pytest
+
+from deflicker import draft_rate as module
+from deflicker.dq import DO_NOT_USE, JUMP_DET, SATURATED
+from deflicker.draft_rate import DraftRate, combine_rates, draft_rate
+
+TIME = 10.7
+
+
+def slow_slope(ramp, dq):
+    """The definition, one pixel at a time."""
+    valid = np.isfinite(ramp) & ((dq & DO_NOT_USE) == 0)
+    full = np.flatnonzero(dq & SATURATED)
+    if full.size:
+        valid[full[0] :] = False
+    pairs = [
+        j for j in range(len(ramp) - 1) if valid[j] and valid[j + 1] and not dq[j + 1] & JUMP_DET
+    ]
+    if not pairs:
+        return np.nan, 0
+    if np.any(valid & ((dq & JUMP_DET) != 0)):
+        return np.mean([ramp[j + 1] - ramp[j] for j in pairs]) / TIME, len(pairs)
+    times = np.flatnonzero(valid) * TIME
+    return np.polyfit(times, ramp[valid], 1)[0], len(pairs)
+
+
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_agrees_with_the_definition(rng, monkeypatch, n_threads):
+    monkeypatch.setattr(module, "BLOCK_PIXELS", 500)  # several blocks
+    shape = (7, 23, 29)
+    ramps = np.cumsum(rng.normal(50, 5, shape), axis=0).astype(np.float32)
+    dq = np.zeros(shape, np.uint8)
+    for flag, chance in ((JUMP_DET, 0.05), (DO_NOT_USE, 0.05), (SATURATED, 0.03)):
+        dq[rng.random(shape) < chance] |= flag
+    ramps[rng.random(shape) < 0.02] = np.nan
+    found = draft_rate(ramps, dq, group_time=TIME, n_threads=n_threads)
+    for y in range(shape[1]):
+        for x in range(shape[2]):
+            slope, count = slow_slope(ramps[:, y, x].astype(float), dq[:, y, x])
+            assert found.n_differences[y, x] == count
+            np.testing.assert_allclose(found.rate[y, x], slope, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("byte_order", ["<f4", ">f4"])
+def test_unbiased_with_jumps_and_saturation(byte_order):
+    rates = np.linspace(1, 500, 40).reshape(4, 10)
+    groups = np.arange(1, 9).reshape(8, 1, 1) * TIME * rates + 1000
+    dq = np.zeros(groups.shape, np.uint8)
+    groups[5:, 1] += 700
+    dq[5, 1] = JUMP_DET
+    groups[4:, 2] = 9999
+    dq[4:, 2] = SATURATED
+    found = draft_rate(groups.astype(byte_order), dq, group_time=TIME)
+    np.testing.assert_allclose(found.rate, rates, rtol=1e-3)
+    assert found.rate.dtype == np.float32
+
+
+def test_scatter_is_that_of_least_squares(rng):
+    """The variance of a slope over n groups of unit noise is 12 / (n (n^2 - 1))."""
+    n_groups = 8
+    noise = rng.standard_normal((n_groups, 300, 300)).astype(np.float32)
+    found = draft_rate(noise, np.zeros(noise.shape, np.uint8), group_time=1.0).rate
+    expected = np.sqrt(12 / (n_groups * (n_groups**2 - 1)))
+    assert np.std(found) == pytest.approx(expected, rel=0.02)
+
+
+def test_whole_groups_flagged():
+    """MIRI's first and last groups are flagged for every pixel."""
+    ramp = np.arange(6.0).reshape(6, 1, 1) * np.ones((1, 3, 3))
+    ramp[0], ramp[-1] = 500, -500
+    dq = np.zeros(ramp.shape, np.uint8)
+    dq[[0, -1]] = DO_NOT_USE
+    found = draft_rate(ramp, dq, group_time=2.0)
+    np.testing.assert_allclose(found.rate, 0.5, rtol=1e-6)
+    assert np.all(found.n_differences == 3)
+
+
+def test_no_valid_difference_is_nan():
+    ramp = np.ones((3, 1, 2), np.float32)
+    dq = np.zeros(ramp.shape, np.uint8)
+    dq[1, 0, 0] = DO_NOT_USE
+    found = draft_rate(ramp, dq, group_time=1.0)
+    assert np.isnan(found.rate[0, 0])
+    assert found.rate[0, 1] == 0
+
+
+def test_inputs_stay_as_they_are(rng):
+    ramp = rng.normal(size=(4, 5, 6)).astype(np.float32)
+    dq = np.full(ramp.shape, JUMP_DET, np.uint8)
+    before = ramp.copy(), dq.copy()
+    draft_rate(ramp, dq, group_time=1.0)
+    assert np.array_equal(ramp, before[0])
+    assert np.array_equal(dq, before[1])
+
+
+def test_combined_rate_is_weighted_by_differences():
+    one = DraftRate(np.array([[2, np.nan, np.nan]], np.float32), np.array([[3, 0, 0]], np.uint16))
+    two = DraftRate(np.array([[6, 5, np.nan]], np.float32), np.array([[1, 2, 0]], np.uint16))
+    np.testing.assert_allclose(combine_rates([one, two]), [[3, 5, np.nan]])
+    with pytest.raises(ValueError, match="no integration"):
+        combine_rates([])

@@ -1,0 +1,76 @@
+"""What may import what."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import deflicker
+
+PACKAGE = Path(deflicker.__file__).parent
+FLOORS = (
+    {"errors", "dq", "readout", "workers"},
+    {"draft_rate", "scene", "background", "flat", "noise", "simulate", "quality"},
+    {"options", "arrays", "difference", "cleaning"},
+    {"exposure", "references"},
+    {"step", "registry", "cli", "figures"},
+)
+HEAVY = ("stpipe", "stdatamodels", "crds", "jwst", "matplotlib")
+
+
+def floor_of(module):
+    return next(number for number, names in enumerate(FLOORS) if module in names)
+
+
+def modules():
+    for path in sorted(PACKAGE.rglob("*.py")):
+        top = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        if top != "__init__":
+            yield pytest.param(path, top, id=str(path.relative_to(PACKAGE)))
+
+
+@pytest.mark.parametrize(("path", "top"), list(modules()))
+def test_no_import_goes_upward(path, top):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("deflicker."):
+            assert floor_of(node.module.split(".")[1]) <= floor_of(top), node.module
+
+
+def test_numerics_load_neither_pipeline_nor_models():
+    names = [f"deflicker.{name}" for floor in FLOORS[:3] for name in sorted(floor)]
+    code = f"import sys, {', '.join(names)}; print([m for m in {HEAVY} if m in sys.modules])"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("module", ["deflicker", "deflicker.registry"])
+def test_faces_that_must_be_light(module):
+    code = f"import sys, {module}; print([m for m in ('numpy', *{HEAVY}) if m in sys.modules])"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
+
+
+def test_photutils_waits_for_the_model():
+    code = "import sys, deflicker.step; print('photutils' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: path.name)
+def test_jwst_is_imported_by_the_pipeline_alone(path):
+    if path.name == "pipeline.py":
+        return
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        assert not any(name.split(".")[0] == "jwst" for name in names)
+
+
+def test_public_names():
+    assert set(deflicker.__all__) <= set(dir(deflicker))
+    for name in deflicker.__all__:
+        assert getattr(deflicker, name) is not None
+    with pytest.raises(AttributeError, match="nothing"):
+        deflicker.nothing  # noqa: B018

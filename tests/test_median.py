@@ -1,0 +1,44 @@
+import numpy as np
+import pytest
+
+from deflicker.noise import NOISE_MODELS, median_noise
+from deflicker.noise.median import row_medians
+
+
+def slow_row_medians(values, usable):
+    return [
+        np.median(row[use]) if use.any() else 0 for row, use in zip(values, usable, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("chance", [0.0, 0.01, 0.5, 1.0])
+def test_row_medians_are_medians(rng, chance):
+    values = rng.normal(size=(60, 41)).astype(np.float32)
+    usable = rng.random(values.shape) < chance
+    values[~usable & (rng.random(values.shape) < 0.3)] = np.nan
+    found = row_medians(values, usable)
+    np.testing.assert_allclose(found, slow_row_medians(values, usable), rtol=1e-6)
+    assert found.dtype == np.float32
+
+
+def test_outputs_are_fitted_on_their_own(rng):
+    values = rng.normal(size=(50, 40)).astype(np.float32)
+    usable = rng.random(values.shape) < 0.8
+    parts = [slice(0, 10), slice(10, 20), slice(20, 30), slice(30, 40)]
+    noise = median_noise(values, usable, parts)
+    for part in parts:
+        expected = slow_row_medians(values[:, part], usable[:, part])
+        np.testing.assert_allclose(noise[:, part], np.tile(expected, (10, 1)).T, rtol=1e-6)
+
+
+@pytest.mark.parametrize("model", list(NOISE_MODELS.values()))
+def test_models_keep_their_inputs_and_are_finite(rng, model):
+    values = rng.normal(size=(30, 20)).astype(np.float32)
+    usable = rng.random(values.shape) < 0.5
+    usable[7] = False
+    values[7] = np.nan
+    before = values.copy(), usable.copy()
+    noise = model(values, usable, [slice(0, 20)])
+    assert np.isfinite(np.broadcast_to(noise, values.shape)).all()
+    assert np.array_equal(values, before[0], equal_nan=True)
+    assert np.array_equal(usable, before[1])

@@ -1,0 +1,37 @@
+import pytest
+
+from deflicker import workers
+from deflicker.workers import count_threads, parallel_map
+
+
+@pytest.mark.parametrize(
+    ("text", "cores", "expected"),
+    [
+        ("none", 8, 1),
+        ("quarter", 8, 2),
+        ("half", 8, 4),
+        ("all", 8, 8),
+        ("All", 8, 8),
+        ("3", 8, 3),
+        ("30", 8, 8),
+        ("quarter", 2, 1),
+    ],
+)
+def test_count_threads(monkeypatch, text, cores, expected):
+    monkeypatch.setattr(workers, "available_cores", lambda: cores)
+    assert count_threads(text) == expected
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "most", "", "1.5"])
+def test_wrong_number(text):
+    with pytest.raises(ValueError, match="maximum_cores"):
+        count_threads(text)
+
+
+@pytest.mark.parametrize("n_threads", [1, 4])
+def test_parallel_map_keeps_the_order_and_raises(n_threads):
+    assert parallel_map(lambda x: x * x, range(20), n_threads=n_threads) == [
+        x * x for x in range(20)
+    ]
+    with pytest.raises(ZeroDivisionError):
+        parallel_map(lambda x: 1 / x, [1, 0], n_threads=n_threads)
