@@ -1,0 +1,300 @@
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from conftest import exposure_of
+from stdatamodels.jwst import datamodels
+
+from deflicker import CleanFlickerNoiseStep, CleanOptions, __version__, clean_exposure
+from deflicker.exposure import model_from_simulation, open_model
+
+
+@pytest.fixture
+def ramp(small_nircam):
+    """An open ramp of its own memory."""
+    model = model_from_simulation(small_nircam).copy()
+    yield model
+    model.close()
+
+
+def run(data, **parameters):
+    return CleanFlickerNoiseStep.call(data, **parameters)
+
+
+def test_same_numbers_as_the_recipe(small, tmp_path):
+    path = tmp_path / "x_ramp.fits"
+    with model_from_simulation(small) as model:
+        model.save(str(path))
+    expected = clean_exposure(exposure_of(small)).data
+    with run(str(path)) as cleaned:
+        assert type(cleaned) is datamodels.RampModel
+        assert cleaned.meta.cal_step.clean_flicker_noise == "COMPLETE"
+        assert np.array_equal(cleaned.data, expected, equal_nan=True)
+
+
+@pytest.mark.parametrize("kind", [str, Path])
+def test_files_are_input(ramp_file, kind, small_nircam):
+    before = ramp_file.read_bytes()
+    with run(kind(ramp_file)) as cleaned:
+        assert cleaned.meta.cal_step.clean_flicker_noise == "COMPLETE"
+        assert not np.array_equal(cleaned.data, small_nircam.data, equal_nan=True)
+    assert ramp_file.read_bytes() == before
+    assert list(ramp_file.parent.iterdir()) == [ramp_file]
+
+
+def test_open_input_is_not_changed(ramp):
+    before = ramp.copy()
+    with run(ramp) as cleaned:
+        assert not np.shares_memory(cleaned.data, ramp.data)
+    assert np.array_equal(ramp.data, before.data, equal_nan=True)
+    assert ramp.meta.cal_step.clean_flicker_noise is None
+    before.close()
+
+
+@pytest.mark.parametrize("byte_order", ["asdf", "fits"])
+def test_file_formats(ramp, tmp_path, byte_order, small_nircam):
+    path = tmp_path / f"x_ramp.{byte_order}"
+    ramp.save(str(path))
+    with run(path) as cleaned:
+        expected = clean_exposure(exposure_of(small_nircam)).data
+        assert np.array_equal(cleaned.data, expected, equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"fit_by_channel": True},
+        {"background_method": "model"},
+        {"background_method": "model", "background_box_size": [16, 64]},
+        {"background_method": None},
+        {"n_sigma": 3.0, "fit_histogram": True},
+        {"single_mask": False},
+    ],
+)
+def test_parameters_reach_the_recipe(ramp, small_nircam, parameters):
+    options = dict(parameters)
+    if "background_box_size" in options:
+        options["background_box_size"] = tuple(options["background_box_size"])
+    expected = clean_exposure(exposure_of(small_nircam), CleanOptions(**options)).data
+    default = clean_exposure(exposure_of(small_nircam)).data
+    with run(ramp, **parameters) as cleaned:
+        assert np.array_equal(cleaned.data, expected, equal_nan=True)
+        if parameters != {"single_mask": False}:
+            assert not np.array_equal(cleaned.data, default, equal_nan=True)
+
+
+@pytest.mark.parametrize("text", ["None", "none"])
+def test_the_text_none_means_none(ramp, text):
+    with run(ramp, user_mask=text) as cleaned, run(ramp) as default:
+        assert np.array_equal(cleaned.data, default.data, equal_nan=True)
+    with run(ramp, background_method="None") as cleaned, run(ramp, background_method=None) as none:
+        assert np.array_equal(cleaned.data, none.data, equal_nan=True)
+
+
+@pytest.mark.parametrize("kind", ["rate", "rateints"])
+def test_rates(ramp, small_nircam, kind):
+    rate = (small_nircam.data[0, -1] - small_nircam.data[0, 0]) / 43
+    model_class, data = {
+        "rate": (datamodels.ImageModel, rate),
+        "rateints": (datamodels.CubeModel, np.stack([rate, rate * 1.1])),
+    }[kind]
+    with model_class(data=data) as model:
+        model.update(ramp)
+        dq = np.broadcast_to(small_nircam.pixel_dq, data.shape)
+        model.dq = dq.copy()
+        with run(model, save_noise=True, save_mask=True) as cleaned:
+            assert type(cleaned) is model_class
+            assert cleaned.data.shape == data.shape
+            assert cleaned.meta.cal_step.clean_flicker_noise == "COMPLETE"
+            removed = data - cleaned.data
+            assert np.nanstd(removed) > 0
+            # NIRCam's stripes run along x.
+            assert np.nanmax(np.nanstd(removed, axis=-1)) < 1e-6
+            assert np.array_equal(np.isfinite(cleaned.data), np.isfinite(data))
+
+
+def test_products(ramp_file, small_nircam):
+    with run(ramp_file, save_mask=True, save_background=True, save_noise=True) as cleaned:
+        names = sorted(path.name for path in Path().glob("*.fits") if path.name != ramp_file.name)
+        assert names == [
+            "jw00001_nrca1_flicker_bkg.fits",
+            "jw00001_nrca1_flicker_noise.fits",
+            "jw00001_nrca1_mask.fits",
+        ]
+        with open_model(names[0]) as background, open_model(names[1]) as noise:
+            assert type(background) is type(noise) is datamodels.RampModel
+            difference = cleaned.data - small_nircam.data
+            np.testing.assert_allclose(
+                np.nan_to_num(difference), np.where(np.isnan(difference), 0, noise.data), atol=0.01
+            )
+            sky = background.data[0, 1:]
+            assert np.all(sky == sky[:, :1, :1])
+            assert np.all(background.data[0, 0] == 0)
+        with open_model(names[2]) as mask:
+            assert type(mask) is datamodels.ImageModel
+            assert set(np.unique(mask.data)) == {0, 1}
+            reference = (small_nircam.pixel_dq & (1 << 31)) != 0
+            assert not mask.data[reference].any()
+
+
+def test_mask_comes_back_as_user_mask(ramp_file, tmp_path):
+    with run(ramp_file, save_mask=True) as first:
+        pass
+    with run(ramp_file, user_mask="jw00001_nrca1_mask.fits") as second:
+        assert np.array_equal(first.data, second.data, equal_nan=True)
+    with open_model(tmp_path / "jw00001_nrca1_mask.fits") as mask:
+        mask.data[:, :100] = 0
+        mask.save(str(tmp_path / "edited.fits"))
+    with run(ramp_file, user_mask=str(tmp_path / "edited.fits")) as third:
+        assert not np.array_equal(first.data, third.data, equal_nan=True)
+
+
+def test_saved_under_the_pipelines_names(ramp_file, tmp_path):
+    run(ramp_file, save_results=True).close()
+    assert (tmp_path / "jw00001_nrca1_clean_flicker_noise.fits").is_file()
+    run(ramp_file, save_results=True, output_dir="below", suffix="clean").close()
+    assert (tmp_path / "below" / "jw00001_nrca1_clean.fits").is_file()
+    run(ramp_file, output_file="mine.fits").close()
+    assert (tmp_path / "mine_clean_flicker_noise.fits").is_file()
+
+
+@pytest.mark.parametrize(
+    ("name", "bare"),
+    [
+        ("jw01_nrca1_jump", "jw01_nrca1"),
+        ("jw01_nrca1_ramp", "jw01_nrca1"),
+        ("jw01_nrca1_rateints", "jw01_nrca1"),
+        ("jw01_nrca1_clean_flicker_noise", "jw01_nrca1"),
+        ("jw01_nrca1", "jw01_nrca1"),
+        ("mine", "mine"),
+    ],
+)
+def test_known_suffixes(name, bare):
+    assert CleanFlickerNoiseStep.remove_suffix(name)[0] == bare
+
+
+def test_header_tells_what_was_done(ramp_file, tmp_path):
+    run(ramp_file, save_results=True, n_sigma=2.5).close()
+    path = tmp_path / "jw00001_nrca1_clean_flicker_noise.fits"
+    header = fits.getheader(path)
+    assert header["S_CLNFNS"] == "COMPLETE"
+    history = "".join(header["HISTORY"])
+    assert f"deflicker {__version__} clean_flicker_noise" in history
+    assert "n_sigma=2.5" in history
+    assert "% of the pixels" in history
+    assert "R_FLAT" not in header
+    with open_model(path) as model:
+        assert model.meta.cal_step.clean_flicker_noise == "COMPLETE"
+
+
+def test_log_tells_what_is_done(ramp_file, caplog):
+    with caplog.at_level(logging.INFO):
+        run(ramp_file).close()
+    messages = [record.getMessage() for record in caplog.records if "deflicker" in record.name]
+    assert any("Cleaning jw00001_nrca1_jump.fits" in message for message in messages)
+    assert any("% of the pixels see background" in message for message in messages)
+    assert any("4 of 4 differences" in message for message in messages)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "reason"),
+    [
+        ({"fit_method": "fft"}, "fit_method"),
+        ({"background_method": "median_image"}, "background_method"),
+        ({"autoparam": True}, "autoparam"),
+    ],
+)
+def test_what_comes_later_fails_clearly(ramp, caplog, parameters, reason):
+    with caplog.at_level(logging.WARNING), run(ramp, **parameters) as result:
+        assert result.meta.cal_step.clean_flicker_noise == "FAILED"
+        assert np.array_equal(result.data, ramp.data, equal_nan=True)
+    assert sum(reason in record.message for record in caplog.records) == 1
+
+
+@pytest.mark.parametrize(
+    ("instrument", "exp_type", "status"),
+    [
+        ("NIRSPEC", "NRS_IFU", "FAILED"),
+        ("NIRSPEC", "NRS_FIXEDSLIT", "FAILED"),
+        ("NIRISS", "NIS_SOSS", "FAILED"),
+        ("NIRISS", "NIS_WFSS", "COMPLETE"),
+        ("NIRCAM", "NRC_WFSS", "COMPLETE"),
+        ("NIRCAM", "NRC_IMAGE", "COMPLETE"),
+    ],
+)
+def test_science_regions_by_mode(ramp, caplog, instrument, exp_type, status):
+    ramp.meta.instrument.name, ramp.meta.exposure.type = instrument, exp_type
+    with run(ramp) as plain:
+        assert plain.meta.cal_step.clean_flicker_noise == "COMPLETE"
+    caplog.clear()
+    with caplog.at_level(logging.WARNING), run(ramp, mask_science_regions=True) as result:
+        assert result.meta.cal_step.clean_flicker_noise == status
+    assert sum("mask_science_regions" in record.message for record in caplog.records) == 1
+
+
+def flat_file(path, shape, dq=None):
+    y, _ = np.mgrid[: shape[0], : shape[1]]
+    with datamodels.FlatModel(data=(1 + 0.05 * np.sin(y)).astype(np.float32)) as flat:
+        flat.dq = np.zeros(shape, np.uint32) if dq is None else dq
+        flat.save(str(path))
+    return str(path)
+
+
+def test_flat_field_by_override(ramp, tmp_path, small_nircam):
+    path = flat_file(tmp_path / "flat.fits", (128, 256))
+    with open_model(path) as flat:
+        expected = clean_exposure(exposure_of(small_nircam), flat=np.array(flat.data, "f4")).data
+    with run(ramp, apply_flat_field=True, override_flat=path) as cleaned:
+        assert np.array_equal(cleaned.data, expected, equal_nan=True)
+        assert cleaned.meta.ref_file.flat.name == path
+        assert cleaned.meta.ref_file.crds.context_used is None
+
+
+def test_miri_non_science_pixels_come_from_the_flat(small_nircam, tmp_path):
+    dq = np.zeros((128, 256), np.uint32)
+    dq[:40] = 1
+    path = flat_file(tmp_path / "flat.fits", (128, 256), dq)
+    with model_from_simulation(small_nircam) as model:
+        model.meta.instrument.name, model.meta.exposure.type = "MIRI", "MIR_IMAGE"
+        model.save("miri_ramp.fits")
+    for wanted in (True, False):
+        run(
+            "miri_ramp.fits", mask_science_regions=wanted, override_flat=path, save_mask=True
+        ).close()
+        mask = fits.getdata("miri_mask.fits", "SCI")
+        assert mask[:40].any() == (not wanted)
+        assert mask[40:].mean() > 0.8
+
+
+def test_every_parameter_of_the_specification_has_its_default():
+    expected = {
+        "autoparam": False,
+        "fit_method": "median",
+        "fit_by_channel": False,
+        "background_method": "median",
+        "background_box_size": None,
+        "mask_science_regions": False,
+        "apply_flat_field": False,
+        "n_sigma": 2.0,
+        "fit_histogram": False,
+        "single_mask": True,
+        "user_mask": None,
+        "save_mask": False,
+        "save_background": False,
+        "save_noise": False,
+        "maximum_cores": "all",
+        "skip": False,
+        "override_flat": None,
+        "override_pastasoss": None,
+    }
+    step = CleanFlickerNoiseStep()
+    assert {name: getattr(step, name) for name in expected} == expected
+
+
+@pytest.mark.parametrize("cores", ["none", "1", "half", "all"])
+def test_cores_do_not_change_the_result(ramp, small_nircam, cores):
+    expected = clean_exposure(exposure_of(small_nircam)).data
+    with run(ramp, maximum_cores=cores) as cleaned:
+        assert np.array_equal(cleaned.data, expected, equal_nan=True)
