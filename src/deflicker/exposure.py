@@ -1,12 +1,15 @@
 """Data models at the edge: JWST models to and from arrays, and files."""
 
 import tempfile
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
+from astropy.io import fits
+from astropy.utils.exceptions import AstropyUserWarning
 from numpy.typing import NDArray
 from stdatamodels.jwst import datamodels
 
@@ -63,6 +66,7 @@ def open_model(path: str | Path) -> datamodels.JwstDataModel:
         msg = f"input file {path} does not exist"
         raise FileNotFoundError(msg)
     try:
+        _check_complete(path)
         model = datamodels.open(path)
     except Exception as error:
         msg = f"input file {path} cannot be read as a JWST data model: {error}"
@@ -72,6 +76,19 @@ def open_model(path: str | Path) -> datamodels.JwstDataModel:
         msg = f"input file {path} holds no science data (extension SCI)"
         raise OSError(msg)
     return model
+
+
+def _check_complete(path: Path) -> None:
+    """Refuse what astropy reads with a warning: a FITS file that ends too early."""
+    if ".fits" not in path.suffixes[-2:]:
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", AstropyUserWarning)
+        try:
+            with path.open("rb") as stream, fits.open(stream) as extensions:
+                len(extensions)  # reads all headers, and no data
+        except AstropyUserWarning as error:
+            raise OSError(str(error)) from error
 
 
 def read_crds_parameters(path: str | Path) -> dict[str, Any]:
@@ -90,10 +107,11 @@ def read_crds_parameters(path: str | Path) -> dict[str, Any]:
     """
     try:
         # Reads only the headers, but wants a model type and an ASDF extension.
+        _check_complete(Path(path))
         return datamodels.read_metadata(path)
     except (KeyError, TypeError):
         pass
-    except (OSError, ValueError):
+    except Exception:  # noqa: BLE001 - whatever is wrong, opening the file says it
         return {}
     try:
         with open_model(path) as model:

@@ -3,6 +3,8 @@
 import logging
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -10,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from stdatamodels.jwst import datamodels
 from stpipe import Step, crds_client
-from stpipe.config_parser import ConfigObj, load_config_file
+from stpipe.config_parser import ConfigObj, ValidationError, load_config_file
 from stpipe.step import get_disable_crds_steppars
 
 from deflicker import __version__
@@ -96,6 +98,43 @@ class CleanFlickerNoiseStep(Step):
     """  # noqa: E501
 
     reference_file_types: ClassVar = ["flat", "pastasoss"]
+
+    def __init__(self, *args: Any, **parameters: Any) -> None:
+        with self._allowed_values_in_errors():
+            super().__init__(*args, **parameters)
+
+    @classmethod
+    def from_config_section(cls, *args: Any, **options: Any) -> Step:
+        """Make a step from parameters.
+
+        Parameters
+        ----------
+        *args, **options
+            As in `stpipe.Step.from_config_section`.
+
+        Returns
+        -------
+        CleanFlickerNoiseStep
+            The step.
+
+        Raises
+        ------
+        ValidationError
+            Naming the parameter, its value and what is allowed.
+        """
+        with cls._allowed_values_in_errors():
+            return super().from_config_section(*args, **options)
+
+    @classmethod
+    @contextmanager
+    def _allowed_values_in_errors(cls) -> Iterator[None]:
+        try:
+            yield
+        except ValidationError as error:
+            spec = cls.load_spec_file()
+            allowed = [f"{name} = {spec[name]}" for name in spec if f"'{name}'" in str(error)]
+            msg = f"{error} Allowed: {'; '.join(allowed)}" if allowed else str(error)
+            raise ValidationError(msg) from error
 
     def process(self, input_data: str | Path | datamodels.JwstDataModel) -> Any:
         """Clean one exposure.
