@@ -41,9 +41,9 @@ def data_folder():
 
 
 SMALL = {
-    "nircam": replace(EXPOSURES["nircam"], shape=(128, 256), n_stars=10),
-    "niriss": replace(EXPOSURES["niriss"], shape=(256, 128), n_stars=10),
-    "miri": replace(EXPOSURES["miri"], shape=(128, 136), n_stars=10, n_groups=5),
+    "nircam": replace(EXPOSURES["nircam"], shape=(128, 256), n_stars=100),
+    "niriss": replace(EXPOSURES["niriss"], shape=(256, 128), n_stars=100),
+    "miri": replace(EXPOSURES["miri"], shape=(128, 136), n_stars=100, n_groups=5),
 }
 
 

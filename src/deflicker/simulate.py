@@ -105,7 +105,7 @@ class Recipe:
     n_integrations: int = 1
     group_time: float = 10.73677
     sky: float = 0.8
-    n_stars: int = 1500
+    n_stars: int = 15000
     galaxy: float = 0.0
     cosmic_rays: float = 2e-4
     bad_pixels: float = 0.003
@@ -137,7 +137,7 @@ _MIRI = Recipe(
     n_groups=8,
     group_time=2.77504,
     sky=20.0,
-    n_stars=600,
+    n_stars=4000,
     border=0,
 )
 

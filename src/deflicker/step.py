@@ -70,6 +70,11 @@ class CleanFlickerNoiseStep(Step):
     an open RampModel, CubeModel or ImageModel and returns a model of the same type
     with ``meta.cal_step.clean_flicker_noise`` set.
 
+    Parameters
+    ----------
+    *args, **parameters
+        As in `stpipe.Step`; the step's own parameters are in its ``spec``.
+
     Examples
     --------
     ``result = CleanFlickerNoiseStep.call("x_ramp.fits", fit_by_channel=True)``
@@ -203,13 +208,17 @@ class CleanFlickerNoiseStep(Step):
         if self.autoparam:
             msg = "autoparam=True is not available yet; set the parameters yourself"
             raise CannotClean(msg)
-        flat, non_science = self._flat(model)
+        user_mask = self._user_mask()
+        if user_mask is not None and self.mask_science_regions:
+            log.warning("user_mask is the whole mask: mask_science_regions is ignored")
+        masks_regions = self.mask_science_regions and user_mask is None
+        flat, non_science = self._flat(model, for_regions=masks_regions)
         result = clean_exposure(
             exposure,
             options,
             flat=flat if self.apply_flat_field else None,
-            science=self._science_regions(model, non_science),
-            user_mask=self._user_mask(),
+            science=self._science_regions(model, non_science) if masks_regions else None,
+            user_mask=user_mask,
             out=exposure.data,
         )
         if not np.shares_memory(exposure.data, model.data):
@@ -219,10 +228,10 @@ class CleanFlickerNoiseStep(Step):
         return "COMPLETE"
 
     def _flat(
-        self, model: datamodels.JwstDataModel
+        self, model: datamodels.JwstDataModel, *, for_regions: bool
     ) -> tuple[NDArray[np.float32] | None, NDArray[np.bool_] | None]:
         """Flat field and its non-science pixels, where a parameter asks for them."""
-        for_mask = self.mask_science_regions and model.meta.exposure.type.upper() == "MIR_IMAGE"
+        for_mask = for_regions and model.meta.exposure.type.upper() == "MIR_IMAGE"
         if not (self.apply_flat_field or for_mask):
             return None, None
         try:
@@ -248,8 +257,6 @@ class CleanFlickerNoiseStep(Step):
         self, model: datamodels.JwstDataModel, non_science: NDArray[np.bool_] | None
     ) -> NDArray[np.bool_] | None:
         """Pixels to mask whatever their light."""
-        if not self.mask_science_regions:
-            return None
         exp_type = model.meta.exposure.type.upper()
         if exp_type.startswith("NRS_") or exp_type == "NIS_SOSS":
             msg = (

@@ -1,0 +1,25 @@
+"""Sphinx configuration."""
+
+from importlib.metadata import version as package_version
+
+project = "deflicker"
+author = "The deflicker developers"
+copyright = "2026, The deflicker developers"  # noqa: A001
+release = package_version("deflicker")
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "numpydoc",
+]
+html_theme = "alabaster"
+html_static_path = ["_static"]
+html_theme_options = {"description": "JWST images without stripes", "page_width": "1100px"}
+exclude_patterns = ["_build"]
+
+nitpicky = True
+nitpick_ignore_regex = [(r"py:.*", r".*")]
+numpydoc_show_class_members = False
+numpydoc_validation_checks = {"PR01", "PR02", "PR03", "RT01", "RT03", "SS01", "YD01"}
+autodoc_typehints = "none"
