@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from deflicker.noise import NOISE_MODELS, median_noise
-from deflicker.noise.median import row_medians
+from deflicker.noise.median import row_medians, row_stripes
 
 
 def slow_row_medians(values, usable):
@@ -42,3 +42,21 @@ def test_models_keep_their_inputs_and_are_finite(rng, model):
     assert np.isfinite(np.broadcast_to(noise, values.shape)).all()
     assert np.array_equal(values, before[0], equal_nan=True)
     assert np.array_equal(usable, before[1])
+
+
+def test_row_stripes_are_what_neighbours_do_not_share(rng):
+    """Known stripes on a smooth swell: the stripes come out, the swell does not."""
+    stripes = rng.normal(0, 1, (300, 1))
+    swell = 5 * np.sin(np.arange(300) / 60)[:, np.newaxis]
+    values = (stripes + swell + rng.normal(0, 2, (300, 1000))).astype(np.float32)
+    found = row_stripes(values, np.ones(values.shape, bool), sigma=2.0)
+    assert np.std(found - stripes) < 0.3
+    assert abs(np.polyfit(swell[:, 0], found[:, 0], 1)[0]) < 0.05
+
+
+@pytest.mark.parametrize("n_columns", [4, 0])
+def test_rows_too_short_to_tell_have_no_stripes(rng, n_columns):
+    values = (rng.normal(0, 1, (300, 1)) + rng.normal(0, 9, (300, 20))).astype(np.float32)
+    usable = np.zeros(values.shape, bool)
+    usable[:, :n_columns] = True
+    assert not row_stripes(values, usable, sigma=9.0).any()

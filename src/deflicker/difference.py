@@ -110,7 +110,7 @@ def _clip_along_rows(
 ) -> NDArray[np.bool_]:
     """Drop outliers about the stripes."""
     limits = background_limits(ordered, n_sigma=n_sigma)
-    stripes = row_stripes(values, usable & limits.accept(values))
+    stripes = row_stripes(values, usable & limits.accept(values), sigma=limits.sigma)
     clipped = usable & limits.accept(values - stripes)
     return clipped if clipped.any() else usable
 

@@ -77,7 +77,9 @@ def row_medians(values: NDArray[np.float32], usable: NDArray[np.bool_]) -> NDArr
     return np.where(number > 0, (lower + upper) / 2, np.float32(0)).astype(np.float32)
 
 
-def row_stripes(values: NDArray[np.float32], usable: NDArray[np.bool_]) -> NDArray[np.float32]:
+def row_stripes(
+    values: NDArray[np.float32], usable: NDArray[np.bool_], *, sigma: float
+) -> NDArray[np.float32]:
     """What rows have of their own, beside what their neighbours have too.
 
     Parameters
@@ -86,18 +88,31 @@ def row_stripes(values: NDArray[np.float32], usable: NDArray[np.bool_]) -> NDArr
         Image in the detector frame without its mean level.
     usable : ndarray of bool, shape (n_slow, n_fast)
         True where a value may be used.
+    sigma : float
+        Standard deviation of the usable values.
 
     Returns
     -------
     ndarray of float32, shape (n_slow, 1)
-        Row medians less their smooth run: noise, but for the thinnest light.
+        Row medians less their smooth run, shrunk by what their own errors make of
+        their variance: noise, but for the thinnest light.
 
     Notes
     -----
     For clips. One centre for all rows takes from a row that noise has lifted its own
     highest values, and moves its median by ``1 - exp(-n_sigma**2 / 2)`` of the noise
     only, 86.5 % for 2 sigma. Limits that follow the stripes, and not the light that
-    many rows share, leave the noise whole.
+    many rows share, leave the noise whole. The variance of a median of n values is
+    ``pi sigma**2 / (2 n)``.
     """
     levels = row_medians(values, usable)
-    return (levels - gaussian_filter1d(levels, STRIPE_ROWS))[:, np.newaxis]
+    stripes = levels - gaussian_filter1d(levels, STRIPE_ROWS)
+    number = np.count_nonzero(usable, axis=1)
+    error = np.maximum(np.pi / 2 * sigma**2 / np.maximum(number, 1), np.finfo(np.float32).tiny)
+    filled = number > 0
+    if not filled.any():
+        return np.zeros_like(stripes)[:, np.newaxis]
+    excess = max(float(np.mean(stripes[filled] ** 2 - error[filled])), 0.0)
+    # Where errors are larger than the stripes, limits that follow them only add noise.
+    trust = np.where(filled & (excess > error), excess / (excess + error), 0.0)
+    return (stripes * trust).astype(np.float32)[:, np.newaxis]

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from deflicker.noise.median import row_stripes
 from deflicker.readout import Readout
-from deflicker.scene.clipping import SortedValues, outlier_limits
+from deflicker.scene.clipping import ClipLimits, SortedValues, outlier_limits
 
 __all__ = ["scene_mask"]
 
@@ -58,25 +58,30 @@ def scene_mask(
         usable &= ~science
     if n_sigma > 0 and usable.any():
         clip = partial(_clip, n_sigma=n_sigma, fit_histogram=fit_histogram)
-        clipped, center = clip(rate, usable)
+        clipped, limits = clip(rate, usable)
         if readout is not None and clipped.any():
-            clipped, _ = clip(_without_stripes(rate - center, clipped, readout), usable)
+            clipped, _ = clip(_without_stripes(rate, clipped, limits, readout), usable)
         usable = clipped
     return usable
 
 
 def _clip(
     rate: NDArray[np.floating], usable: NDArray[np.bool_], *, n_sigma: float, fit_histogram: bool
-) -> tuple[NDArray[np.bool_], np.floating]:
-    """Usable pixels without outliers, and the centre of the rest."""
+) -> tuple[NDArray[np.bool_], ClipLimits]:
+    """Usable pixels without outliers, and the limits."""
     values = rate[usable]
     values.sort()
     limits = outlier_limits(SortedValues(values), n_sigma=n_sigma, fit_histogram=fit_histogram)
-    return usable & limits.accept(rate), rate.dtype.type(limits.center)
+    return usable & limits.accept(rate), limits
 
 
 def _without_stripes(
-    rate: NDArray[np.floating], usable: NDArray[np.bool_], readout: Readout
+    rate: NDArray[np.floating],
+    usable: NDArray[np.bool_],
+    limits: ClipLimits,
+    readout: Readout,
 ) -> NDArray[np.floating]:
-    stripes = row_stripes(readout.to_detector(rate), readout.to_detector(usable))
-    return rate - readout.to_science(np.broadcast_to(stripes, readout.to_detector(rate).shape))
+    level = rate.dtype.type(limits.center)
+    rows = readout.to_detector(rate - level)
+    stripes = row_stripes(rows, readout.to_detector(usable), sigma=limits.sigma)
+    return rate - readout.to_science(np.broadcast_to(stripes, rows.shape))
