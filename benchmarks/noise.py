@@ -1,7 +1,7 @@
 """What is left of the noise: quality of the cleaning of simulated exposures.
 
 Run with ``python -m benchmarks.noise``. The reference step stands beside ours where
-the jwst package is installed.
+the jwst package is installed, here or in the environment that ``--jwst-python`` names.
 """
 
 import argparse
@@ -10,9 +10,9 @@ from pathlib import Path
 
 from astropy.io import fits
 
-from benchmarks.runs import OURS, environment, peers, run_step, write_case
+from benchmarks.runs import Cleaner, cleaners, environment, run_step, write_case
 from deflicker.quality import measure_quality
-from deflicker.simulate import EXPOSURES
+from deflicker.simulate import EXPOSURES, SimulatedExposure
 
 SETTINGS = {
     "median": (),
@@ -21,6 +21,7 @@ SETTINGS = {
     "median by channel, model": ("--fit_by_channel=true", "--background_method=model"),
     "median, fit_histogram": ("--fit_histogram=true",),
 }
+SOURCE = "exposure_ramp.fits"
 HEADER = (
     f"{'exposure':16}{'seed':>5}  {'settings':26}{'cleaner':11}"
     f"{'differences':>12}{'rate':>10}{'level':>9}{'eaten':>9}{'new NaN':>9}"
@@ -33,6 +34,7 @@ def main() -> None:
     parser.add_argument("--case", nargs="*", choices=EXPOSURES, default=list(EXPOSURES))
     parser.add_argument("--setting", nargs="*", choices=SETTINGS, default=list(SETTINGS))
     parser.add_argument("--seed", nargs="*", type=int, default=[1])
+    parser.add_argument("--jwst-python", type=Path, help="interpreter that has jwst")
     options = parser.parse_args()
     print("Percent of the correlated noise's variance that is removed from the differences and")
     print("from the rate; shift of the sky in DN per group; percent of the light taken for noise.")
@@ -42,26 +44,27 @@ def main() -> None:
         env = environment(folder)
         for case in options.case:
             for seed in options.seed:
-                _one_exposure(case, seed, options.setting, folder, env)
+                truth = write_case(EXPOSURES[case], folder / SOURCE, seed=seed)
+                for setting in options.setting:
+                    if "channel" in setting and truth.recipe.n_outputs == 1:
+                        continue
+                    for cleaner in cleaners(options.jwst_python):
+                        print(f"{case:16}{seed:5}  ", end="")
+                        _one_cleaning(cleaner, truth, setting, folder, env)
 
 
-def _one_exposure(
-    case: str, seed: int, settings: list[str], folder: Path, env: dict[str, str]
+def _one_cleaning(
+    cleaner: Cleaner, truth: SimulatedExposure, setting: str, folder: Path, env: dict[str, str]
 ) -> None:
-    source, target = folder / "exposure_ramp.fits", folder / "exposure_cleaned.fits"
-    truth = write_case(EXPOSURES[case], source, seed=seed)
-    for setting in settings:
-        if "channel" in setting and truth.recipe.n_outputs == 1:
-            continue
-        for cleaner, step in {"deflicker": OURS, **peers()}.items():
-            run_step(step, source, target, SETTINGS[setting], env)
-            quality = measure_quality(truth, fits.getdata(target, "SCI"))
-            print(
-                f"{case:16}{seed:5}  {setting:26}{cleaner:11}"
-                f"{quality.removed_differences:10.1f} %{quality.removed_rate:8.1f} %"
-                f"{quality.level:9.3f}{quality.flux_eaten:7.1f} %{quality.new_nan:9}",
-                flush=True,
-            )
+    target = folder / "exposure_cleaned.fits"
+    run_step(cleaner, folder / SOURCE, target, SETTINGS[setting], env)
+    quality = measure_quality(truth, fits.getdata(target, "SCI"))
+    print(
+        f"{setting:26}{cleaner.name:11}"
+        f"{quality.removed_differences:10.1f} %{quality.removed_rate:8.1f} %"
+        f"{quality.level:9.3f}{quality.flux_eaten:7.1f} %{quality.new_nan:9}",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Whole runs of steps, file to file, each in its own process."""
 
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -13,10 +14,17 @@ from benchmarks.local_crds import write_ramp_references
 from deflicker.exposure import model_from_simulation
 from deflicker.simulate import Recipe, SimulatedExposure, simulate
 
-__all__ = ["OURS", "PEERS", "Run", "environment", "peers", "run_step", "write_case"]
+__all__ = [
+    "Cleaner",
+    "Run",
+    "cleaners",
+    "environment",
+    "run_process",
+    "run_step",
+    "write_case",
+    "write_case_elsewhere",
+]
 
-OURS = "deflicker.CleanFlickerNoiseStep"
-PEERS = {"jwst": "jwst.clean_flicker_noise.CleanFlickerNoiseStep"}
 DETECTORS = {
     "miri": (1024, 1032),
     "nircam": (2048, 2048),
@@ -41,19 +49,48 @@ class Run:
     megabytes: float
 
 
-def peers() -> dict[str, str]:
-    """Steps of other packages that are installed here.
+@dataclass(frozen=True)
+class Cleaner:
+    """A step that cleans.
+
+    Parameters
+    ----------
+    name : str
+        Package of the step.
+    step : str
+        Class of the step.
+    python : pathlib.Path
+        Interpreter of the environment in which the package is installed.
+    """
+
+    name: str
+    step: str
+    python: Path
+
+
+def cleaners(jwst_python: Path | None) -> list[Cleaner]:
+    """Our step, and the reference step where it is installed.
+
+    Parameters
+    ----------
+    jwst_python : pathlib.Path or None
+        Interpreter of an environment with jwst; this one by default.
 
     Returns
     -------
-    dict
-        Class of each package's step.
+    list of Cleaner
+        Ours first.
     """
-    return {name: step for name, step in PEERS.items() if find_spec(name)}
+    here = Path(sys.executable)
+    found = [Cleaner("deflicker", "deflicker.CleanFlickerNoiseStep", here)]
+    if jwst_python or find_spec("jwst"):
+        step = "jwst.clean_flicker_noise.CleanFlickerNoiseStep"
+        found.append(Cleaner("jwst", step, jwst_python or here))
+    return found
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """Environment of a run without a network, with a CRDS cache where a peer needs one.
+    """Environment of a run without a network, with a CRDS cache as the reference step needs.
 
     Parameters
     ----------
@@ -65,7 +102,7 @@ def environment(folder: Path) -> dict[str, str]:
     dict
         Environment variables.
     """
-    cache = write_ramp_references(folder / "crds", DETECTORS) if peers() else {}
+    cache = write_ramp_references(folder / "crds", DETECTORS)
     return {**os.environ, **cache, "STPIPE_DISABLE_CRDS_STEPPARS": "true"}
 
 
@@ -90,6 +127,31 @@ def write_case(recipe: Recipe, path: Path, *, seed: int) -> SimulatedExposure:
     with model_from_simulation(truth) as model:
         model.save(str(path))
     return truth
+
+
+def write_case_elsewhere(recipe: Recipe, path: Path, *, seed: int) -> None:
+    """Write a case from another process.
+
+    A process that is started inherits the peak memory of the one that starts it, so
+    that one must never have held an exposure.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        What to simulate.
+    path : pathlib.Path
+        File to write.
+    seed : int
+        Seed of the random numbers.
+    """
+    process = multiprocessing.get_context("spawn").Process(
+        target=write_case, args=(recipe, path), kwargs={"seed": seed}
+    )
+    process.start()
+    process.join()
+    if process.exitcode:
+        msg = f"the simulation of {path.name} failed"
+        raise RuntimeError(msg)
 
 
 def run_process(command: Sequence[str], env: Mapping[str, str]) -> Run:
@@ -128,14 +190,14 @@ def run_process(command: Sequence[str], env: Mapping[str, str]) -> Run:
 
 
 def run_step(
-    step: str, source: Path, target: Path, parameters: Sequence[str], env: Mapping[str, str]
+    cleaner: Cleaner, source: Path, target: Path, parameters: Sequence[str], env: Mapping[str, str]
 ) -> Run:
     """Clean a file in a process of its own, with ``strun``.
 
     Parameters
     ----------
-    step : str
-        Class of the step.
+    cleaner : Cleaner
+        The step.
     source, target : pathlib.Path
         Ramp and cleaned ramp, whose names differ by the suffix alone.
     parameters : sequence of str
@@ -148,7 +210,7 @@ def run_step(
     Run
         Its cost.
     """
-    strun = Path(sys.executable).with_name("strun")
+    strun = cleaner.python.with_name("strun")
     suffix = target.stem.rpartition("_")[2]
     fixed = ["--skip=false", f"--output_dir={target.parent}", f"--suffix={suffix}"]
-    return run_process([str(strun), step, str(source), *fixed, *parameters], env)
+    return run_process([str(strun), cleaner.step, str(source), *fixed, *parameters], env)

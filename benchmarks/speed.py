@@ -1,7 +1,8 @@
 """Time and memory of whole runs, file to file, each in its own process.
 
 Run with ``python -m benchmarks.speed``. The reference step stands beside ours where
-the jwst package is installed, and *copy* only reads the file and writes it again.
+the jwst package is installed, here or in the environment that ``--jwst-python``
+names; *copy* only reads the file and writes it again.
 """
 
 import argparse
@@ -12,7 +13,15 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.runs import OURS, Run, environment, peers, run_process, run_step, write_case
+from benchmarks.runs import (
+    Cleaner,
+    Run,
+    cleaners,
+    environment,
+    run_process,
+    run_step,
+    write_case_elsewhere,
+)
 from deflicker.simulate import EXPOSURES
 
 CASES = {
@@ -37,39 +46,56 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=3, help="interleaved runs of each")
     parser.add_argument("--cores", nargs="*", default=["1", "2"], help="maximum_cores of ours")
     parser.add_argument("--json", type=Path, help="file to write the figures to")
+    parser.add_argument("--jwst-python", type=Path, help="interpreter that has jwst")
     options = parser.parse_args()
+    runs = _runs(cleaners(options.jwst_python), options.cores)
     rows = []
     print(f"{'exposure':26}{'run':18}{'median time':>13}{'peak memory':>13}{'time / copy':>13}")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         env = environment(folder)
         for case in options.case:
-            rows += _one_case(case, options.cores, options.repeat, folder, env)
+            rows += _one_case(case, runs, options.repeat, folder, env)
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1))
 
 
+def _runs(steps: list[Cleaner], cores: list[str]) -> dict[str, tuple[Cleaner, tuple[str, ...]]]:
+    """Each step, and ours with each number of cores."""
+    ours, *others = steps
+    return {
+        **{
+            f"{ours.name}, {number} core{'s' * (number != '1')}": (
+                ours,
+                (f"--maximum_cores={number}",),
+            )
+            for number in cores
+        },
+        **{peer.name: (peer, ()) for peer in others},
+    }
+
+
 def _one_case(
-    case: str, cores: list[str], repeat: int, folder: Path, env: dict[str, str]
+    case: str,
+    runs: dict[str, tuple[Cleaner, tuple[str, ...]]],
+    repeat: int,
+    folder: Path,
+    env: dict[str, str],
 ) -> list[dict[str, object]]:
     recipe, parameters = CASES[case]
     source, target = folder / "exposure_ramp.fits", folder / "exposure_cleaned.fits"
-    write_case(recipe, source, seed=1)
-    runs: dict[str, list[Run]] = {}
+    write_case_elsewhere(recipe, source, seed=1)
+    copy = [sys.executable, "-c", COPY, str(source), str(target)]
+    found: dict[str, list[Run]] = {"copy": [], **{name: [] for name in runs}}
     for _ in range(repeat):
-        copy = [sys.executable, "-c", COPY, str(source), str(target)]
-        runs.setdefault("copy", []).append(run_process(copy, env))
-        for number in cores:
-            extra = (*parameters, f"--maximum_cores={number}")
-            key = f"deflicker, {number} core" + "s" * (number != "1")
-            runs.setdefault(key, []).append(run_step(OURS, source, target, extra, env))
-        for peer, step in peers().items():
-            runs.setdefault(peer, []).append(run_step(step, source, target, parameters, env))
-    copy_time = statistics.median(run.seconds for run in runs["copy"])
+        found["copy"].append(run_process(copy, env))
+        for name, (cleaner, extra) in runs.items():
+            found[name].append(run_step(cleaner, source, target, (*parameters, *extra), env))
+    copy_time = statistics.median(run.seconds for run in found["copy"])
     rows: list[dict[str, object]] = []
-    for name, found in runs.items():
-        seconds = statistics.median(run.seconds for run in found)
-        megabytes = statistics.median(run.megabytes for run in found)
+    for name, costs in found.items():
+        seconds = statistics.median(run.seconds for run in costs)
+        megabytes = statistics.median(run.megabytes for run in costs)
         ratio = seconds / copy_time
         print(f"{case:26}{name:18}{seconds:11.2f} s{megabytes:10.0f} MB{ratio:13.2f}", flush=True)
         rows.append({"case": case, "run": name, "seconds": seconds, "megabytes": megabytes})
