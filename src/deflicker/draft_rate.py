@@ -122,7 +122,7 @@ def _slopes(
     groups = groups - np.where(np.isfinite(groups[0]), groups[0], np.float32(0))
     times = np.arange(n_groups, dtype=np.float32) - np.float32((n_groups - 1) / 2)
     with np.errstate(invalid="ignore", over="ignore"):
-        slope = (times / np.dot(times, times)) @ groups
+        slope = np.einsum("g,gp->p", times / np.sum(times * times), groups)
     count = np.full(n_pixels, n_groups - 1, np.uint16)
 
     flags = np.bitwise_or.reduce(dq, axis=0) & (DO_NOT_USE | SATURATED | JUMP_DET)

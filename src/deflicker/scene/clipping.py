@@ -250,7 +250,8 @@ def _moments(values: NDArray, reference: float) -> tuple[float, float]:
         part = values[start : start + CHUNK].astype(np.float64)
         part -= reference
         first += float(part.sum())
-        second += float(part @ part)
+        # Not a product of vectors: BLAS would start threads beneath ours.
+        second += float(np.einsum("i,i->", part, part))
     return first, second
 
 
