@@ -18,8 +18,6 @@ html_static_path = ["_static"]
 html_theme_options = {"description": "JWST images without stripes", "page_width": "1100px"}
 exclude_patterns = ["_build"]
 
-nitpicky = True
-nitpick_ignore_regex = [(r"py:.*", r".*")]
 numpydoc_show_class_members = False
 numpydoc_validation_checks = {"PR01", "PR02", "PR03", "RT01", "RT03", "SS01", "YD01"}
 autodoc_typehints = "none"

@@ -102,7 +102,8 @@ def test_a_group_without_usable_pixel_leaves_no_step(rng, caplog, how):
         result = clean_exposure(exposure)
     assert result.n_used[3] == result.n_used[4] == 0
     assert all(result.n_used[j] for j in (0, 1, 2, 5, 6, 7))
-    assert caplog.text.count("no usable pixel") == 2
+    assert caplog.text.count("2 of 8 differences have no usable pixel") == 1
+    assert result.lost == [(0, 4), (0, 5)]
     # Before and after the gap every row rises by 10 DN per group; over it nothing is removed.
     rises = np.diff(np.median(result.data[0], axis=2), axis=0)
     np.testing.assert_allclose(rises[[0, 1, 2, 5, 6, 7]], 10, atol=0.6)
@@ -274,6 +275,11 @@ def test_nothing_to_measure_on(rng, how):
     with pytest.raises(NothingToClean, match="no pixel can be used"):
         clean_exposure(exposure, out=data)
     assert np.array_equal(data, before, equal_nan=True)
+    if how != "pixel":  # a mask of the user's own does not help
+        mask = np.ones(data.shape[-2:], bool)
+        with pytest.raises(NothingToClean, match="no difference has a usable pixel"):
+            clean_exposure(exposure, user_mask=mask, out=data)
+        assert np.array_equal(data, before, equal_nan=True)
 
 
 @pytest.mark.parametrize(
@@ -325,3 +331,84 @@ def test_without_outlier_rejection_the_strongest_stripe_counts(rng):
     assert removed[0, 1, 20, 0] == pytest.approx(50, abs=0.4)
     kept = data - clean_exposure(plain_exposure(data), CleanOptions(n_sigma=2)).data
     assert kept[0, 1, 20, 0] == 0
+
+
+@pytest.mark.parametrize("n_sigma", [0, 2.0])
+def test_rows_beside_masked_rows_without_background(rng, n_sigma):
+    """Rows without usable pixel are not rows of level 0: their neighbours are cleaned too."""
+    data, _ = striped_ramp(rng, shape=(128, 400))
+    data += (100 * np.arange(6)).reshape(1, -1, 1, 1).astype(np.float32)
+    pixel_dq = np.zeros((128, 400), np.uint32)
+    pixel_dq[:4] = pixel_dq[-4:] = DO_NOT_USE
+    exposure = plain_exposure(data, pixel_dq=pixel_dq)
+    removed = (
+        data - clean_exposure(exposure, CleanOptions(background_method=None, n_sigma=n_sigma)).data
+    )
+    assert np.all(removed[0, -1, 4:-4] > 400)
+    assert not removed[0, :, :4].any()
+
+
+@pytest.mark.parametrize(("height", "light"), [(3, 2.0), (3, 4.0), (1, 6.0)])
+def test_a_spectrum_along_the_rows_is_no_stripe(rng, height, light):
+    """Limits that follow stripes must not let light back into the mask."""
+    shape = (200, 800)
+    data, _ = striped_ramp(rng, n_groups=8, shape=shape)
+    groups = np.arange(8).reshape(-1, 1, 1)
+    data[0, :, 100 : 100 + height] += (light * groups).astype(np.float32)
+    result = clean_exposure(plain_exposure(data))
+    sky = np.delete(result.mask, slice(90, 110), axis=0).mean()
+    assert result.mask[100 : 100 + height].mean() < 0.6 * sky
+    assert sky > 0.9
+
+
+def test_flat_comes_back_with_the_noise(rng):
+    """Stripes of a flat-fielded image are subtracted times the flat."""
+    flat = np.ones((40, 400), np.float32)
+    flat[:, 200:] = 0.5
+    noise = rng.normal(0, 1, (40, 1))
+    data = np.zeros((1, 2, 40, 400), np.float32)
+    data[0, 1] = flat * (50 + noise + rng.normal(0, 0.5, (40, 400)))
+    result = clean_exposure(plain_exposure(data), flat=flat)
+    removed = data[0, 1] - result.data[0, 1]
+    np.testing.assert_allclose(removed[:, 200:], 0.5 * removed[:, :200], atol=1e-4)
+    assert np.std(removed[:, 0] - (noise[:, 0] - np.median(noise))) < 0.15
+
+
+def test_mask_is_made_of_the_flat_fielded_rate(rng):
+    """What looks bright by its pixels' sensitivity is background all the same."""
+    flat = np.ones((40, 400), np.float32)
+    flat[:, :100] = 1.5
+    data = 100 * flat * np.arange(4).reshape(1, -1, 1, 1) + rng.normal(0, 1, (1, 4, 40, 400))
+    exposure = plain_exposure(data.astype(np.float32))
+    assert clean_exposure(exposure, flat=flat).mask[:, :100].mean() > 0.9
+    assert not clean_exposure(exposure).mask[:, :100].any()
+
+
+def test_scene_mask_knows_pixel_dq(rng):
+    """Bad pixels are not in the mask and do not move its limits."""
+    data, _ = striped_ramp(rng)
+    bad = rng.random((40, 400)) < 0.3
+    pixel_dq = np.where(bad, np.uint32(DO_NOT_USE), np.uint32(0))
+    wild = data.copy()
+    wild[0, :, bad] += 5 * np.arange(6, dtype=np.float32)
+    mask = clean_exposure(plain_exposure(wild, pixel_dq=pixel_dq)).mask
+    assert not mask[bad].any()
+    assert np.array_equal(mask, clean_exposure(plain_exposure(data, pixel_dq=pixel_dq)).mask)
+
+
+def test_each_integration_of_rates_has_its_own_dq(rng):
+    data = rng.normal(10, 1, (2, 1, 40, 400)).astype(np.float32)
+    dq = np.zeros((2, 40, 400), np.uint32)
+    dq[1, :, :200] = DO_NOT_USE
+    exposure = plain_exposure(data, ramp=False, pixel_dq=dq)
+    mask = clean_exposure(exposure, CleanOptions(single_mask=False)).mask
+    assert mask[0, :, :200].mean() > 0.9
+    assert not mask[1, :, :200].any()
+    assert clean_exposure(exposure, user_mask=np.ones((40, 400), bool)).n_used[1] <= 8000
+
+
+def test_boxes_larger_than_the_image_matter_to_the_model_alone(rng, caplog):
+    data, _ = striped_ramp(rng)
+    with caplog.at_level(logging.WARNING):
+        clean_exposure(plain_exposure(data), CleanOptions(background_box_size=(300, 300)))
+    assert "background_box_size is ignored" in caplog.text

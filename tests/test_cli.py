@@ -51,7 +51,9 @@ def test_demo_in_a_folder_that_cannot_be_written(capsys, tmp_path):
     assert "cannot be written" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("words", [[], ["demo", "--exposure=fgs"], ["demo", "stray"], ["dem"]])
+@pytest.mark.parametrize(
+    "words", [[], ["demo", "--exposure=fgs"], ["demo", "stray"], ["dem"], ["demo", "--suffix=abc"]]
+)
 def test_wrong_words(words, capsys):
     with pytest.raises(SystemExit) as done:
         main(words)

@@ -15,7 +15,7 @@ from stdatamodels.jwst import datamodels
 
 from benchmarks.local_crds import CONTEXT, write_cache
 from deflicker import CleanFlickerNoiseStep
-from deflicker.exposure import open_model
+from deflicker.files import open_model
 
 STRUN = Path(sys.executable).with_name("strun")
 
@@ -137,8 +137,9 @@ def test_flat_that_the_cache_names_but_does_not_hold(ramp_file, cache):
     assert ramp_file.read_bytes() == before
 
 
-def test_no_flat_for_this_exposure(ramp_file, tmp_path):
-    environment = write_cache(tmp_path / "crds", {"nircam": {"flat": "N/A"}})
+@pytest.mark.parametrize("known", [{"flat": "N/A"}, {"gain": "N/A"}])
+def test_no_flat_for_this_exposure(ramp_file, tmp_path, known):
+    environment = write_cache(tmp_path / "crds", {"nircam": known})
     done = strun("deflicker", ramp_file, "--apply_flat_field=true", **environment)
     assert "apply_flat_field is ignored" in done.stdout + done.stderr
     header = fits.getheader("jw00001_nrca1_clean_flicker_noise.fits")

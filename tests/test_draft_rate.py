@@ -19,7 +19,8 @@ def slow_slope(ramp, dq):
     ]
     if not pairs:
         return np.nan, 0
-    if np.any(valid & ((dq & JUMP_DET) != 0)):
+    before_full = full[0] if full.size else len(ramp)
+    if np.any(dq[:before_full] & JUMP_DET):
         return np.mean([ramp[j + 1] - ramp[j] for j in pairs]) / TIME, len(pairs)
     times = np.flatnonzero(valid) * TIME
     return np.polyfit(times, ramp[valid], 1)[0], len(pairs)
@@ -100,3 +101,11 @@ def test_combined_rate_is_weighted_by_differences():
     np.testing.assert_allclose(combine_rates([one, two]), [[3, 5, np.nan]])
     with pytest.raises(ValueError, match="no integration"):
         combine_rates([])
+
+
+def test_a_jump_in_a_group_that_is_not_used_is_still_a_jump():
+    ramp = 10.0 * np.arange(8).reshape(8, 1, 1)
+    ramp[3:] += 1000
+    dq = np.zeros(ramp.shape, np.uint8)
+    dq[3] = JUMP_DET | DO_NOT_USE
+    assert draft_rate(ramp, dq, group_time=1.0).rate[0, 0] == pytest.approx(10)

@@ -5,16 +5,8 @@ import pytest
 from stdatamodels.jwst import datamodels
 
 from deflicker import CannotClean, NothingToClean
-from deflicker.exposure import (
-    check_folder,
-    exposure_from_model,
-    mask_model,
-    model_from_simulation,
-    open_model,
-    product_model,
-    read_crds_parameters,
-    write_whole,
-)
+from deflicker.exposure import exposure_from_model, mask_model, model_from_simulation, product_model
+from deflicker.files import check_folder, open_model, read_crds_parameters, write_whole
 
 
 @pytest.fixture

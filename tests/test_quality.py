@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from deflicker.quality import measure_quality
+from deflicker.quality import mean_difference, measure_quality
 from deflicker.simulate import Recipe, simulate
 
 
@@ -54,3 +54,8 @@ def test_bad_pixels_do_not_count(truth):
     cleaned[0, :, bad] += 100 * np.random.default_rng(1).normal(size=(bad.sum(), 1))
     quality = measure_quality(replace(truth), cleaned)
     assert quality.removed_rate == pytest.approx(100, abs=0.01)
+
+
+def test_mean_difference():
+    ramps = np.array([[1, 2, 4, 10], [0, 0, 0, 0]], np.float32).reshape(2, 4, 1, 1)
+    assert mean_difference(ramps).item() == 3

@@ -71,6 +71,8 @@ def test_output_slices_share_the_fast_axis():
         ("NIRSPEC", "SUB2048", 2048, None, 1),
         ("NIRSPEC", "SUB2048", 2048, 1, 1),
         ("NIRCAM", None, 2048, None, 1),
+        ("NIRSPEC", "FULL", 2048, 5, 4),
+        ("NIRCAM", "FULL", 2048, 3, 4),
         ("MIRI", "FULL", 1032, 4, 1),
         ("NIRCAM", "ODD", 2046, 4, 1),
     ],

@@ -8,7 +8,8 @@ from conftest import exposure_of
 from stdatamodels.jwst import datamodels
 
 from deflicker import CleanFlickerNoiseStep, CleanOptions, __version__, clean_exposure
-from deflicker.exposure import model_from_simulation, open_model
+from deflicker.exposure import model_from_simulation
+from deflicker.files import open_model
 
 
 @pytest.fixture
@@ -167,6 +168,7 @@ def test_saved_under_the_pipelines_names(ramp_file, tmp_path):
         ("jw01_nrca1_ramp", "jw01_nrca1"),
         ("jw01_nrca1_rateints", "jw01_nrca1"),
         ("jw01_nrca1_clean_flicker_noise", "jw01_nrca1"),
+        ("jw01_nrca1_ramp.fits", "jw01_nrca1"),
         ("jw01_nrca1", "jw01_nrca1"),
         ("mine", "mine"),
     ],
@@ -310,3 +312,28 @@ def test_user_mask_is_the_whole_mask(ramp, tmp_path, caplog):
         with run(ramp, user_mask=str(tmp_path / "mask.fits"), mask_science_regions=True) as result:
             assert result.meta.cal_step.clean_flicker_noise == "COMPLETE"
         assert "mask_science_regions is ignored" in caplog.text
+
+
+def test_flat_marks_regions_of_miri_alone(ramp, tmp_path):
+    """For others apply_flat_field divides, and no more."""
+    dq = np.zeros((128, 256), np.uint32)
+    dq[:40] = 1
+    path = flat_file(tmp_path / "flat.fits", (128, 256), dq)
+    flat = {"apply_flat_field": True, "override_flat": path}
+    with run(ramp, **flat) as plain, run(ramp, mask_science_regions=True, **flat) as asked:
+        assert np.array_equal(plain.data, asked.data, equal_nan=True)
+
+
+def test_products_say_that_they_are_of_a_cleaned_ramp(ramp_file):
+    run(ramp_file, save_noise=True).close()
+    header = fits.getheader("jw00001_nrca1_flicker_noise.fits")
+    assert header["S_CLNFNS"] == "COMPLETE"
+    assert "deflicker" in "".join(header["HISTORY"])
+    with open_model("jw00001_nrca1_flicker_noise.fits") as noise, open_model(ramp_file) as raw:
+        assert np.array_equal(noise.pixeldq, raw.pixeldq)
+
+
+def test_failure_records_no_reference(ramp):
+    with run(ramp, apply_flat_field=True, override_flat="none.fits") as result:
+        assert result.meta.cal_step.clean_flicker_noise == "FAILED"
+        assert result.meta.ref_file.flat.name is None

@@ -138,6 +138,8 @@ class CleanResult:
         Output minus input.
     n_used : list of int
         Number of pixels behind the noise of each difference.
+    lost : list of tuple
+        Integration and later group of the differences without usable pixel.
     n_model_failed : int
         Differences whose ``model`` background could not be made.
     """
@@ -147,6 +149,7 @@ class CleanResult:
     background: NDArray[np.float32] | None = None
     noise: NDArray[np.float32] | None = None
     n_used: list[int] = field(default_factory=list)
+    lost: list[tuple[int, int]] = field(default_factory=list)
     n_model_failed: int = 0
 
     @property

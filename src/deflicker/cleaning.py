@@ -63,8 +63,8 @@ def clean_exposure(
     NothingToClean
         If the exposure has no difference, or no pixel that may be used.
     CannotClean
-        If an option or a mask does not fit the exposure. In both cases ``out`` has
-        not been written to.
+        If an option or a mask does not fit the exposure. In both cases ``out`` holds
+        what it held, or the data as they came.
 
     Notes
     -----
@@ -116,6 +116,9 @@ def clean_exposure(
     with no_box_warnings():
         for integration in _integrations(exposure):
             _clean_integration(exposure, integration, result, options=options, flat=flat)
+    if len(result.lost) == len(result.n_used):
+        msg = "no difference has a usable pixel: all are flagged, not finite or masked"
+        raise NothingToClean(msg)
     _report(result)
     return result
 
@@ -144,7 +147,8 @@ def _check(exposure: Exposure, options: CleanOptions, user_mask: NDArray[np.bool
         msg = "background_method='median_image' is not available yet; use 'median' or 'model'"
         raise CannotClean(msg)
     box = options.background_box_size
-    if box is not None and (box[0] > image[0] or box[1] > image[1]):
+    has_boxes = options.background_method == "model"
+    if has_boxes and box is not None and (box[0] > image[0] or box[1] > image[1]):
         msg = f"background_box_size {box} is larger than the image {image} (rows, columns)"
         raise CannotClean(msg)
     shapes = (image, (exposure.n_integrations, *image))
@@ -278,9 +282,7 @@ def _record(
     result.n_used.append(fitted.n_used)
     result.n_model_failed += fitted.model_failed
     if fitted.n_used == 0:
-        log.warning(
-            "Integration %d, group %d: no usable pixel; nothing is removed", *(i + 1 for i in index)
-        )
+        result.lost.append(index)
     if result.noise is not None:
         np.negative(total, out=result.noise[index])
     if result.background is not None:
@@ -291,17 +293,27 @@ def _record(
 
 
 def _report(result: CleanResult) -> None:
-    n_fitted = sum(number > 0 for number in result.n_used)
+    """Say what was done, once."""
+    number = len(result.n_used)
     log.info(
         "Removed noise from %d of %d differences, measured on %.1f %% of the pixels",
-        n_fitted,
-        len(result.n_used),
+        number - len(result.lost),
+        number,
         100 * result.used_fraction,
     )
+    if result.lost:
+        named = "; ".join(f"integration {i + 1}, group {j + 1}" for i, j in result.lost[:5])
+        log.warning(
+            "%d of %d differences have no usable pixel and keep their noise: %s%s",
+            len(result.lost),
+            number,
+            named,
+            "; ..." if len(result.lost) > 5 else "",
+        )
     if result.n_model_failed:
         log.warning(
             "background_method='model' could not be fitted to %d of %d differences; "
             "their median was taken",
             result.n_model_failed,
-            len(result.n_used),
+            number,
         )

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 EXPOSURES = ("nircam", "niriss", "miri")
+# What decides the names of files, which the demo does.
+FIXED_PARAMETERS = ("--suffix", "--output_dir", "--output_ext", "--output_file", "--skip")
 STEP_CLASS = "deflicker.step.CleanFlickerNoiseStep"
 
 
@@ -53,6 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     options, parameters = parser.parse_known_args(arguments)
     stray = [word for word in parameters if not word.startswith("--") or "=" not in word]
+    fixed = [word for word in parameters if word.partition("=")[0] in FIXED_PARAMETERS]
+    if fixed:
+        demo.error(f"the demo names its files itself, without {' '.join(fixed)}")
     if stray:
         demo.error(f"not understood: {' '.join(stray)} (parameters of the step are --name=value)")
     try:
@@ -63,7 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _demo(name: str, seed: int, folder: Path, parameters: list[str]) -> int:
-    from deflicker.exposure import check_folder, model_from_simulation, write_whole
+    from deflicker.exposure import model_from_simulation
+    from deflicker.files import check_folder, write_whole
     from deflicker.quality import measure_quality
     from deflicker.simulate import EXPOSURES as RECIPES
     from deflicker.simulate import simulate
@@ -103,7 +109,7 @@ def _clean(source: Path, folder: Path, parameters: list[str]) -> tuple[str, "NDA
     import numpy as np
     from stpipe import Step
 
-    from deflicker.exposure import open_model
+    from deflicker.files import open_model
 
     Step.from_cmdline(
         [
@@ -136,12 +142,10 @@ def _print_table(quality: "Quality", seconds: float) -> None:
 def _draw(truth: "SimulatedExposure", cleaned: "NDArray[np.float32]", path: Path) -> None:
     try:
         from deflicker.figures import before_after
+        from deflicker.quality import mean_difference
     except ImportError:
         print('No picture without matplotlib: python -m pip install "deflicker[plots]"')
         return
     steps = truth.recipe.n_groups - 1
-    before, after = (
-        (data[0, -1].astype("f8") - data[0, 0]) / steps for data in (truth.data, cleaned)
-    )
     title = f"{truth.recipe.instrument}, simulated: mean of {steps} group differences"
-    before_after(before, after, path, title=title)
+    before_after(mean_difference(truth.data), mean_difference(cleaned), path, title=title)

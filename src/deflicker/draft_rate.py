@@ -149,5 +149,5 @@ def _flagged_slopes(
         mean_difference = np.sum(np.diff(values, axis=0) * pairs, axis=0) / count
         centred = (times - (times * weights).sum(axis=0) / weights.sum(axis=0)) * weights
         least_squares = (centred * values).sum(axis=0) / (centred * centred).sum(axis=0)
-    slope = np.where((jump & valid).any(axis=0), mean_difference, least_squares)
+    slope = np.where((jump & ~saturated).any(axis=0), mean_difference, least_squares)
     return np.where(count > 0, slope, np.float32(np.nan)).astype(np.float32), count

@@ -1,15 +1,11 @@
-"""Data models at the edge: JWST models to and from arrays, and files."""
+"""Data models at the edge: JWST models to and from arrays."""
 
-import tempfile
-import warnings
+import math
 from collections.abc import Mapping
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
-from astropy.io import fits
-from astropy.utils.exceptions import AstropyUserWarning
 from numpy.typing import NDArray
 from stdatamodels.jwst import datamodels
 
@@ -18,16 +14,7 @@ from deflicker.errors import CannotClean, NothingToClean
 from deflicker.readout import Readout, count_outputs
 from deflicker.simulate import SimulatedExposure
 
-__all__ = [
-    "check_folder",
-    "exposure_from_model",
-    "mask_model",
-    "model_from_simulation",
-    "open_model",
-    "product_model",
-    "read_crds_parameters",
-    "write_whole",
-]
+__all__ = ["exposure_from_model", "mask_model", "model_from_simulation", "product_model"]
 
 # What turns the data of each model into (integrations, groups, rows, columns).
 _NEW_AXES: Final[Mapping[type, tuple[Any, ...]]] = MappingProxyType(
@@ -39,85 +26,6 @@ _NEW_AXES: Final[Mapping[type, tuple[Any, ...]]] = MappingProxyType(
     }
 )
 _NEAR_INFRARED: Final = ("NIRCAM", "NIRISS", "NIRSPEC")
-
-
-def open_model(path: str | Path) -> datamodels.JwstDataModel:
-    """Open a file as a JWST data model with science data.
-
-    Parameters
-    ----------
-    path : str or pathlib.Path
-        FITS or ASDF file.
-
-    Returns
-    -------
-    JwstDataModel
-        Of the type that the file names.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    OSError
-        If the file cannot be read, or holds no science data.
-    """
-    path = Path(path)
-    if not path.is_file():
-        msg = f"input file {path} does not exist"
-        raise FileNotFoundError(msg)
-    try:
-        _check_complete(path)
-        model = datamodels.open(path)
-    except Exception as error:
-        msg = f"input file {path} cannot be read as a JWST data model: {error}"
-        raise OSError(msg) from error
-    if getattr(model, "data", None) is None:
-        model.close()
-        msg = f"input file {path} holds no science data (extension SCI)"
-        raise OSError(msg)
-    return model
-
-
-def _check_complete(path: Path) -> None:
-    """Refuse what astropy reads with a warning: a FITS file that ends too early."""
-    if ".fits" not in path.suffixes[-2:]:
-        return
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", AstropyUserWarning)
-        try:
-            with path.open("rb") as stream, fits.open(stream) as extensions:
-                len(extensions)  # reads all headers, and no data
-        except AstropyUserWarning as error:
-            raise OSError(str(error)) from error
-
-
-def read_crds_parameters(path: str | Path) -> dict[str, Any]:
-    """Metadata of a file by which CRDS chooses reference files.
-
-    Parameters
-    ----------
-    path : str or pathlib.Path
-        FITS or ASDF file.
-
-    Returns
-    -------
-    dict
-        Metadata by dotted name; empty if the file cannot be read, which opening it
-        reports better.
-    """
-    try:
-        # Reads only the headers, but wants a model type and an ASDF extension.
-        _check_complete(Path(path))
-        return datamodels.read_metadata(path)
-    except (KeyError, TypeError):
-        pass
-    except Exception:  # noqa: BLE001 - whatever is wrong, opening the file says it
-        return {}
-    try:
-        with open_model(path) as model:
-            return model.get_crds_parameters()
-    except OSError:
-        return {}
 
 
 def exposure_from_model(model: datamodels.JwstDataModel) -> Exposure:
@@ -164,7 +72,7 @@ def exposure_from_model(model: datamodels.JwstDataModel) -> Exposure:
             pixel_dq=_or_zeros(model.pixeldq if is_ramp else model.dq, data.shape[-2:]),
             group_dq=_or_zeros(model.groupdq, data.shape) if is_ramp else None,
             readout=_readout(model, instrument, data.shape[-2:]),
-            group_time=model.meta.exposure.group_time or 1.0,
+            group_time=_group_time(model),
         )
     )
 
@@ -177,6 +85,12 @@ def _required(model: datamodels.JwstDataModel, attribute: str, keyword: str) -> 
         msg = f"meta.{attribute} is missing; set it (FITS keyword {keyword}) in the input"
         raise CannotClean(msg)
     return value
+
+
+def _group_time(model: datamodels.JwstDataModel) -> float:
+    """Time between two groups; it only scales the draft rate, so any will do."""
+    time = model.meta.exposure.group_time
+    return time if time and math.isfinite(time) and time > 0 else 1.0
 
 
 def _or_zeros(array: NDArray | None, shape: tuple[int, ...]) -> NDArray:
@@ -227,9 +141,11 @@ def product_model(model: datamodels.JwstDataModel, data: NDArray) -> datamodels.
     Returns
     -------
     JwstDataModel
-        With ``data`` in the shape of the model's.
+        With ``data`` in the shape of the model's, and the model's data quality.
     """
-    product = type(model)(data=data.reshape(model.data.shape))
+    names = ("pixeldq", "groupdq") if isinstance(model, datamodels.RampModel) else ("dq",)
+    quality = {name: getattr(model, name) for name in names}
+    product = type(model)(data=data.reshape(model.data.shape), **quality)
     product.update(model)
     return product
 
@@ -295,42 +211,3 @@ def model_from_simulation(simulated: SimulatedExposure) -> datamodels.RampModel:
     model.meta.subarray.fastaxis = recipe.fast_axis
     model.meta.subarray.slowaxis = recipe.slow_axis
     return model
-
-
-def check_folder(folder: Path) -> None:
-    """Make a folder if need be, and see that it can be written.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        Where files shall go.
-
-    Raises
-    ------
-    OSError
-        If nothing can be written there.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".deflicker-", dir=folder):
-            pass
-    except OSError as error:
-        msg = f"output folder {folder} cannot be written ({error}); choose another output_dir"
-        raise OSError(msg) from error
-
-
-def write_whole(model: datamodels.JwstDataModel, path: Path) -> None:
-    """Write a file completely or not at all.
-
-    Parameters
-    ----------
-    model : JwstDataModel
-        What to write.
-    path : pathlib.Path
-        Where to. An existing file stays until the new one is complete.
-    """
-    # In a folder of its own the new file has its final name, which goes into its header.
-    with tempfile.TemporaryDirectory(prefix=".deflicker-", dir=path.parent) as folder:
-        unfinished = Path(folder) / path.name
-        model.save(str(unfinished))
-        unfinished.replace(path)

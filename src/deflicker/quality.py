@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from deflicker.dq import DO_NOT_USE
 from deflicker.simulate import SimulatedExposure
 
-__all__ = ["Quality", "measure_quality"]
+__all__ = ["Quality", "mean_difference", "measure_quality"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +88,22 @@ def measure_quality(truth: SimulatedExposure, cleaned: NDArray) -> Quality:
         flux_eaten=-100 * _slope(truth.scene[good], residual),
         new_nan=int(np.count_nonzero(np.isfinite(truth.data) & ~np.isfinite(cleaned))),
     )
+
+
+def mean_difference(ramps: NDArray) -> NDArray[np.float64]:
+    """Mean group difference of the first integration, the image that science uses.
+
+    Parameters
+    ----------
+    ramps : ndarray of float, shape (n_integrations, n_groups, ny, nx)
+        Ramps in DN.
+
+    Returns
+    -------
+    ndarray of float64, shape (ny, nx)
+        In DN per group.
+    """
+    return (ramps[0, -1].astype(np.float64) - ramps[0, 0]) / (ramps.shape[1] - 1)
 
 
 def _variance(values: NDArray[np.floating]) -> float:

@@ -13,6 +13,8 @@ __all__ = ["Readout", "count_outputs"]
 
 H2RG_SIZE = 2048
 H2RG_OUTPUTS = 4
+# Four outputs and the interleaved reference output, which is no part of the image.
+IRS2_OUTPUTS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,10 +147,12 @@ def count_outputs(
     """
     if instrument.upper() == "MIRI":
         return 1
-    if declared is not None and declared > 0 and n_fast % declared == 0:
+    if declared == IRS2_OUTPUTS:
+        declared = H2RG_OUTPUTS
+    if declared and declared > 0 and n_fast % declared == 0:
         return int(declared)
     name = (subarray or "").upper()
     stripe = instrument.upper() == "NIRCAM" and name.startswith("SUBGRISM")
-    if declared is None and n_fast == H2RG_SIZE and (name == "FULL" or stripe):
+    if n_fast == H2RG_SIZE and (name == "FULL" or stripe):
         return H2RG_OUTPUTS
     return 1

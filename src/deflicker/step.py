@@ -1,33 +1,20 @@
 """The step that stpipe runs: parameters, reference files, products and status."""
 
 import logging
-import os
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from stdatamodels.jwst import datamodels
-from stpipe import Step, crds_client
-from stpipe.config_parser import ConfigObj, ValidationError, load_config_file
-from stpipe.step import get_disable_crds_steppars
 
 from deflicker import __version__
 from deflicker.arrays import CleanResult
 from deflicker.cleaning import clean_exposure
 from deflicker.errors import CannotClean, NothingToClean
-from deflicker.exposure import (
-    check_folder,
-    exposure_from_model,
-    mask_model,
-    open_model,
-    product_model,
-    read_crds_parameters,
-    write_whole,
-)
+from deflicker.exposure import exposure_from_model, mask_model, product_model
+from deflicker.files import open_model
+from deflicker.host import MissionStep
 from deflicker.options import CleanOptions
 from deflicker.references import (
     ReferenceMissingError,
@@ -54,16 +41,9 @@ REPORTED_PARAMETERS: Final = (
     "single_mask",
     "user_mask",
 )
-# What the pipeline's products and steps put behind the last underscore of a name.
-KNOWN_SUFFIXES: Final = (
-    "uncal|ramp|fitopt|rate|rateints|cal|calints|dark|crf|crfints|bsub|bsubints|i2d|s2d|s3d|x1d|"
-    "dq_init|saturation|ipc|superbias|refpix|reset|rscd|lastframe|firstframe|emicorr|linearity|"
-    "dark_current|persistence|charge_migration|jump|picture_frame|clean_flicker_noise|"
-    "cleanflickernoisestep|ramp_fit|gain_scale|group_scale|assign_wcs|msaflagopen|flat_field"
-)
 
 
-class CleanFlickerNoiseStep(Step):
+class CleanFlickerNoiseStep(MissionStep):
     """Clean flicker (1/f) noise from calibrated ramps, or from rates.
 
     Runs after the jump step and before the ramp fit. `process` takes a file name or
@@ -104,43 +84,6 @@ class CleanFlickerNoiseStep(Step):
 
     reference_file_types: ClassVar = ["flat", "pastasoss"]
 
-    def __init__(self, *args: Any, **parameters: Any) -> None:
-        with self._allowed_values_in_errors():
-            super().__init__(*args, **parameters)
-
-    @classmethod
-    def from_config_section(cls, *args: Any, **options: Any) -> Step:
-        """Make a step from parameters.
-
-        Parameters
-        ----------
-        *args, **options
-            As in `stpipe.Step.from_config_section`.
-
-        Returns
-        -------
-        CleanFlickerNoiseStep
-            The step.
-
-        Raises
-        ------
-        ValidationError
-            Naming the parameter, its value and what is allowed.
-        """
-        with cls._allowed_values_in_errors():
-            return super().from_config_section(*args, **options)
-
-    @classmethod
-    @contextmanager
-    def _allowed_values_in_errors(cls) -> Iterator[None]:
-        try:
-            yield
-        except ValidationError as error:
-            spec = cls.load_spec_file()
-            allowed = [f"{name} = {spec[name]}" for name in spec if f"'{name}'" in str(error)]
-            msg = f"{error} Allowed: {'; '.join(allowed)}" if allowed else str(error)
-            raise ValidationError(msg) from error
-
     def process(self, input_data: str | Path | datamodels.JwstDataModel) -> Any:
         """Clean one exposure.
 
@@ -163,6 +106,7 @@ class CleanFlickerNoiseStep(Step):
             If the input cannot be read or the output folder cannot be written.
         """
         options = self._options()
+        self.keep_input(input_data)
         model = self._open(input_data)
         log.info("Cleaning %s", model.meta.filename or f"a {type(model).__name__}")
         try:
@@ -195,12 +139,18 @@ class CleanFlickerNoiseStep(Step):
 
     def _open(self, input_data: Any) -> datamodels.JwstDataModel:
         """Open a file, or copy an open model unless a pipeline owns it."""
-        if isinstance(input_data, datamodels.JwstDataModel):
-            return input_data.copy() if self.parent is None else input_data
         if isinstance(input_data, str | Path):
-            return open_model(self.make_input_path(str(input_data)))
-        msg = f"the input must be a file name or a JWST data model, not {type(input_data).__name__}"
-        raise TypeError(msg)
+            model = open_model(self.make_input_path(str(input_data)))
+        elif isinstance(input_data, datamodels.JwstDataModel):
+            model = input_data.copy() if self.parent is None else input_data
+        else:
+            kind = type(input_data).__name__
+            msg = f"the input must be a file name or a JWST data model, not {kind}"
+            raise TypeError(msg)
+        if isinstance(model, datamodels.ReferenceFileModel):
+            msg = f"the input is a reference file ({type(model).__name__}), not an exposure"
+            raise TypeError(msg)
+        return model
 
     def _clean(self, model: datamodels.JwstDataModel, options: CleanOptions) -> str:
         """Clean a model in place, save the products and return the status."""
@@ -223,8 +173,9 @@ class CleanFlickerNoiseStep(Step):
         )
         if not np.shares_memory(exposure.data, model.data):
             model.data = exposure.data.reshape(model.data.shape)
-        self._save_products(model, result)
+        model.meta.cal_step.clean_flicker_noise = "COMPLETE"
         self._write_history(model, result)
+        self._save_products(model, result)
         return "COMPLETE"
 
     def _flat(
@@ -237,6 +188,8 @@ class CleanFlickerNoiseStep(Step):
         try:
             with crds_lookup():
                 flat = self.get_reference_file(model, "flat")
+        except ReferenceMissingError:
+            flat = "N/A"
         except ReferenceUnavailableError as error:
             self._reference_files_used.clear()
             parameter = "mask_science_regions" if for_mask else "apply_flat_field"
@@ -258,15 +211,16 @@ class CleanFlickerNoiseStep(Step):
     ) -> NDArray[np.bool_] | None:
         """Pixels to mask whatever their light."""
         exp_type = model.meta.exposure.type.upper()
+        if exp_type == "MIR_IMAGE":
+            return non_science
         if exp_type.startswith("NRS_") or exp_type == "NIS_SOSS":
             msg = (
                 f"mask_science_regions is not available yet for {exp_type}; give user_mask or "
                 "run without mask_science_regions"
             )
             raise CannotClean(msg)
-        if non_science is None:
-            log.warning("%s has no science regions: mask_science_regions is ignored", exp_type)
-        return non_science
+        log.warning("%s has no science regions: mask_science_regions is ignored", exp_type)
+        return None
 
     def _user_mask(self) -> NDArray[np.bool_] | None:
         if self.user_mask is None or self.user_mask.strip().lower() in {"", "none"}:
@@ -275,21 +229,17 @@ class CleanFlickerNoiseStep(Step):
         return read_user_mask(path if Path(path).is_file() else self.make_input_path(path))
 
     def _save_products(self, model: datamodels.JwstDataModel, result: CleanResult) -> None:
+        products = {}
         if self.save_mask:
-            self._save_product(mask_model(model, result.mask), "mask", model)
+            products["mask"] = mask_model(model, result.mask)
         if result.background is not None:
-            self._save_product(product_model(model, result.background), "flicker_bkg", model)
+            products["flicker_bkg"] = product_model(model, result.background)
         if result.noise is not None:
-            self._save_product(product_model(model, result.noise), "flicker_noise", model)
-
-    def _save_product(
-        self,
-        product: datamodels.JwstDataModel,
-        suffix: str,
-        model: datamodels.JwstDataModel,
-    ) -> None:
-        self.save_model(product, suffix=suffix, output_file=model.meta.filename, force=True)
-        product.close()
+            products["flicker_noise"] = product_model(model, result.noise)
+        for suffix, product in products.items():
+            self._write_history(product, result)
+            self.save_model(product, suffix=suffix, output_file=model.meta.filename, force=True)
+            product.close()
 
     def _write_history(self, model: datamodels.JwstDataModel, result: CleanResult) -> None:
         """Tell in the header what was done."""
@@ -300,170 +250,13 @@ class CleanFlickerNoiseStep(Step):
             software={"name": "deflicker", "version": __version__},
         )
 
-    def run(self, *args: Any) -> Any:
-        """Run the step, after a look at the folder that output shall go to.
-
-        Parameters
-        ----------
-        *args
-            Input of `process`.
+    def saves_files(self) -> bool:
+        """Whether the step shall write anything.
 
         Returns
         -------
-        JwstDataModel
-            What `process` returns.
-
-        Raises
-        ------
-        OSError
-            If a file shall be saved and the folder cannot be written.
+        bool
+            True if it shall.
         """
-        saves = (self.save_results, self.output_file, self.save_mask)
-        if any((*saves, self.save_background, self.save_noise)):
-            folder = self.search_attr("output_dir", default="") or "."
-            check_folder(Path(os.path.expandvars(folder)).expanduser())
-        return super().run(*args)
-
-    def save_model(
-        self,
-        model: Any,
-        suffix: str | None = None,
-        idx: int | None = None,
-        output_file: str | None = None,
-        *,
-        force: bool = False,
-        **components: Any,
-    ) -> Any:
-        """Save a model under the name that stpipe gives it, whole or not at all.
-
-        Parameters
-        ----------
-        model : JwstDataModel
-            What to save.
-        suffix, idx, output_file, force, **components
-            As in `stpipe.Step.save_model`.
-
-        Returns
-        -------
-        str or None
-            Path of the file; None if nothing was to be saved.
-        """
-        name = output_file or self.output_file
-        if not (force or self.save_results or name):
-            return None
-        if self.output_use_model or (name is None and not self.search_output_file):
-            name, idx = model.meta.filename, None
-        path = self.make_output_path(basepath=name, suffix=suffix, idx=idx, **components)
-        write_whole(model, Path(path))
-        log.info("Saved %s", path)
-        return path
-
-    def finalize_result(self, result: Any, reference_files_used: list[tuple[str, str]]) -> None:
-        """Put the reference files into the header, and the CRDS context if one was used.
-
-        Parameters
-        ----------
-        result : JwstDataModel
-            The step's output.
-        reference_files_used : list of tuple
-            Type and name of each reference file.
-        """
-        for kind, name in reference_files_used:
-            getattr(result.meta.ref_file, kind).name = name
-        if any(name.startswith("crds://") for _, name in reference_files_used):
-            with crds_lookup():
-                context = crds_client.get_context_used(result.crds_observatory)
-            result.meta.ref_file.crds.sw_version = crds_client.get_svn_version()
-            result.meta.ref_file.crds.context_used = context
-            log.info("CRDS context: %s", context)
-
-    def default_suffix(self) -> str:
-        """Suffix of the cleaned file.
-
-        Returns
-        -------
-        str
-            The step's alias, whatever name the step was started under.
-        """
-        return self.class_alias
-
-    @staticmethod
-    def remove_suffix(name: str) -> tuple[str, str]:
-        """Take a known suffix off a name.
-
-        Parameters
-        ----------
-        name : str
-            File name without extension.
-
-        Returns
-        -------
-        name, separator : str
-            Name without suffix, and what stood before it.
-        """
-        match = re.fullmatch(rf"(.+)([_-])(?:{KNOWN_SUFFIXES})", name)
-        return (match[1], match[2]) if match else (name, "_")
-
-    @staticmethod
-    def get_stpipe_loggers() -> tuple[str, ...]:
-        """Loggers that stpipe configures.
-
-        Returns
-        -------
-        tuple of str
-            Their names.
-        """
-        return ("deflicker", "stdatamodels", "stpipe", "CRDS", "py.warnings")
-
-    @classmethod
-    def _datamodels_open(cls, init: Any, **kwargs: Any) -> datamodels.JwstDataModel:
-        return datamodels.open(init, **kwargs)
-
-    @classmethod
-    def _get_crds_parameters(cls, dataset: Any) -> tuple[dict[str, Any], str]:
-        """Metadata by which CRDS chooses, read without the arrays; none if unreadable."""
-        if isinstance(dataset, datamodels.JwstDataModel):
-            return dataset.get_crds_parameters(), "jwst"
-        return read_crds_parameters(dataset), "jwst"
-
-    @classmethod
-    def get_config_from_reference(  # the signature is stpipe's
-        cls,
-        dataset: Any,
-        disable: bool | None = None,  # noqa: FBT001
-        crds_observatory: str | None = None,  # noqa: ARG003
-    ) -> ConfigObj:
-        """Parameters of this step from CRDS; the defaults, with a warning, without CRDS.
-
-        Parameters
-        ----------
-        dataset : str, pathlib.Path, JwstDataModel or dict
-            The input, or its CRDS parameters.
-        disable : bool, optional
-            Do not ask; by default as the environment says (STPIPE_DISABLE_CRDS_STEPPARS).
-        crds_observatory : str, optional
-            Not used: it is jwst.
-
-        Returns
-        -------
-        ConfigObj
-            Parameters; empty where there are none.
-        """
-        if get_disable_crds_steppars() if disable is None else disable:
-            return ConfigObj()
-        parameters = dataset if isinstance(dataset, dict) else cls._get_crds_parameters(dataset)[0]
-        if not parameters:
-            return ConfigObj()
-        reftype = cls.get_config_reftype()
-        try:
-            with crds_lookup():
-                path = crds_client.get_reference_file(parameters, reftype, "jwst")
-        except ReferenceMissingError:
-            return ConfigObj()
-        except ReferenceUnavailableError as error:
-            log.warning("Default parameters are used, none could be looked up: %s", error)
-            return ConfigObj()
-        if path == "N/A":
-            return ConfigObj()
-        log.info("Parameters from %s", path)
-        return load_config_file(path)
+        products = (self.save_mask, self.save_background, self.save_noise)
+        return super().saves_files() or any(products)

@@ -10,6 +10,8 @@ __all__ = ["median_noise", "row_medians", "row_stripes"]
 
 # Rows over which light is smooth and noise is not, as a Gaussian's sigma.
 STRIPE_ROWS = 8.0
+STRIPE_OUTLIERS = 4.0
+MAD_TO_SIGMA = 1.4826
 
 
 def median_noise(
@@ -85,7 +87,7 @@ def row_stripes(
     Parameters
     ----------
     values : ndarray of float32, shape (n_slow, n_fast)
-        Image in the detector frame without its mean level.
+        Image in the detector frame.
     usable : ndarray of bool, shape (n_slow, n_fast)
         True where a value may be used.
     sigma : float
@@ -95,7 +97,7 @@ def row_stripes(
     -------
     ndarray of float32, shape (n_slow, 1)
         Row medians less their smooth run, shrunk by what their own errors make of
-        their variance: noise, but for the thinnest light.
+        their variance; 0 for rows that stick out of the others, which see light.
 
     Notes
     -----
@@ -105,14 +107,23 @@ def row_stripes(
     many rows share, leave the noise whole. The variance of a median of n values is
     ``pi sigma**2 / (2 n)``.
     """
-    levels = row_medians(values, usable)
-    stripes = levels - gaussian_filter1d(levels, STRIPE_ROWS)
     number = np.count_nonzero(usable, axis=1)
-    error = np.maximum(np.pi / 2 * sigma**2 / np.maximum(number, 1), np.finfo(np.float32).tiny)
     filled = number > 0
     if not filled.any():
-        return np.zeros_like(stripes)[:, np.newaxis]
-    excess = max(float(np.mean(stripes[filled] ** 2 - error[filled])), 0.0)
+        return np.zeros((len(values), 1), dtype=np.float32)
+    levels = row_medians(values, usable)
+    # Rows without usable pixel have no level and must not count as 0.
+    weight = gaussian_filter1d(filled.astype(np.float64), STRIPE_ROWS)
+    smooth = gaussian_filter1d(levels.astype(np.float64), STRIPE_ROWS) / np.maximum(weight, 1e-6)
+    stripes = np.where(filled, levels - smooth, 0.0)
+
+    smallest = np.finfo(np.float32).tiny
+    error = np.maximum(np.pi / 2 * sigma**2 / np.maximum(number, 1), smallest)
+    excess = float(np.mean(stripes[filled] ** 2 - error[filled]))
     # Where errors are larger than the stripes, limits that follow them only add noise.
-    trust = np.where(filled & (excess > error), excess / (excess + error), 0.0)
+    trust = np.zeros(len(values))
+    np.divide(excess, excess + error, out=trust, where=excess > error)
+    # A row that sticks out of the stripes' own scatter sees light: a spectrum, a spike.
+    scatter = MAD_TO_SIGMA * float(np.median(np.abs(stripes[filled])))
+    trust[np.abs(stripes) > STRIPE_OUTLIERS * scatter] = 0.0
     return (stripes * trust).astype(np.float32)[:, np.newaxis]

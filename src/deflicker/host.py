@@ -1,0 +1,275 @@
+"""What a step needs of its mission: names, files, CRDS, and clear errors."""
+
+import logging
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from stdatamodels.jwst import datamodels
+from stpipe import Step, crds_client
+from stpipe.config_parser import ConfigObj, ValidationError, load_config_file
+from stpipe.step import get_disable_crds_steppars
+
+from deflicker.files import check_folder, read_crds_parameters, write_whole
+from deflicker.references import ReferenceMissingError, ReferenceUnavailableError, crds_lookup
+
+__all__ = ["MissionStep"]
+
+log = logging.getLogger(__name__)
+
+# What the pipeline's products and steps put behind the last underscore of a name.
+KNOWN_SUFFIXES: Final = (
+    "uncal|ramp|fitopt|rate|rateints|cal|calints|dark|crf|crfints|bsub|bsubints|i2d|s2d|s3d|x1d|"
+    "dq_init|saturation|ipc|superbias|refpix|reset|rscd|lastframe|firstframe|emicorr|linearity|"
+    "dark_current|persistence|charge_migration|jump|picture_frame|clean_flicker_noise|"
+    "cleanflickernoisestep|ramp_fit|gain_scale|group_scale|assign_wcs|msaflagopen|flat_field"
+)
+
+
+class MissionStep(Step):
+    """A stpipe step at home in the JWST mission, without the jwst package.
+
+    Parameters
+    ----------
+    *args, **parameters
+        As in `stpipe.Step`.
+    """
+
+    def __init__(self, *args: Any, **parameters: Any) -> None:
+        with self._allowed_values_in_errors():
+            super().__init__(*args, **parameters)
+
+    @classmethod
+    def from_config_section(cls, *args: Any, **options: Any) -> Step:
+        """Make a step from parameters.
+
+        Parameters
+        ----------
+        *args, **options
+            As in `stpipe.Step.from_config_section`.
+
+        Returns
+        -------
+        MissionStep
+            The step.
+
+        Raises
+        ------
+        ValidationError
+            Naming the parameter, its value and what is allowed.
+        """
+        with cls._allowed_values_in_errors():
+            return super().from_config_section(*args, **options)
+
+    @classmethod
+    @contextmanager
+    def _allowed_values_in_errors(cls) -> Iterator[None]:
+        try:
+            yield
+        except ValidationError as error:
+            spec = cls.load_spec_file()
+            allowed = [f"{name} = {spec[name]}" for name in spec if f"'{name}'" in str(error)]
+            msg = f"{error} Allowed: {'; '.join(allowed)}" if allowed else str(error)
+            raise ValidationError(msg) from error
+
+    def saves_files(self) -> bool:
+        """Whether the step shall write anything.
+
+        Returns
+        -------
+        bool
+            True if it shall.
+        """
+        return bool(self.save_results or self.output_file)
+
+    def run(self, *args: Any) -> Any:
+        """Run the step, after a look at the folder that output shall go to.
+
+        Parameters
+        ----------
+        *args
+            Input of `process`.
+
+        Returns
+        -------
+        JwstDataModel
+            What `process` returns.
+
+        Raises
+        ------
+        OSError
+            If a file shall be saved and the folder cannot be written.
+        """
+        if self.saves_files():
+            folder = self.search_attr("output_dir", default="") or "."
+            check_folder(Path(os.path.expandvars(folder)).expanduser())
+        return super().run(*args)
+
+    def keep_input(self, input_data: Any) -> None:
+        """Refuse to overwrite the input.
+
+        Parameters
+        ----------
+        input_data : str, pathlib.Path or JwstDataModel
+            Input of `process`.
+
+        Raises
+        ------
+        OSError
+            If the output file would be the input file.
+        """
+        if not (self.save_results and isinstance(input_data, str | Path)):
+            return
+        source = Path(self.make_input_path(str(input_data)))
+        target = Path(self.make_output_path(basepath=self.output_file))
+        if source.exists() and target.resolve() == source.resolve():
+            msg = f"the output would overwrite the input {source}: give a suffix or an output_dir"
+            raise OSError(msg)
+
+    def save_model(
+        self,
+        model: Any,
+        suffix: str | None = None,
+        idx: int | None = None,
+        output_file: str | None = None,
+        *,
+        force: bool = False,
+        **components: Any,
+    ) -> Any:
+        """Save a model under the name that stpipe gives it, whole or not at all.
+
+        Parameters
+        ----------
+        model : JwstDataModel
+            What to save.
+        suffix, idx, output_file, force, **components
+            As in `stpipe.Step.save_model`.
+
+        Returns
+        -------
+        str or None
+            Path of the file; None if nothing was to be saved.
+        """
+        name = output_file or self.output_file
+        if not (force or self.save_results or name):
+            return None
+        if self.output_use_model or (name is None and not self.search_output_file):
+            name, idx = model.meta.filename, None
+        path = self.make_output_path(basepath=name, suffix=suffix, idx=idx, **components)
+        write_whole(model, Path(path))
+        log.info("Saved %s", path)
+        return path
+
+    def finalize_result(self, result: Any, reference_files_used: list[tuple[str, str]]) -> None:
+        """Put the reference files into the header, and the CRDS context if one was used.
+
+        Parameters
+        ----------
+        result : JwstDataModel
+            The step's output.
+        reference_files_used : list of tuple
+            Type and name of each reference file.
+        """
+        for kind, name in reference_files_used:
+            getattr(result.meta.ref_file, kind).name = name
+        if any(name.startswith("crds://") for _, name in reference_files_used):
+            with crds_lookup():
+                context = crds_client.get_context_used(result.crds_observatory)
+            result.meta.ref_file.crds.sw_version = crds_client.get_svn_version()
+            result.meta.ref_file.crds.context_used = context
+            log.info("CRDS context: %s", context)
+
+    def default_suffix(self) -> str:
+        """Suffix of the cleaned file.
+
+        Returns
+        -------
+        str
+            The step's alias, whatever name the step was started under.
+        """
+        return self.class_alias
+
+    @staticmethod
+    def remove_suffix(name: str) -> tuple[str, str]:
+        """Take a known suffix off a name.
+
+        Parameters
+        ----------
+        name : str
+            File name without extension.
+
+        Returns
+        -------
+        name, separator : str
+            Name without suffix, and what stood before it.
+        """
+        name = name.removesuffix(".fits")  # what is left of a name in .fits.gz
+        match = re.fullmatch(rf"(.+)([_-])(?:{KNOWN_SUFFIXES})", name)
+        return (match[1], match[2]) if match else (name, "_")
+
+    @staticmethod
+    def get_stpipe_loggers() -> tuple[str, ...]:
+        """Loggers that stpipe configures.
+
+        Returns
+        -------
+        tuple of str
+            Their names.
+        """
+        return ("deflicker", "stdatamodels", "stpipe", "CRDS", "py.warnings")
+
+    @classmethod
+    def _datamodels_open(cls, init: Any, **kwargs: Any) -> datamodels.JwstDataModel:
+        return datamodels.open(init, **kwargs)
+
+    @classmethod
+    def _get_crds_parameters(cls, dataset: Any) -> tuple[dict[str, Any], str]:
+        """Metadata by which CRDS chooses, read without the arrays; none if unreadable."""
+        if isinstance(dataset, datamodels.JwstDataModel):
+            return dataset.get_crds_parameters(), "jwst"
+        return read_crds_parameters(dataset), "jwst"
+
+    @classmethod
+    def get_config_from_reference(  # the signature is stpipe's
+        cls,
+        dataset: Any,
+        disable: bool | None = None,  # noqa: FBT001
+        crds_observatory: str | None = None,  # noqa: ARG003
+    ) -> ConfigObj:
+        """Parameters of this step from CRDS; the defaults, with a warning, without CRDS.
+
+        Parameters
+        ----------
+        dataset : str, pathlib.Path, JwstDataModel or dict
+            The input, or its CRDS parameters.
+        disable : bool, optional
+            Do not ask; by default as the environment says (STPIPE_DISABLE_CRDS_STEPPARS).
+        crds_observatory : str, optional
+            Not used: it is jwst.
+
+        Returns
+        -------
+        ConfigObj
+            Parameters; empty where there are none.
+        """
+        if get_disable_crds_steppars() if disable is None else disable:
+            return ConfigObj()
+        parameters = dataset if isinstance(dataset, dict) else cls._get_crds_parameters(dataset)[0]
+        if not parameters:
+            return ConfigObj()
+        reftype = cls.get_config_reftype()
+        try:
+            with crds_lookup():
+                path = crds_client.get_reference_file(parameters, reftype, "jwst")
+        except ReferenceMissingError:
+            return ConfigObj()
+        except ReferenceUnavailableError as error:
+            log.warning("Default parameters are used, none could be looked up: %s", error)
+            return ConfigObj()
+        if path == "N/A":
+            return ConfigObj()
+        log.info("Parameters from %s", path)
+        return load_config_file(path)
