@@ -12,7 +12,7 @@ from astropy.io import fits
 
 from benchmarks.runs import Cleaner, cleaners, environment, run_step, write_case
 from deflicker.quality import measure_quality
-from deflicker.simulate import EXPOSURES, SimulatedExposure
+from deflicker.simulate import EXPOSURES, Recipe, SimulatedExposure
 
 SETTINGS = {
     "median": (),
@@ -20,6 +20,7 @@ SETTINGS = {
     "median, model": ("--background_method=model",),
     "median by channel, model": ("--fit_by_channel=true", "--background_method=model"),
     "median, fit_histogram": ("--fit_histogram=true",),
+    "fft": ("--fit_method=fft",),
 }
 SOURCE = "exposure_ramp.fits"
 HEADER = (
@@ -46,11 +47,17 @@ def main() -> None:
             for seed in options.seed:
                 truth = write_case(EXPOSURES[case], folder / SOURCE, seed=seed)
                 for setting in options.setting:
-                    if "channel" in setting and truth.recipe.n_outputs == 1:
+                    if not _applies(setting, truth.recipe):
                         continue
                     for cleaner in cleaners(options.jwst_python):
                         print(f"{case:16}{seed:5}  ", end="")
                         _one_cleaning(cleaner, truth, setting, folder, env)
+
+
+def _applies(setting: str, recipe: Recipe) -> bool:
+    if "channel" in setting:
+        return recipe.n_outputs > 1
+    return setting != "fft" or recipe.instrument == "NIRSPEC"
 
 
 def _one_cleaning(

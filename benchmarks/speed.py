@@ -30,6 +30,10 @@ CASES = {
     "NIRCam full, model": (EXPOSURES["nircam"], ("--background_method=model",)),
     "NIRISS full by channel": (EXPOSURES["niriss"], ("--fit_by_channel=true",)),
     "MIRI full, 8 groups": (EXPOSURES["miri"], ()),
+    "NIRSpec full, median": (EXPOSURES["nirspec-ifu"], ()),
+    "NIRSpec full, fft": (EXPOSURES["nirspec-ifu"], ("--fit_method=fft",)),
+    "SUB2048 20 x 6, fft": (EXPOSURES["nirspec-bots"], ("--fit_method=fft",)),
+    "ALLSLITS 2 x 5, fft": (EXPOSURES["nirspec-allslits"], ("--fit_method=fft",)),
 }
 COPY = """
 import sys

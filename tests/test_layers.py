@@ -12,7 +12,7 @@ import deflicker
 PACKAGE = Path(deflicker.__file__).parent
 FLOORS = (
     {"errors", "dq", "readout", "workers"},
-    {"draft_rate", "scene", "background", "flat", "noise", "simulate", "quality"},
+    {"draft_rate", "scene", "background", "flat", "noise", "recipes", "simulate", "quality"},
     {"options", "arrays", "difference", "cleaning"},
     {"exposure", "files", "references"},
     {"step", "host", "registry", "cli", "figures"},

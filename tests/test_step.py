@@ -203,7 +203,6 @@ def test_log_tells_what_is_done(ramp_file, caplog):
 @pytest.mark.parametrize(
     ("parameters", "reason"),
     [
-        ({"fit_method": "fft"}, "fit_method"),
         ({"background_method": "median_image"}, "background_method"),
         ({"autoparam": True}, "autoparam"),
     ],
@@ -228,6 +227,7 @@ def test_what_comes_later_fails_clearly(ramp, caplog, parameters, reason):
 )
 def test_science_regions_by_mode(ramp, caplog, instrument, exp_type, status):
     ramp.meta.instrument.name, ramp.meta.exposure.type = instrument, exp_type
+    ramp.meta.instrument.detector = {"NIRSPEC": "NRS1", "NIRISS": "NIS"}.get(instrument, "NRCA1")
     with run(ramp) as plain:
         assert plain.meta.cal_step.clean_flicker_noise == "COMPLETE"
     caplog.clear()
@@ -308,6 +308,7 @@ def test_user_mask_is_the_whole_mask(ramp, tmp_path, caplog):
         mask.save("mask.fits")
     for exp_type, instrument in (("NRS_IFU", "NIRSPEC"), ("MIR_IMAGE", "MIRI")):
         ramp.meta.instrument.name, ramp.meta.exposure.type = instrument, exp_type
+        ramp.meta.instrument.detector = {"NIRSPEC": "NRS1"}.get(instrument, "MIRIMAGE")
         caplog.clear()
         with run(ramp, user_mask=str(tmp_path / "mask.fits"), mask_science_regions=True) as result:
             assert result.meta.cal_step.clean_flicker_noise == "COMPLETE"
@@ -337,3 +338,29 @@ def test_failure_records_no_reference(ramp):
     with run(ramp, apply_flat_field=True, override_flat="none.fits") as result:
         assert result.meta.cal_step.clean_flicker_noise == "FAILED"
         assert result.meta.ref_file.flat.name is None
+
+
+@pytest.mark.parametrize(("instrument", "detector"), [("NIRCAM", "NRCA1"), ("NIRISS", "NIS")])
+def test_fourier_is_for_nirspec(ramp, caplog, instrument, detector):
+    ramp.meta.instrument.name, ramp.meta.instrument.detector = instrument, detector
+    with caplog.at_level(logging.WARNING), run(ramp, fit_method="fft") as result:
+        assert result.meta.cal_step.clean_flicker_noise == "SKIPPED"
+        assert np.array_equal(result.data, ramp.data, equal_nan=True)
+    assert caplog.text.count("fit_method='fft' is for NIRSpec") == 1
+
+
+@pytest.mark.parametrize("detector", ["NRS1", "NRS2"])
+def test_fourier_of_nirspec(ramp, small_nircam, detector):
+    ramp.meta.instrument.name, ramp.meta.instrument.detector = "NIRSPEC", detector
+    ramp.meta.exposure.type, ramp.meta.exposure.noutputs = "NRS_BRIGHTOBJ", 1
+    expected = clean_exposure(exposure_of(small_nircam), CleanOptions(fit_method="fft")).data
+    with run(ramp, fit_method="fft") as cleaned:
+        assert cleaned.meta.cal_step.clean_flicker_noise == "COMPLETE"
+        assert np.array_equal(cleaned.data, expected, equal_nan=True)
+
+
+def test_other_detectors_of_nirspec(ramp, caplog):
+    ramp.meta.instrument.name, ramp.meta.exposure.type = "NIRSPEC", "NRS_IFU"
+    with caplog.at_level(logging.WARNING), run(ramp) as result:
+        assert result.meta.cal_step.clean_flicker_noise == "FAILED"
+    assert "must be NRS1 or NRS2, not NRCA1" in caplog.text

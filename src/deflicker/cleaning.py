@@ -15,7 +15,6 @@ from deflicker.background import no_box_warnings
 from deflicker.difference import DifferenceFit, fit_difference
 from deflicker.draft_rate import DraftRate, combine_rates, draft_rate
 from deflicker.errors import CannotClean, NothingToClean
-from deflicker.noise import NOISE_MODELS
 from deflicker.options import CleanOptions
 from deflicker.scene import scene_mask
 from deflicker.workers import parallel_map
@@ -100,10 +99,7 @@ def clean_exposure(
         if not any(_plane(mask, i)[exposure.good_pixels(i)].any() for i in _integrations(exposure)):
             msg = "user_mask leaves no pixel that PIXELDQ lets use; True (1) means OK to use"
             raise CannotClean(msg)
-    if options.fit_by_channel and exposure.readout.n_outputs == 1:
-        log.warning("The detector has one output: fit_by_channel is ignored")
-    if options.background_box_size is not None and options.background_method != "model":
-        log.warning("Only the model background has boxes: background_box_size is ignored")
+    _report_ignored(exposure, options)
     log.info("Scene mask: %.1f %% of the pixels see background", 100 * mask.mean())
 
     shape = exposure.data.shape
@@ -140,9 +136,6 @@ def _check(exposure: Exposure, options: CleanOptions, user_mask: NDArray[np.bool
     if exposure.n_differences < 1:
         msg = "a ramp of one group has no difference; at least two groups are needed"
         raise NothingToClean(msg)
-    if options.fit_method not in NOISE_MODELS:
-        msg = f"fit_method={options.fit_method!r} is not available yet; use 'median'"
-        raise CannotClean(msg)
     if options.background_method == "median_image":
         msg = "background_method='median_image' is not available yet; use 'median' or 'model'"
         raise CannotClean(msg)
@@ -290,6 +283,16 @@ def _record(
         if fit.flat is not None:
             background = background * fit.flat
         result.background[index] = fit.exposure.readout.to_science(background)
+
+
+def _report_ignored(exposure: Exposure, options: CleanOptions) -> None:
+    """Name the options that do not apply."""
+    if options.fit_by_channel and options.fit_method == "fft":
+        log.warning("fit_method='fft' fits whole rows: fit_by_channel is ignored")
+    elif options.fit_by_channel and exposure.readout.n_outputs == 1:
+        log.warning("The detector has one output: fit_by_channel is ignored")
+    if options.background_box_size is not None and options.background_method != "model":
+        log.warning("Only the model background has boxes: background_box_size is ignored")
 
 
 def _report(result: CleanResult) -> None:

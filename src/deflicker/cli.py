@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-EXPOSURES = ("nircam", "niriss", "miri")
+EXPOSURES = ("nircam", "niriss", "miri", "nirspec-ifu", "nirspec-bots")
 # What decides the names of files, which the demo does.
 FIXED_PARAMETERS = ("--suffix", "--output_dir", "--output_ext", "--output_file", "--skip")
 STEP_CLASS = "deflicker.step.CleanFlickerNoiseStep"

@@ -25,6 +25,7 @@ _NEW_AXES: Final[Mapping[type, tuple[Any, ...]]] = MappingProxyType(
         datamodels.IFUImageModel: (np.newaxis, np.newaxis),
     }
 )
+_NIRSPEC_DETECTORS: Final = ("NRS1", "NRS2")
 _NEAR_INFRARED: Final = ("NIRCAM", "NIRISS", "NIRSPEC")
 
 
@@ -54,10 +55,13 @@ def exposure_from_model(model: datamodels.JwstDataModel) -> Exposure:
         raise NothingToClean(msg)
     exp_type = str(_required(model, "exposure.type", "EXP_TYPE")).upper()
     instrument = str(_required(model, "instrument.name", "INSTRUME")).upper()
-    _required(model, "instrument.detector", "DETECTOR")
+    detector = str(_required(model, "instrument.detector", "DETECTOR")).upper()
     if instrument not in _NEAR_INFRARED and exp_type != "MIR_IMAGE":
         msg = f"flicker noise of {instrument} exposures of type {exp_type} is not cleaned"
         raise NothingToClean(msg)
+    if instrument == "NIRSPEC" and detector not in _NIRSPEC_DETECTORS:
+        msg = f"meta.instrument.detector (DETECTOR) of NIRSpec must be NRS1 or NRS2, not {detector}"
+        raise CannotClean(msg)
     if model.data is None:
         msg = "the model holds no science data (extension SCI)"
         raise NothingToClean(msg)

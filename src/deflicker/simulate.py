@@ -6,8 +6,6 @@ detector frame, in clock order, and turned to the science frame at the end.
 """
 
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,140 +13,11 @@ from scipy.fft import irfft, next_fast_len, rfft
 from scipy.ndimage import gaussian_filter
 
 from deflicker.dq import DO_NOT_USE, JUMP_DET, REFERENCE_PIXEL, SATURATED
-from deflicker.readout import Readout
+from deflicker.recipes import DETECTORS, EXPOSURES, DetectorNoise, Recipe
 
 __all__ = ["DETECTORS", "EXPOSURES", "DetectorNoise", "Recipe", "SimulatedExposure", "simulate"]
 
 ROW_OVERHEAD = 12
-BORDER = 4
-
-
-@dataclass(frozen=True, kw_only=True)
-class DetectorNoise:
-    """Noise of one read in electrons rms.
-
-    Parameters
-    ----------
-    white : float
-        Independent from pixel to pixel.
-    common, per_output : float, optional
-        Pink noise (power 1/f in clock time) of all outputs, and of each.
-    alternating : float, optional
-        Pink noise of the even and, independently, of the odd columns.
-    columns : float, optional
-        One value per column with power f^-0.5 along the columns: MIRI's banding.
-    """
-
-    white: float
-    common: float = 0.0
-    per_output: float = 0.0
-    alternating: float = 0.0
-    columns: float = 0.0
-
-
-DETECTORS: Final = MappingProxyType(
-    {
-        "NIRCAM": DetectorNoise(white=4.4, common=4.0, per_output=1.6, alternating=0.7),
-        "NIRISS": DetectorNoise(white=7.3, common=6.8, per_output=2.0, alternating=1.0),
-        "NIRSPEC": DetectorNoise(white=7.0, common=5.3, per_output=1.8, alternating=0.9),
-        "MIRI": DetectorNoise(white=6.0, columns=3.0),
-    }
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """What to simulate.
-
-    Parameters
-    ----------
-    instrument, detector, exp_type, subarray : str
-        As in ``meta.instrument.name`` and ``detector``, ``meta.exposure.type`` and
-        ``meta.subarray.name``.
-    shape : tuple of int
-        (ny, nx) in the science frame.
-    fast_axis, slow_axis : int
-        As in ``meta.subarray``.
-    n_outputs : int
-        Outputs that share the fast axis.
-    n_groups, n_integrations : int
-        Length of the exposure.
-    group_time : float
-        Seconds between two groups.
-    sky : float
-        Uniform light in electrons per second.
-    n_stars : int
-        Number of stars, a power law from 3 to 30000 electrons per second.
-    galaxy : float
-        Peak of an exponential disc over half the frame, electrons per second.
-    cosmic_rays : float
-        Hits per pixel and group; one in twenty is not flagged.
-    bad_pixels : float
-        Fraction of pixels that are DO_NOT_USE.
-    saturation : float
-        Full well in electrons.
-    border : int
-        Width of the frame of reference pixels.
-    noise : DetectorNoise or None
-        The instrument's by default.
-    """
-
-    instrument: str = "NIRCAM"
-    detector: str = "NRCA1"
-    exp_type: str = "NRC_IMAGE"
-    subarray: str = "FULL"
-    shape: tuple[int, int] = (2048, 2048)
-    fast_axis: int = -1
-    slow_axis: int = 2
-    n_outputs: int = 4
-    n_groups: int = 5
-    n_integrations: int = 1
-    group_time: float = 10.73677
-    sky: float = 0.8
-    n_stars: int = 15000
-    galaxy: float = 0.0
-    cosmic_rays: float = 2e-4
-    bad_pixels: float = 0.003
-    saturation: float = 60000.0
-    border: int = BORDER
-    noise: DetectorNoise | None = None
-
-    @property
-    def readout(self) -> Readout:
-        """Axes and outputs."""
-        return Readout(fast_axis=self.fast_axis, slow_axis=self.slow_axis, n_outputs=self.n_outputs)
-
-
-_NIRISS = Recipe(
-    instrument="NIRISS",
-    detector="NIS",
-    exp_type="NIS_IMAGE",
-    fast_axis=-2,
-    slow_axis=-1,
-)
-_MIRI = Recipe(
-    instrument="MIRI",
-    detector="MIRIMAGE",
-    exp_type="MIR_IMAGE",
-    shape=(1024, 1032),
-    fast_axis=1,
-    slow_axis=2,
-    n_outputs=1,
-    n_groups=8,
-    group_time=2.77504,
-    sky=20.0,
-    n_stars=4000,
-    border=0,
-)
-
-EXPOSURES: Final = MappingProxyType(
-    {
-        "nircam": Recipe(),
-        "nircam-galaxy": Recipe(galaxy=6.0),
-        "niriss": _NIRISS,
-        "miri": _MIRI,
-    }
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -248,7 +117,23 @@ def _scene(recipe: Recipe, rng: np.random.Generator) -> NDArray[np.float32]:
         across, along = (y - 0.5 * ny) / 0.6, x - 0.5 * nx
         radius = np.hypot(across, along) / (min(ny, nx) / 8)
         light += recipe.galaxy * np.exp(-radius)
+    if recipe.traces:
+        light += _spectra(recipe)
     return ((light + recipe.sky) * recipe.group_time).astype(np.float32)
+
+
+def _spectra(recipe: Recipe) -> NDArray[np.float32]:
+    """Spectra along x, a little slanted and bowed, in electrons per second."""
+    ny, nx = recipe.shape
+    along = np.linspace(-1, 1, nx, dtype=np.float32)
+    brightness = recipe.trace_light * (0.3 + 0.7 * np.cos(0.5 * np.pi * along) ** 2)
+    bow = 0.02 * ny * (along**2 - 0.5) + 0.01 * ny * along
+    rows = np.arange(ny, dtype=np.float32)[:, np.newaxis]
+    light = np.zeros(recipe.shape, dtype=np.float32)
+    for k in range(recipe.traces):
+        center = ny * (k + 0.5) / recipe.traces + bow
+        light += brightness * np.exp(-(((rows - center) / recipe.trace_height) ** 4))
+    return light
 
 
 def _border(recipe: Recipe) -> NDArray[np.bool_]:

@@ -158,6 +158,9 @@ class CleanFlickerNoiseStep(MissionStep):
         if self.autoparam:
             msg = "autoparam=True is not available yet; set the parameters yourself"
             raise CannotClean(msg)
+        if self.fit_method == "fft" and model.meta.instrument.name.upper() != "NIRSPEC":
+            msg = "fit_method='fft' is for NIRSpec; use 'median'"
+            raise NothingToClean(msg)
         user_mask = self._user_mask()
         if user_mask is not None and self.mask_science_regions:
             log.warning("user_mask is the whole mask: mask_science_regions is ignored")

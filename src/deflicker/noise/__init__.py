@@ -13,12 +13,15 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from deflicker.noise.fourier import fourier_noise
 from deflicker.noise.median import median_noise
 
-__all__ = ["NOISE_MODELS", "NoiseModel", "median_noise"]
+__all__ = ["NOISE_MODELS", "NoiseModel", "fourier_noise", "median_noise"]
 
 NoiseModel = Callable[
     [NDArray[np.float32], NDArray[np.bool_], Sequence[slice]], NDArray[np.float32]
 ]
 
-NOISE_MODELS: Mapping[str, NoiseModel] = MappingProxyType({"median": median_noise})
+NOISE_MODELS: Mapping[str, NoiseModel] = MappingProxyType(
+    {"median": median_noise, "fft": fourier_noise}
+)

@@ -1,0 +1,187 @@
+"""What to simulate: noise of the detectors, and exposures that science takes."""
+
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Final
+
+from deflicker.readout import Readout
+
+__all__ = ["DETECTORS", "EXPOSURES", "DetectorNoise", "Recipe"]
+
+BORDER = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectorNoise:
+    """Noise of one read in electrons rms.
+
+    Parameters
+    ----------
+    white : float
+        Independent from pixel to pixel.
+    common, per_output : float, optional
+        Pink noise (power 1/f in clock time) of all outputs, and of each.
+    alternating : float, optional
+        Pink noise of the even and, independently, of the odd columns.
+    columns : float, optional
+        One value per column with power f^-0.5 along the columns: MIRI's banding.
+    """
+
+    white: float
+    common: float = 0.0
+    per_output: float = 0.0
+    alternating: float = 0.0
+    columns: float = 0.0
+
+
+DETECTORS: Final = MappingProxyType(
+    {
+        "NIRCAM": DetectorNoise(white=4.4, common=4.0, per_output=1.6, alternating=0.7),
+        "NIRISS": DetectorNoise(white=7.3, common=6.8, per_output=2.0, alternating=1.0),
+        "NIRSPEC": DetectorNoise(white=7.0, common=5.3, per_output=1.8, alternating=0.9),
+        "MIRI": DetectorNoise(white=6.0, columns=3.0),
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What to simulate.
+
+    Parameters
+    ----------
+    instrument, detector, exp_type, subarray : str
+        As in ``meta.instrument.name`` and ``detector``, ``meta.exposure.type`` and
+        ``meta.subarray.name``.
+    shape : tuple of int
+        (ny, nx) in the science frame.
+    fast_axis, slow_axis : int
+        As in ``meta.subarray``.
+    n_outputs : int
+        Outputs that share the fast axis.
+    n_groups, n_integrations : int
+        Length of the exposure.
+    group_time : float
+        Seconds between two groups.
+    sky : float
+        Uniform light in electrons per second.
+    n_stars : int
+        Number of stars, a power law from 3 to 30000 electrons per second.
+    galaxy : float
+        Peak of an exponential disc over half the frame, electrons per second.
+    traces : int
+        Number of spectra across the frame, curved and slanted like IFU slices.
+    trace_height : float
+        Half height of a spectrum in rows.
+    trace_light : float
+        Light of a spectrum, electrons per second at its brightest.
+    cosmic_rays : float
+        Hits per pixel and group; one in twenty is not flagged.
+    bad_pixels : float
+        Fraction of pixels that are DO_NOT_USE.
+    saturation : float
+        Full well in electrons.
+    border : int
+        Width of the frame of reference pixels.
+    noise : DetectorNoise or None
+        The instrument's by default.
+    """
+
+    instrument: str = "NIRCAM"
+    detector: str = "NRCA1"
+    exp_type: str = "NRC_IMAGE"
+    subarray: str = "FULL"
+    shape: tuple[int, int] = (2048, 2048)
+    fast_axis: int = -1
+    slow_axis: int = 2
+    n_outputs: int = 4
+    n_groups: int = 5
+    n_integrations: int = 1
+    group_time: float = 10.73677
+    sky: float = 0.8
+    n_stars: int = 15000
+    galaxy: float = 0.0
+    traces: int = 0
+    trace_height: float = 2.0
+    trace_light: float = 3.0
+    cosmic_rays: float = 2e-4
+    bad_pixels: float = 0.003
+    saturation: float = 60000.0
+    border: int = BORDER
+    noise: DetectorNoise | None = None
+
+    @property
+    def readout(self) -> Readout:
+        """Axes and outputs."""
+        return Readout(fast_axis=self.fast_axis, slow_axis=self.slow_axis, n_outputs=self.n_outputs)
+
+
+_NIRISS = Recipe(
+    instrument="NIRISS",
+    detector="NIS",
+    exp_type="NIS_IMAGE",
+    fast_axis=-2,
+    slow_axis=-1,
+)
+_MIRI = Recipe(
+    instrument="MIRI",
+    detector="MIRIMAGE",
+    exp_type="MIR_IMAGE",
+    shape=(1024, 1032),
+    fast_axis=1,
+    slow_axis=2,
+    n_outputs=1,
+    n_groups=8,
+    group_time=2.77504,
+    sky=20.0,
+    n_stars=4000,
+    border=0,
+)
+_NIRSPEC = Recipe(
+    instrument="NIRSPEC",
+    detector="NRS1",
+    exp_type="NRS_IFU",
+    fast_axis=2,
+    slow_axis=1,
+    sky=0.05,
+    n_stars=0,
+    traces=30,
+    trace_height=12.0,
+    trace_light=20.0,
+)
+_NIRSPEC_WINDOW = replace(
+    _NIRSPEC,
+    exp_type="NRS_BRIGHTOBJ",
+    subarray="SUB2048",
+    shape=(32, 2048),
+    n_outputs=1,
+    n_groups=6,
+    n_integrations=20,
+    group_time=0.90156,
+    traces=1,
+    trace_height=2.0,
+    trace_light=300.0,
+    border=0,
+)
+
+EXPOSURES: Final = MappingProxyType(
+    {
+        "nircam": Recipe(),
+        "nircam-galaxy": Recipe(galaxy=6.0),
+        "niriss": _NIRISS,
+        "miri": _MIRI,
+        "nirspec-ifu": _NIRSPEC,
+        "nirspec-bots": _NIRSPEC_WINDOW,
+        "nirspec-allslits": replace(
+            _NIRSPEC_WINDOW,
+            exp_type="NRS_FIXEDSLIT",
+            subarray="ALLSLITS",
+            shape=(256, 2048),
+            n_groups=5,
+            n_integrations=2,
+            group_time=5.49132,
+            traces=5,
+            trace_light=50.0,
+        ),
+    }
+)
