@@ -148,7 +148,7 @@ def dense_window(t, v, root, n_ticks, corners):
         basis = np.array(waves).T
         weighted = basis[t] * root[:, None]
         eigenvalues = np.linalg.eigvalsh(weighted.T @ weighted)
-        if eigenvalues[0] > 1e-3 * eigenvalues[-1]:
+        if eigenvalues[0] > 3e-3 * np.sum(root**2):
             return basis @ (gains * np.linalg.lstsq(weighted, v * root, rcond=None)[0])
     return np.zeros(n_ticks)
 

@@ -23,12 +23,14 @@ from deflicker.references import (
     read_flat,
     read_user_mask,
 )
+from deflicker.scene import regions
 from deflicker.workers import count_threads
 
 __all__ = ["CleanFlickerNoiseStep"]
 
 log = logging.getLogger(__name__)
 
+NIRSPEC_SPECTRA: Final = ("NRS_IFU", "NRS_MSASPEC", "NRS_FIXEDSLIT", "NRS_BRIGHTOBJ")
 REPORTED_PARAMETERS: Final = (
     "fit_method",
     "fit_by_channel",
@@ -216,11 +218,10 @@ class CleanFlickerNoiseStep(MissionStep):
         exp_type = model.meta.exposure.type.upper()
         if exp_type == "MIR_IMAGE":
             return non_science
-        if exp_type.startswith("NRS_") or exp_type == "NIS_SOSS":
-            msg = (
-                f"mask_science_regions is not available yet for {exp_type}; give user_mask or "
-                "run without mask_science_regions"
-            )
+        if exp_type in NIRSPEC_SPECTRA:
+            return _nirspec_regions(model, exp_type)
+        if exp_type == "NIS_SOSS":
+            msg = "mask_science_regions is not available yet for NIS_SOSS; give user_mask"
             raise CannotClean(msg)
         log.warning("%s has no science regions: mask_science_regions is ignored", exp_type)
         return None
@@ -263,3 +264,26 @@ class CleanFlickerNoiseStep(MissionStep):
         """
         products = (self.save_mask, self.save_background, self.save_noise)
         return super().saves_files() or any(products)
+
+
+def _nirspec_regions(model: datamodels.JwstDataModel, exp_type: str) -> NDArray[np.bool_]:
+    """Slices or slits, and for IFU and MOS what else may be open."""
+    wcs = getattr(model.meta, "wcs", None)
+    if wcs is None:
+        msg = (
+            "mask_science_regions needs a WCS, and the input has none: run assign_wcs of the jwst "
+            "package first, give user_mask, or run without mask_science_regions"
+        )
+        raise CannotClean(msg)
+    shape = model.data.shape[-2:]
+    if exp_type == "NRS_IFU":
+        inside = regions.ifu_slices(wcs, shape) | regions.fixed_slit_region(shape)
+    else:
+        inside = regions.slit_footprints(wcs, shape)
+        if exp_type == "NRS_MSASPEC" and not regions.has_fixed_slits(wcs):
+            inside |= regions.fixed_slit_region(shape)
+    if exp_type in {"NRS_IFU", "NRS_MSASPEC"}:
+        pixel_dq = model.pixeldq if isinstance(model, datamodels.RampModel) else model.dq
+        inside |= regions.failed_open(np.asarray(pixel_dq))
+    log.info("Science regions: %.1f %% of the pixels", 100 * inside.mean())
+    return inside

@@ -22,8 +22,8 @@ OUTLIERS = 4.0
 NARROW = (1061.0, 1211.0, 49943.0, 49957.0)
 WIDE = (150.0, 200.0, 49943.0, 49957.0)
 WIDEST_NARROW = 64  # pixels along the fast axis
-# A window must determine its frequencies: smallest over largest eigenvalue.
-LEAST_CONDITION = 1e-3
+# A window must determine its frequencies: smallest eigenvalue over the sum of weights.
+LEAST_CONDITION = 3e-3
 
 
 def subarray_noise(values: NDArray[np.float32], usable: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -187,9 +187,7 @@ def _fit_windows(
         if not len(left):
             break
         matrix = _at(sums[left], np.subtract.outer(indices, indices), n_ticks)
-        eigenvalues = np.linalg.eigvalsh(matrix)
-        good = eigenvalues[:, 0] > LEAST_CONDITION * eigenvalues[:, -1]
-        good &= eigenvalues[:, -1] > 0
+        good = _determined(matrix)
         chosen = left[good]
         right = _at(moments[chosen], indices, n_ticks)[..., np.newaxis]
         solved = np.linalg.solve(matrix[good], right)[..., 0]
@@ -199,6 +197,19 @@ def _fit_windows(
         noise[chosen] = irfft(spectrum, n_ticks, axis=1, norm="forward")
         left = left[~good]
     return noise
+
+
+def _determined(matrices: NDArray[np.complex128]) -> NDArray[np.bool_]:
+    """Tell whose smallest eigenvalue is large enough, by Cholesky's factors of the rest."""
+    weight = matrices[:, 0, 0].real
+    margin = LEAST_CONDITION * weight[:, np.newaxis, np.newaxis] * np.eye(matrices.shape[-1])
+    try:
+        np.linalg.cholesky(matrices - margin)
+    except np.linalg.LinAlgError:
+        if len(matrices) == 1:
+            return np.zeros(1, dtype=bool)
+        return np.concatenate([_determined(matrix[np.newaxis]) for matrix in matrices])
+    return weight > 0
 
 
 def _at(

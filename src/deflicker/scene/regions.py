@@ -1,0 +1,169 @@
+"""Where NIRSpec's light falls, from the world coordinate system of the exposure."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deflicker.dq import MSA_FAILED_OPEN
+from deflicker.errors import CannotClean
+
+__all__ = ["failed_open", "fixed_slit_region", "has_fixed_slits", "ifu_slices", "slit_footprints"]
+
+FULL_FRAME = (2048, 2048)
+FIXED_SLIT_ROWS = slice(922, 1116)
+FIXED_SLIT_QUADRANT = 5
+
+
+def ifu_slices(wcs: Any, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Pixels inside the slices of the IFU.
+
+    Parameters
+    ----------
+    wcs : gwcs.WCS
+        With a transform whose label mapper is an image of slice numbers, 0 outside.
+    shape : tuple of int
+        (ny, nx) of the image.
+
+    Returns
+    -------
+    ndarray of bool, shape (ny, nx)
+        True inside a slice.
+
+    Raises
+    ------
+    CannotClean
+        If the WCS has no slice map, or one of another exposure.
+    """
+    for step in wcs.pipeline:
+        mapper = getattr(getattr(step.transform, "label_mapper", None), "mapper", None)
+        if isinstance(mapper, np.ndarray):
+            if mapper.shape != shape:
+                msg = f"the WCS maps slices of {mapper.shape} pixels, the exposure has {shape}"
+                raise CannotClean(msg)
+            return np.asarray(mapper) > 0
+    msg = "the WCS has no map of IFU slices: assign it anew, or give user_mask"
+    raise CannotClean(msg)
+
+
+def slit_footprints(wcs: Any, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Pixels inside the open slits or slitlets.
+
+    Parameters
+    ----------
+    wcs : gwcs.WCS
+        With a bounding box for each slit and a transform from detector to slit.
+    shape : tuple of int
+        (ny, nx) of the image.
+
+    Returns
+    -------
+    ndarray of bool, shape (ny, nx)
+        True where the wavelength is finite and the position lies within the slit: the
+        exact footprint, which is smaller than the bounding box of a slanted spectrum.
+
+    Raises
+    ------
+    CannotClean
+        If the WCS has no slits, or footprints outside the image.
+    """
+    slits = open_slits(wcs)
+    if not slits:
+        msg = "the WCS has no open slits: assign it anew, or give user_mask"
+        raise CannotClean(msg)
+    to_slit = wcs.get_transform("detector", "slit_frame")
+    inside = np.zeros(shape, dtype=bool)
+    for slit in slits:
+        rows, columns = _box(wcs, slit, shape)
+        y, x = np.mgrid[rows, columns].astype(np.float64)
+        _, _, position, wavelength = to_slit(x, y, slit.slit_id)
+        with np.errstate(invalid="ignore"):
+            within = (position >= slit.ymin) & (position <= slit.ymax)
+        inside[rows, columns] |= within & np.isfinite(wavelength)
+    return inside
+
+
+def open_slits(wcs: Any) -> list[Any]:
+    """Open slits of a WCS.
+
+    Parameters
+    ----------
+    wcs : gwcs.WCS
+        World coordinate system.
+
+    Returns
+    -------
+    list of Slit
+        With identifier, quadrant and extent; empty if the WCS knows of none.
+    """
+    if not {"gwa", "slit_frame"} <= set(wcs.available_frames):
+        return []
+    return list(getattr(wcs.get_transform("gwa", "slit_frame"), "slits", []))
+
+
+def has_fixed_slits(wcs: Any) -> bool:
+    """Whether a fixed slit is planned among the open slits.
+
+    Parameters
+    ----------
+    wcs : gwcs.WCS
+        World coordinate system.
+
+    Returns
+    -------
+    bool
+        True if one lies in quadrant 5.
+    """
+    return any(slit.quadrant == FIXED_SLIT_QUADRANT for slit in open_slits(wcs))
+
+
+def _box(wcs: Any, slit: Any, shape: tuple[int, int]) -> tuple[slice, slice]:
+    """Rows and columns of the bounding box of a slit."""
+    across, along = (wcs.bounding_box[slit.slit_id].intervals[axis] for axis in (0, 1))
+    limits = (along.lower, along.upper, across.lower, across.upper)
+    if not np.isfinite([float(limit) for limit in limits]).all():
+        msg = f"the WCS has no finite bounding box for slit {slit.name}"
+        raise CannotClean(msg)
+    bottom, left = (int(np.ceil(limit)) for limit in limits[::2])
+    top, right = (int(np.floor(limit)) + 1 for limit in limits[1::2])
+    # Half a pixel over the edge is how boxes of whole pixels end.
+    if bottom < 0 or left < 0 or top > shape[0] or right > shape[1]:
+        msg = f"slit {slit.name} of the WCS lies outside the image of {shape} pixels"
+        raise CannotClean(msg)
+    return slice(bottom, top), slice(left, right)
+
+
+def failed_open(pixel_dq: NDArray) -> NDArray[np.bool_]:
+    """Pixels that light of failed-open MSA shutters may reach.
+
+    Parameters
+    ----------
+    pixel_dq : ndarray of uint32, shape (ny, nx) or (n_integrations, ny, nx)
+        Data quality.
+
+    Returns
+    -------
+    ndarray of bool, shape (ny, nx)
+        True where any integration is MSA_FAILED_OPEN.
+    """
+    flagged = (pixel_dq & np.uint32(MSA_FAILED_OPEN)) != 0
+    return flagged.any(axis=0) if flagged.ndim == 3 else flagged
+
+
+def fixed_slit_region(shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Region of the fixed slits, which are always open, in a full frame.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (ny, nx) of the image.
+
+    Returns
+    -------
+    ndarray of bool, shape (ny, nx)
+        True in the region; False everywhere for sub-arrays.
+    """
+    region = np.zeros(shape, dtype=bool)
+    if shape == FULL_FRAME:
+        region[FIXED_SLIT_ROWS] = True
+    return region
