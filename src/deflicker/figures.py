@@ -26,22 +26,29 @@ def before_after(
     title : str
         What is shown.
     """
-    center, _, sigma = _statistics(before)
-    figure = Figure(figsize=(12, 4.4), layout="constrained")
+    ordered = SortedValues(np.sort(before[np.isfinite(before)]))
+    center = ordered.sigma_clip()[0]
+    # The scale is that of the background, however much of the image is lit.
+    limit = 2 * ordered.mirrored_sigma(center)
+    wide = before.shape[1] > 4 * before.shape[0]
+    figure = Figure(figsize=(12, 6.0 if wide else 4.4), layout="constrained")
     FigureCanvasAgg(figure)
     figure.suptitle(title)
-    panels = figure.subplots(1, 3, sharex=True, sharey=True)
+    layout = (3, 1) if wide else (1, 3)
+    panels = figure.subplots(*layout, sharex=True, sharey=True)
     images = (before - center, after - center, before - after)
     for axes, image, label in zip(panels, images, ("before", "after", "removed"), strict=True):
         drawn = axes.imshow(
-            image, origin="lower", cmap="gray", vmin=-2 * sigma, vmax=2 * sigma, aspect="equal"
+            image,
+            origin="lower",
+            cmap="gray",
+            vmin=-limit,
+            vmax=limit,
+            aspect="auto" if wide else "equal",
+            interpolation="nearest" if wide else None,
         )
         axes.set_title(label)
-        axes.set_xlabel("x (pixels)")
-    panels[0].set_ylabel("y (pixels)")
+    figure.supxlabel("x (pixels)", fontsize="medium")
+    figure.supylabel("y (pixels)", fontsize="medium")
     figure.colorbar(drawn, ax=panels, label="DN per group above the background", shrink=0.9)
     figure.savefig(path, dpi=110)
-
-
-def _statistics(image: NDArray[np.floating]) -> tuple[float, float, float]:
-    return SortedValues(np.sort(image[np.isfinite(image)])).sigma_clip()
