@@ -334,10 +334,15 @@ def test_products_say_that_they_are_of_a_cleaned_ramp(ramp_file):
         assert np.array_equal(noise.pixeldq, raw.pixeldq)
 
 
-def test_failure_records_no_reference(ramp):
-    with run(ramp, apply_flat_field=True, override_flat="none.fits") as result:
-        assert result.meta.cal_step.clean_flicker_noise == "FAILED"
-        assert result.meta.ref_file.flat.name is None
+def test_failure_records_no_reference(ramp, tmp_path):
+    path = flat_file(tmp_path / "flat.fits", (128, 256))
+    with datamodels.ImageModel(data=np.ones((5, 5), np.float32)) as mask:
+        mask.save("mask.fits")
+    bad_mask = {"override_flat": path, "user_mask": "./mask.fits"}
+    for parameters in ({"override_flat": "none.fits"}, bad_mask):
+        with run(ramp, apply_flat_field=True, **parameters) as result:
+            assert result.meta.cal_step.clean_flicker_noise == "FAILED"
+            assert result.meta.ref_file.flat.name is None
 
 
 @pytest.mark.parametrize(("instrument", "detector"), [("NIRCAM", "NRCA1"), ("NIRISS", "NIS")])

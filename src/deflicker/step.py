@@ -119,6 +119,8 @@ class CleanFlickerNoiseStep(MissionStep):
         except CannotClean as reason:
             log.warning("FAILED, the data stay as they are: %s", reason)
             status = "FAILED"
+        if status != "COMPLETE":
+            self._reference_files_used.clear()  # they had no part in the output
         model.meta.cal_step.clean_flicker_noise = status
         return model
 
@@ -196,7 +198,6 @@ class CleanFlickerNoiseStep(MissionStep):
         except ReferenceMissingError:
             flat = "N/A"
         except ReferenceUnavailableError as error:
-            self._reference_files_used.clear()
             parameter = "mask_science_regions" if for_mask else "apply_flat_field"
             msg = f"{parameter} needs a flat field: {error}; set up CRDS or give override_flat"
             raise CannotClean(msg) from error
