@@ -369,3 +369,17 @@ def test_other_detectors_of_nirspec(ramp, caplog):
     with caplog.at_level(logging.WARNING), run(ramp) as result:
         assert result.meta.cal_step.clean_flicker_noise == "FAILED"
     assert "must be NRS1 or NRS2, not NRCA1" in caplog.text
+
+
+def test_paths_and_numbers_where_stpipe_wants_text(ramp_file, tmp_path):
+    run(ramp_file, save_mask=True, output_dir=tmp_path / "below").close()
+    mask = tmp_path / "below" / "jw00001_nrca1_mask.fits"
+    with run(ramp_file, user_mask=mask, maximum_cores=1) as called:
+        history = "".join(entry["description"] for entry in called._asdf["history"]["entries"])
+        assert f"user_mask={mask}" in history
+    step = CleanFlickerNoiseStep(user_mask=mask)
+    step.maximum_cores = 1
+    step.output_dir = tmp_path / "again"
+    step.save_results = True
+    step.run(ramp_file).close()
+    assert (tmp_path / "again" / "jw00001_nrca1_clean_flicker_noise.fits").is_file()

@@ -3,10 +3,10 @@
 import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from stdatamodels.jwst import datamodels
 from stpipe import Step, crds_client
@@ -38,9 +38,21 @@ class MissionStep(Step):
         As in `stpipe.Step`.
     """
 
+    text_parameters: ClassVar[tuple[str, ...]] = ("input_dir", "output_dir", "output_file")
+
     def __init__(self, *args: Any, **parameters: Any) -> None:
         with self._allowed_values_in_errors():
-            super().__init__(*args, **parameters)
+            super().__init__(*args, **self._texts(parameters))
+
+    @classmethod
+    def _texts(cls, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Paths and numbers as text, for parameters that stpipe takes as text."""
+        return {
+            name: str(value)
+            if name in cls.text_parameters and isinstance(value, Path | int)
+            else value
+            for name, value in parameters.items()
+        }
 
     @classmethod
     def from_config_section(cls, *args: Any, **options: Any) -> Step:
@@ -61,8 +73,10 @@ class MissionStep(Step):
         ValidationError
             Naming the parameter, its value and what is allowed.
         """
+        config, *others = args
+        config.update(cls._texts(config))
         with cls._allowed_values_in_errors():
-            return super().from_config_section(*args, **options)
+            return super().from_config_section(config, *others, **options)
 
     @classmethod
     @contextmanager
@@ -103,6 +117,8 @@ class MissionStep(Step):
         OSError
             If a file shall be saved and the folder cannot be written.
         """
+        for name, value in self._texts(vars(self)).items():
+            setattr(self, name, value)
         if self.saves_files():
             folder = self.search_attr("output_dir", default="") or "."
             check_folder(Path(os.path.expandvars(folder)).expanduser())

@@ -85,6 +85,12 @@ class CleanFlickerNoiseStep(MissionStep):
     """  # noqa: E501
 
     reference_file_types: ClassVar = ["flat", "pastasoss"]
+    text_parameters: ClassVar = (
+        *MissionStep.text_parameters,
+        "maximum_cores",
+        "override_flat",
+        "user_mask",
+    )
 
     def process(self, input_data: str | Path | datamodels.JwstDataModel) -> Any:
         """Clean one exposure.
