@@ -7,6 +7,7 @@ from conftest import exposure_of, plain_exposure
 from deflicker import (
     CannotClean,
     CleanOptions,
+    Exposure,
     NothingToClean,
     Readout,
     clean_exposure,
@@ -411,3 +412,18 @@ def test_boxes_larger_than_the_image_matter_to_the_model_alone(rng, caplog):
     with caplog.at_level(logging.WARNING):
         clean_exposure(plain_exposure(data), CleanOptions(background_box_size=(300, 300)))
     assert "background_box_size is ignored" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [("data", (6, 40, 400)), ("pixel_dq", (40, 399)), ("group_dq", (6, 40, 400))],
+)
+def test_arrays_that_do_not_fit(rng, name, shape):
+    fields = {
+        "data": np.zeros((1, 6, 40, 400), np.float32),
+        "pixel_dq": np.zeros((40, 400), np.uint32),
+        "group_dq": np.zeros((1, 6, 40, 400), np.uint8),
+    }
+    fields[name] = fields[name].reshape(-1)[: np.prod(shape)].reshape(shape)
+    with pytest.raises(ValueError, match=name):
+        Exposure(readout=Readout(fast_axis=1, slow_axis=2), **fields)

@@ -2,6 +2,7 @@ import logging
 
 import numpy as np
 import pytest
+from astropy.io import fits
 from crds.core.exceptions import CrdsLookupError, CrdsNetworkError
 from stdatamodels.jwst import datamodels
 
@@ -74,6 +75,16 @@ def test_user_mask_polarity(tmp_path):
     with datamodels.ImageModel(data=np.array([[0, 1], [np.nan, 7]], np.float32)) as model:
         model.save(str(path))
     assert read_user_mask(path).tolist() == [[False, True], [False, True]]
+
+
+def test_user_mask_of_another_tool(tmp_path):
+    """A bare image in SCI will do; in the primary header it is not found."""
+    image = np.array([[0, 1]], np.int16)
+    fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(image, name="SCI")]).writeto("sci.fits")
+    assert read_user_mask("sci.fits").tolist() == [[False, True]]
+    fits.writeto("plain.fits", image)
+    with pytest.raises(CannotClean, match="no image in an extension named SCI"):
+        read_user_mask("plain.fits")
 
 
 def test_unreadable_user_mask(tmp_path):

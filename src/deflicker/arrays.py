@@ -34,6 +34,11 @@ class Exposure:
         Axes and outputs.
     group_time : float, optional
         Time between two groups in seconds; not used for rates.
+
+    Raises
+    ------
+    ValueError
+        If the shapes of the arrays do not agree.
     """
 
     data: NDArray
@@ -41,6 +46,18 @@ class Exposure:
     group_dq: NDArray[np.uint8] | None
     readout: Readout
     group_time: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.data.ndim != 4:
+            msg = f"data must be (integrations, groups, rows, columns), not {self.data.shape}"
+            raise ValueError(msg)
+        shape, image = self.data.shape, self.data.shape[-2:]
+        if self.pixel_dq.shape not in (image, (shape[0], *image)):
+            msg = f"pixel_dq of shape {self.pixel_dq.shape} does not fit data of shape {shape}"
+            raise ValueError(msg)
+        if self.group_dq is not None and self.group_dq.shape != shape:
+            msg = f"group_dq of shape {self.group_dq.shape} does not fit data of shape {shape}"
+            raise ValueError(msg)
 
     @property
     def image_shape(self) -> tuple[int, int]:

@@ -100,7 +100,11 @@ def clean_exposure(
             msg = "user_mask leaves no pixel that PIXELDQ lets use; True (1) means OK to use"
             raise CannotClean(msg)
     _report_ignored(exposure, options)
-    log.info("Scene mask: %.1f %% of the pixels see background", 100 * mask.mean())
+    log.info(
+        "%s: %.1f %% of the pixels see background",
+        "Scene mask" if user_mask is None else "User mask",
+        100 * mask.mean(),
+    )
 
     shape = exposure.data.shape
     result = CleanResult(

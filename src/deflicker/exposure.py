@@ -70,15 +70,18 @@ def exposure_from_model(model: datamodels.JwstDataModel) -> Exposure:
     if data.ndim != 4:
         msg = f"a {type(model).__name__} cannot hold data of shape {np.shape(model.data)}"
         raise CannotClean(msg)
-    return _checked(
-        Exposure(
+    readout = _readout(model, instrument, data.shape[-2:])
+    try:
+        return Exposure(
             data=data,
             pixel_dq=_or_zeros(model.pixeldq if is_ramp else model.dq, data.shape[-2:]),
             group_dq=_or_zeros(model.groupdq, data.shape) if is_ramp else None,
-            readout=_readout(model, instrument, data.shape[-2:]),
+            readout=readout,
             group_time=_group_time(model),
         )
-    )
+    except ValueError as error:
+        msg = f"the data quality arrays do not fit: {error}"
+        raise CannotClean(msg) from error
 
 
 def _required(model: datamodels.JwstDataModel, attribute: str, keyword: str) -> Any:
@@ -99,18 +102,6 @@ def _group_time(model: datamodels.JwstDataModel) -> float:
 
 def _or_zeros(array: NDArray | None, shape: tuple[int, ...]) -> NDArray:
     return np.zeros(shape, dtype=np.uint8) if array is None else np.asarray(array)
-
-
-def _checked(exposure: Exposure) -> Exposure:
-    """Refuse arrays of different sizes."""
-    shape = exposure.data.shape
-    group_dq = exposure.group_dq
-    if exposure.pixel_dq.shape not in (shape[-2:], (shape[0], *shape[-2:])) or (
-        group_dq is not None and group_dq.shape != shape
-    ):
-        msg = f"the data quality arrays do not fit the data of shape {shape}"
-        raise CannotClean(msg)
-    return exposure
 
 
 def _readout(model: datamodels.JwstDataModel, instrument: str, image: tuple[int, ...]) -> Readout:

@@ -1,6 +1,7 @@
 """Reference files: flat fields and user masks as arrays, and CRDS kept civil."""
 
 import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from crds.core.exceptions import CrdsLookupError
 from numpy.typing import NDArray
+from stdatamodels.exceptions import NoTypeWarning
 from stdatamodels.jwst import datamodels
 from stpipe.crds_client import CrdsError
 
@@ -132,15 +134,22 @@ def read_user_mask(path: str | Path) -> NDArray[np.bool_]:
     Raises
     ------
     CannotClean
-        If the file cannot be read.
+        If the file cannot be read or has no image.
     """
     if not Path(path).is_file():
         msg = f"user_mask {path} does not exist"
         raise CannotClean(msg)
     try:
-        with datamodels.open(path) as model:
-            data = np.asarray(model.data, dtype=np.float32)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NoTypeWarning)
+            model = datamodels.open(path)
+        with model:
+            image = getattr(model, "data", None)
+            data = None if image is None else np.array(image, dtype=np.float32)
     except Exception as error:
         msg = f"user_mask {path} cannot be read: {error}"
         raise CannotClean(msg) from error
+    if data is None:
+        msg = f"user_mask {path} has no image in an extension named SCI; put it there"
+        raise CannotClean(msg)
     return np.isfinite(data) & (data != 0)

@@ -65,7 +65,7 @@ class CleanFlickerNoiseStep(MissionStep):
     class_alias = "clean_flicker_noise"
 
     spec = """
-    autoparam = boolean(default=False) # Choose fit and background parameters from the data
+    autoparam = boolean(default=False) # Choose parameters from the data (not available yet)
     fit_method = option('median', 'fft', default='median') # Noise model
     fit_by_channel = boolean(default=False) # Fit each detector output (amplifier channel) separately
     background_method = option('median', 'model', 'median_image', None, default='median') # Background to remove before the fit
