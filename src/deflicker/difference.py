@@ -66,7 +66,7 @@ def fit_difference(
     DifferenceFit
         In the unit of ``values``. Without usable pixel noise and background are 0.
     """
-    ordered = SortedValues(np.sort(values[usable]))
+    ordered = SortedValues.of(values, usable)
     if not len(ordered):
         return DifferenceFit(noise=np.zeros((1, 1), np.float32), background=0.0, n_used=0)
     background = usable
@@ -77,7 +77,7 @@ def fit_difference(
     level = ordered.median if options.background_method and model is None else 0.0
     if model is not None:
         values = values - model
-        ordered = SortedValues(np.sort(values[background]))
+        ordered = SortedValues.of(values, background)
     elif level:
         values = values - np.float32(level)
         ordered = SortedValues(ordered.values - np.float32(level))

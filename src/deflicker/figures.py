@@ -26,7 +26,7 @@ def before_after(
     title : str
         What is shown.
     """
-    ordered = SortedValues(np.sort(before[np.isfinite(before)]))
+    ordered = SortedValues.of(before, np.isfinite(before))
     center = ordered.sigma_clip()[0]
     # The scale is that of the background, however much of the image is lit.
     limit = 2 * ordered.mirrored_sigma(center)

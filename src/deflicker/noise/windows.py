@@ -51,7 +51,8 @@ def subarray_noise(values: NDArray[np.float32], usable: NDArray[np.bool_]) -> ND
     """
     corners = NARROW if values.shape[1] <= WIDEST_NARROW else WIDE
     usable = _without_outliers(values, usable)
-    weights = _clocked(usable) / _density(_clocked(usable), corners)
+    weights = _clocked(usable)
+    weights /= _density(weights, corners)
     weights *= weights
     clocked = _clocked(np.where(usable, values, np.float32(0)))
     total = np.zeros_like(clocked)

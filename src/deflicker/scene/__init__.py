@@ -69,9 +69,8 @@ def _clip(
     rate: NDArray[np.floating], usable: NDArray[np.bool_], *, n_sigma: float, fit_histogram: bool
 ) -> tuple[NDArray[np.bool_], ClipLimits]:
     """Usable pixels without outliers, and the limits."""
-    values = rate[usable]
-    values.sort()
-    limits = outlier_limits(SortedValues(values), n_sigma=n_sigma, fit_histogram=fit_histogram)
+    ordered = SortedValues.of(rate, usable)
+    limits = outlier_limits(ordered, n_sigma=n_sigma, fit_histogram=fit_histogram)
     return usable & limits.accept(rate), limits
 
 

@@ -80,6 +80,26 @@ class SortedValues:
     def __init__(self, values: NDArray) -> None:
         self.values = values
 
+    @classmethod
+    def of(cls, image: NDArray, usable: NDArray[np.bool_]) -> "SortedValues":
+        """Sort the usable values of an image.
+
+        Parameters
+        ----------
+        image : ndarray of float
+            Image; finite where usable.
+        usable : ndarray of bool, shape of ``image``
+            True where a value may be used.
+
+        Returns
+        -------
+        SortedValues
+            On memory of its own.
+        """
+        values = image[usable]
+        values.sort()
+        return cls(values)
+
     def __len__(self) -> int:
         return len(self.values)
 
