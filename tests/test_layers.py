@@ -14,7 +14,7 @@ FLOORS = (
     {"errors", "dq", "readout", "workers"},
     {"draft_rate", "scene", "background", "flat", "noise", "recipes", "simulate", "quality"},
     {"options", "arrays", "difference", "cleaning"},
-    {"exposure", "files", "references"},
+    {"exposure", "files", "footprints", "references"},
     {"step", "host", "registry", "cli", "figures"},
 )
 HEAVY = ("stpipe", "stdatamodels", "crds", "jwst", "matplotlib")

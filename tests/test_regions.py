@@ -1,16 +1,13 @@
 """Science regions, on the real NIRSpec optics and on small WCS of the same structure."""
 
-import logging
-
 import asdf
 import numpy as np
 import pytest
-from astropy.modeling.models import Identity, Mapping, Shift
+from astropy.modeling.models import Mapping
 from gwcs import WCS, coordinate_frames
-from gwcs.selector import LabelMapperArray, RegionsSelector
-from stdatamodels.jwst import datamodels
+from small_wcs import Aperture, ifu_wcs, older_ifu_wcs, slits_wcs
 
-from deflicker import CannotClean, CleanFlickerNoiseStep
+from deflicker import CannotClean
 from deflicker.dq import MSA_FAILED_OPEN
 from deflicker.scene import regions
 
@@ -50,82 +47,83 @@ def test_fixed_slits_of_the_real_optics(optics):
     assert regions.has_fixed_slits(wcs)
     with pytest.raises(CannotClean, match="outside the image"):
         regions.slit_footprints(wcs, (512, 512))
-    with pytest.raises(CannotClean, match="no map of IFU slices"):
+    with pytest.raises(CannotClean, match="no IFU slices"):
         regions.ifu_slices(wcs, region.shape)
 
 
-def small_ifu(labels):
-    """A WCS whose slices are an image of labels, as assign_wcs makes them."""
-    selector = RegionsSelector(
-        inputs=("x", "y"),
-        outputs=("x", "y"),
-        selector={int(k): Shift(k) & Shift(0) for k in np.unique(labels) if k},
-        label_mapper=LabelMapperArray(labels),
-    )
-    frames = [coordinate_frames.Frame2D(name=name) for name in ("coordinates", "detector", "world")]
-    return WCS(
-        [(frames[0], Identity(2)), (frames[1], selector), (frames[2], None)],
-    )
+APERTURES = [Aperture(1, 10.0), Aperture(4, 40.0, slope=-0.3, quadrant=5), Aperture(7, 55.0)]
+SHAPE = (64, 64)
+FOOTPRINT = np.any([a.footprint(SHAPE) for a in APERTURES], axis=0)
 
 
-def ifu_model(shape=(64, 64)):
-    labels = np.zeros(shape, int)
-    labels[10:20], labels[30:40] = 1, 2
-    rng = np.random.default_rng(5)
-    model = datamodels.ImageModel(data=rng.normal(10, 1, shape).astype(np.float32))
-    model.dq = np.zeros(shape, np.uint32)
-    model.dq[50, 50] = MSA_FAILED_OPEN
-    model.meta.instrument.name, model.meta.instrument.detector = "NIRSPEC", "NRS1"
-    model.meta.exposure.type = "NRS_IFU"
-    model.meta.subarray.fastaxis, model.meta.subarray.slowaxis = 2, 1
-    model.meta.wcs = small_ifu(labels)
-    return model, labels
+def test_slits_are_what_the_formula_says():
+    wcs = slits_wcs(APERTURES)
+    assert np.array_equal(regions.slit_footprints(wcs, SHAPE), FOOTPRINT)
+    assert [slit.slit_id for slit in regions.open_slits(wcs)] == [1, 4, 7]
 
 
-@pytest.mark.parametrize("wanted", [True, False])
-def test_step_masks_slices_and_failed_open_shutters(wanted, tmp_path):
-    model, labels = ifu_model()
-    with model:
-        result = CleanFlickerNoiseStep(
-            mask_science_regions=wanted, save_mask=True, n_sigma=0, output_dir=str(tmp_path)
-        ).run(model)
-        assert result.meta.cal_step.clean_flicker_noise == "COMPLETE"
-        with datamodels.open(next(tmp_path.glob("*mask.fits"))) as mask:
-            assert mask.data[labels > 0].any() == (not wanted)
-            assert mask.data[50, 50] == (not wanted)
-            assert mask.data[labels == 0].sum() == np.sum(labels == 0) - wanted
-        result.close()
+def test_the_footprint_keeps_background_that_the_boxes_do_not():
+    boxes = np.zeros(SHAPE, bool)
+    for aperture in APERTURES:
+        (left, right), (bottom, top) = np.ceil(aperture.box).astype(int)
+        boxes[bottom:top, left:right] = True
+    assert not np.any(FOOTPRINT & ~boxes)
+    assert FOOTPRINT.sum() < 0.6 * boxes.sum()
 
 
-def test_without_a_wcs_there_are_three_ways_out(caplog):
-    model, _ = ifu_model()
-    with model:
-        del model.meta.wcs
-        with caplog.at_level(logging.WARNING):
-            result = CleanFlickerNoiseStep(mask_science_regions=True).run(model)
-        assert result.meta.cal_step.clean_flicker_noise == "FAILED"
-        assert np.array_equal(result.data, model.data)
-        result.close()
-    assert caplog.text.count("FAILED") == 1
-    for way in ("assign_wcs", "user_mask", "without mask_science_regions"):
-        assert way in caplog.text
+def test_slices_of_an_older_wcs_are_evaluated_one_by_one():
+    wcs = older_ifu_wcs(APERTURES)
+    assert np.array_equal(regions.ifu_slices(wcs, SHAPE), FOOTPRINT)
+    with pytest.raises(CannotClean, match="no open slits"):
+        regions.slit_footprints(wcs, SHAPE)
 
 
-def test_slice_map_of_another_exposure(caplog):
-    model, _ = ifu_model()
-    with model:
-        model.meta.wcs = small_ifu(np.ones((32, 64), int))
-        with caplog.at_level(logging.WARNING):
-            result = CleanFlickerNoiseStep(mask_science_regions=True).run(model)
-        assert result.meta.cal_step.clean_flicker_noise == "FAILED"
-        result.close()
-    assert "the exposure has (64, 64)" in caplog.text
+def test_slices_of_a_label_map():
+    labels = sum(a.number * a.footprint(SHAPE) for a in APERTURES)
+    assert np.array_equal(regions.ifu_slices(ifu_wcs(labels), SHAPE), FOOTPRINT)
+    with pytest.raises(CannotClean, match=r"the exposure has \(32, 64\)"):
+        regions.ifu_slices(ifu_wcs(labels), (32, 64))
+
+
+@pytest.mark.parametrize(("quadrants", "fixed"), [((1, 2), False), ((1, 5), True)])
+def test_planned_fixed_slits(quadrants, fixed):
+    wcs = slits_wcs([Aperture(q, 8.0 * q, quadrant=q) for q in quadrants])
+    assert regions.has_fixed_slits(wcs) is fixed
+
+
+NO_BOX = "no finite bounding box"
+GOOD = {a.number: a.box for a in APERTURES}
+
+
+@pytest.mark.parametrize(
+    ("boxes", "message"),
+    [
+        ({}, NO_BOX),
+        ({1: GOOD[1], 4: GOOD[4]}, NO_BOX),
+        ({**GOOD, 7: ((np.nan, np.nan), (1, 5))}, NO_BOX),
+        ({**GOOD, 7: ((10, 20), (1, np.inf))}, NO_BOX),
+        ({**GOOD, 7: ((-30, 20), (1, 5))}, "outside the image"),
+        ({**GOOD, 7: ((10, 20), (60, 64.5))}, "outside the image"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("make", "find", "name"),
+    [
+        (slits_wcs, regions.slit_footprints, "slit S"),
+        (older_ifu_wcs, regions.ifu_slices, "slice "),
+    ],
+)
+def test_boxes_that_cannot_be(make, find, name, boxes, message):
+    wcs = make(APERTURES, boxes=boxes)
+    with pytest.raises(CannotClean, match=message) as error:
+        find(wcs, SHAPE)
+    assert f"{name}{7 if boxes else 1} " in f"{error.value} ".replace(":", " ")
 
 
 def test_wcs_without_slits_or_slices():
     frames = [coordinate_frames.Frame2D(name=name) for name in ("detector", "world")]
     wcs = WCS([(frames[0], Mapping((0, 1))), (frames[1], None)])
-    with pytest.raises(CannotClean, match="no map of IFU slices"):
+    with pytest.raises(CannotClean, match="no IFU slices"):
         regions.ifu_slices(wcs, (8, 8))
     with pytest.raises(CannotClean, match="no open slits"):
         regions.slit_footprints(wcs, (8, 8))

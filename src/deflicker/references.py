@@ -1,4 +1,4 @@
-"""Reference files: flat fields and user masks as arrays, and CRDS kept civil."""
+"""What an exposure needs from elsewhere: reference files, CRDS, steps of other packages."""
 
 import logging
 import warnings
@@ -11,7 +11,10 @@ from crds.core.exceptions import CrdsLookupError
 from numpy.typing import NDArray
 from stdatamodels.exceptions import NoTypeWarning
 from stdatamodels.jwst import datamodels
+from stpipe import Step
 from stpipe.crds_client import CrdsError
+from stpipe.entry_points import get_steps
+from stpipe.utilities import import_class
 
 from deflicker.dq import DO_NOT_USE, NON_SCIENCE
 from deflicker.errors import CannotClean
@@ -21,8 +24,10 @@ __all__ = [
     "ReferenceMissingError",
     "ReferenceUnavailableError",
     "crds_lookup",
+    "find_step",
     "read_flat",
     "read_user_mask",
+    "run_step",
 ]
 
 
@@ -153,3 +158,62 @@ def read_user_mask(path: str | Path) -> NDArray[np.bool_]:
         msg = f"user_mask {path} has no image in an extension named SCI; put it there"
         raise CannotClean(msg)
     return np.isfinite(data) & (data != 0)
+
+
+def find_step(*aliases: str) -> type[Step] | None:
+    """Find a step in the registry of stpipe.
+
+    Parameters
+    ----------
+    *aliases : str
+        Names under which it may be registered.
+
+    Returns
+    -------
+    type of stpipe.Step, or None
+        The step; that of jwst where several packages have one. None if it is not installed.
+    """
+    found = [info for info in get_steps() if info.class_alias in aliases]
+    found.sort(key=lambda info: info.package_name != "jwst")
+    return import_class(found[0].class_name, Step) if found else None
+
+
+def run_step(
+    step: type[Step], model: datamodels.JwstDataModel, *, input_dir: str = ""
+) -> datamodels.JwstDataModel:
+    """Run the step of another package, quiet below WARNING.
+
+    Parameters
+    ----------
+    step : type of stpipe.Step
+        The step, run with its own default parameters.
+    model : JwstDataModel
+        Its input, which it may change.
+    input_dir : str, optional
+        Folder in which it looks for auxiliary files.
+
+    Returns
+    -------
+    JwstDataModel
+        Its output.
+
+    Raises
+    ------
+    CannotClean
+        If it fails, with its reason.
+    """
+    level = logging.root.manager.disable
+    logging.disable(max(level, logging.INFO))
+    try:
+        with crds_lookup():
+            instance = step()
+            instance.input_dir = input_dir
+            return instance.run(model)
+    except Exception as error:
+        msg = (
+            f"{step.class_alias} failed: {str(error) or type(error).__name__}; mend that, give "
+            "user_mask, or run without mask_science_regions"
+        )
+        raise CannotClean(msg) from error
+    finally:
+        logging.disable(level)

@@ -14,6 +14,7 @@ from deflicker.cleaning import clean_exposure
 from deflicker.errors import CannotClean, NothingToClean
 from deflicker.exposure import exposure_from_model, mask_model, product_model
 from deflicker.files import open_model
+from deflicker.footprints import science_regions
 from deflicker.host import MissionStep
 from deflicker.options import CleanOptions
 from deflicker.references import (
@@ -23,14 +24,12 @@ from deflicker.references import (
     read_flat,
     read_user_mask,
 )
-from deflicker.scene import regions
 from deflicker.workers import count_threads
 
 __all__ = ["CleanFlickerNoiseStep"]
 
 log = logging.getLogger(__name__)
 
-NIRSPEC_SPECTRA: Final = ("NRS_IFU", "NRS_MSASPEC", "NRS_FIXEDSLIT", "NRS_BRIGHTOBJ")
 REPORTED_PARAMETERS: Final = (
     "fit_method",
     "fit_by_channel",
@@ -176,11 +175,15 @@ class CleanFlickerNoiseStep(MissionStep):
             log.warning("user_mask is the whole mask: mask_science_regions is ignored")
         masks_regions = self.mask_science_regions and user_mask is None
         flat, non_science = self._flat(model, for_regions=masks_regions)
+        science = None
+        if masks_regions:
+            folder = self.search_attr("input_dir", default="")
+            science = science_regions(model, non_science=non_science, input_dir=folder)
         result = clean_exposure(
             exposure,
             options,
             flat=flat if self.apply_flat_field else None,
-            science=self._science_regions(model, non_science) if masks_regions else None,
+            science=science,
             user_mask=user_mask,
             out=exposure.data,
         )
@@ -217,21 +220,6 @@ class CleanFlickerNoiseStep(MissionStep):
             return None, None
         log.info("Flat field: %s", flat)
         return read_flat(flat, model)
-
-    def _science_regions(
-        self, model: datamodels.JwstDataModel, non_science: NDArray[np.bool_] | None
-    ) -> NDArray[np.bool_] | None:
-        """Pixels to mask whatever their light."""
-        exp_type = model.meta.exposure.type.upper()
-        if exp_type == "MIR_IMAGE":
-            return non_science
-        if exp_type in NIRSPEC_SPECTRA:
-            return _nirspec_regions(model, exp_type)
-        if exp_type == "NIS_SOSS":
-            msg = "mask_science_regions is not available yet for NIS_SOSS; give user_mask"
-            raise CannotClean(msg)
-        log.warning("%s has no science regions: mask_science_regions is ignored", exp_type)
-        return None
 
     def _user_mask(self) -> NDArray[np.bool_] | None:
         if self.user_mask is None or self.user_mask.strip().lower() in {"", "none"}:
@@ -271,26 +259,3 @@ class CleanFlickerNoiseStep(MissionStep):
         """
         products = (self.save_mask, self.save_background, self.save_noise)
         return super().saves_files() or any(products)
-
-
-def _nirspec_regions(model: datamodels.JwstDataModel, exp_type: str) -> NDArray[np.bool_]:
-    """Slices or slits, and for IFU and MOS what else may be open."""
-    wcs = getattr(model.meta, "wcs", None)
-    if wcs is None:
-        msg = (
-            "mask_science_regions needs a WCS, and the input has none: run assign_wcs of the jwst "
-            "package first, give user_mask, or run without mask_science_regions"
-        )
-        raise CannotClean(msg)
-    shape = model.data.shape[-2:]
-    if exp_type == "NRS_IFU":
-        inside = regions.ifu_slices(wcs, shape) | regions.fixed_slit_region(shape)
-    else:
-        inside = regions.slit_footprints(wcs, shape)
-        if exp_type == "NRS_MSASPEC" and not regions.has_fixed_slits(wcs):
-            inside |= regions.fixed_slit_region(shape)
-    if exp_type in {"NRS_IFU", "NRS_MSASPEC"}:
-        pixel_dq = model.pixeldq if isinstance(model, datamodels.RampModel) else model.dq
-        inside |= regions.failed_open(np.asarray(pixel_dq))
-    log.info("Science regions: %.1f %% of the pixels", 100 * inside.mean())
-    return inside

@@ -21,19 +21,21 @@ def ifu_slices(wcs: Any, shape: tuple[int, int]) -> NDArray[np.bool_]:
     Parameters
     ----------
     wcs : gwcs.WCS
-        With a transform whose label mapper is an image of slice numbers, 0 outside.
+        With a transform whose label mapper is an image of slice numbers, 0 outside; or,
+        as older versions of the pipeline made it, with a bounding box for each slice and a
+        transform from detector to slice.
     shape : tuple of int
         (ny, nx) of the image.
 
     Returns
     -------
     ndarray of bool, shape (ny, nx)
-        True inside a slice.
+        True inside a slice: where its number is not 0, or its wavelength is finite.
 
     Raises
     ------
     CannotClean
-        If the WCS has no slice map, or one of another exposure.
+        If the WCS has no slices, or those of another exposure.
     """
     for step in wcs.pipeline:
         mapper = getattr(getattr(step.transform, "label_mapper", None), "mapper", None)
@@ -42,8 +44,18 @@ def ifu_slices(wcs: Any, shape: tuple[int, int]) -> NDArray[np.bool_]:
                 msg = f"the WCS maps slices of {mapper.shape} pixels, the exposure has {shape}"
                 raise CannotClean(msg)
             return np.asarray(mapper) > 0
-    msg = "the WCS has no map of IFU slices: assign it anew, or give user_mask"
-    raise CannotClean(msg)
+    slices = [item for item in _apertures(wcs) if not _is_slit(item)]
+    if not slices:
+        msg = "the WCS has no IFU slices: assign it anew, or give user_mask"
+        raise CannotClean(msg)
+    to_slice = wcs.get_transform("detector", "slit_frame")
+    inside = np.zeros(shape, dtype=bool)
+    for number in slices:
+        rows, columns = _box(wcs, number, shape, name=f"slice {number}")
+        y, x = np.mgrid[rows, columns].astype(np.float64)
+        _, _, _, wavelength = to_slice(x, y, number)
+        inside[rows, columns] |= np.isfinite(wavelength)
+    return inside
 
 
 def slit_footprints(wcs: Any, shape: tuple[int, int]) -> NDArray[np.bool_]:
@@ -74,7 +86,7 @@ def slit_footprints(wcs: Any, shape: tuple[int, int]) -> NDArray[np.bool_]:
     to_slit = wcs.get_transform("detector", "slit_frame")
     inside = np.zeros(shape, dtype=bool)
     for slit in slits:
-        rows, columns = _box(wcs, slit, shape)
+        rows, columns = _box(wcs, slit.slit_id, shape, name=f"slit {slit.name}")
         y, x = np.mgrid[rows, columns].astype(np.float64)
         _, _, position, wavelength = to_slit(x, y, slit.slit_id)
         with np.errstate(invalid="ignore"):
@@ -96,9 +108,7 @@ def open_slits(wcs: Any) -> list[Any]:
     list of Slit
         With identifier, quadrant and extent; empty if the WCS knows of none.
     """
-    if not {"gwa", "slit_frame"} <= set(wcs.available_frames):
-        return []
-    return list(getattr(wcs.get_transform("gwa", "slit_frame"), "slits", []))
+    return [item for item in _apertures(wcs) if _is_slit(item)]
 
 
 def has_fixed_slits(wcs: Any) -> bool:
@@ -117,18 +127,33 @@ def has_fixed_slits(wcs: Any) -> bool:
     return any(slit.quadrant == FIXED_SLIT_QUADRANT for slit in open_slits(wcs))
 
 
-def _box(wcs: Any, slit: Any, shape: tuple[int, int]) -> tuple[slice, slice]:
-    """Rows and columns of the bounding box of a slit."""
-    across, along = (wcs.bounding_box[slit.slit_id].intervals[axis] for axis in (0, 1))
-    limits = (along.lower, along.upper, across.lower, across.upper)
-    if not np.isfinite([float(limit) for limit in limits]).all():
-        msg = f"the WCS has no finite bounding box for slit {slit.name}"
+def _apertures(wcs: Any) -> list[Any]:
+    """What a WCS lets light through: slits, or numbers of IFU slices."""
+    if not {"gwa", "slit_frame"} <= set(wcs.available_frames):
+        return []
+    return list(getattr(wcs.get_transform("gwa", "slit_frame"), "slits", []))
+
+
+def _is_slit(aperture: Any) -> bool:
+    return hasattr(aperture, "quadrant")
+
+
+def _box(
+    wcs: Any, aperture: int | str, shape: tuple[int, int], *, name: str
+) -> tuple[slice, slice]:
+    """Rows and columns of the bounding box of a slit or slice."""
+    try:
+        across, along = (wcs.bounding_box[aperture].intervals[axis] for axis in (0, 1))
+        limits = [float(edge) for axis in (along, across) for edge in (axis.lower, axis.upper)]
+    except (KeyError, RuntimeError, TypeError):
+        limits = [np.nan]
+    if not np.isfinite(limits).all():
+        msg = f"the WCS has no finite bounding box for {name}: assign it anew, or give user_mask"
         raise CannotClean(msg)
     bottom, left = (int(np.ceil(limit)) for limit in limits[::2])
     top, right = (int(np.floor(limit)) + 1 for limit in limits[1::2])
-    # Half a pixel over the edge is how boxes of whole pixels end.
     if bottom < 0 or left < 0 or top > shape[0] or right > shape[1]:
-        msg = f"slit {slit.name} of the WCS lies outside the image of {shape} pixels"
+        msg = f"{name} of the WCS lies outside the image of {shape} pixels"
         raise CannotClean(msg)
     return slice(bottom, top), slice(left, right)
 
