@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+from conftest import plain_exposure
 
+from deflicker import CleanOptions, Readout, clean_exposure
 from deflicker.noise import fourier, windows
 from deflicker.noise.fourier import full_frame_noise, low_pass
 from deflicker.noise.windows import subarray_noise, window_rows
@@ -116,6 +118,53 @@ def test_a_wide_gap_does_no_harm(rng):
     assert np.mean(residual[gap] ** 2) <= np.mean(low[gap] ** 2)
 
 
+def thirty_slices(shape):
+    """Slanted slices, 22 pixels of every 66 along the row, as the IFU has them."""
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    return (x + y // 8) % 66 >= 22
+
+
+def test_the_mask_of_thirty_slices_does_no_harm(rng):
+    """In every slice, and between them."""
+    shape = (300, 2048)
+    x = np.arange(shape[1]) / shape[1]
+    low = sum(
+        rng.normal(0, 3, (shape[0], 1))
+        * np.cos(2 * np.pi * k * x + rng.uniform(0, 6, (shape[0], 1)))
+        for k in range(9)
+    )
+    values = (low + rng.normal(0, 7, shape)).astype(np.float32)
+    usable = thirty_slices(shape)
+    residual = (low - full_frame_noise(values, usable))[4:-4]
+    for number in range(32):
+        part = slice(number * 64, number * 64 + 64)
+        for region in (usable[4:-4, part], ~usable[4:-4, part]):
+            before = np.mean(low[4:-4, part][region] ** 2)
+            assert np.mean(residual[:, part][region] ** 2) < 0.5 * before
+
+
+@pytest.mark.parametrize("pixels", [slice(0, 2048, 128), slice(1000, 1040), slice(0, 200)])
+def test_pixels_that_do_not_determine_the_frequencies(rng, pixels):
+    """A comb and a block: the normal matrix is singular, the noise stays tame."""
+    level = rng.normal(0, 3, (100, 1)) * np.ones(2048)
+    values = (level + rng.normal(0, 1, level.shape)).astype(np.float32)
+    usable = np.zeros(values.shape, bool)
+    usable[:, pixels] = True
+    noise = full_frame_noise(values, usable)
+    assert np.mean((level - noise) ** 2) <= np.mean(level**2)
+
+
+@pytest.mark.parametrize("step", [2, 4])
+def test_columns_of_one_parity_do_not_determine_their_difference(rng, step):
+    low = np.cumsum(rng.normal(0, 0.3, 200 * 32)).reshape(200, 32)
+    low -= low.mean()
+    values = (low + rng.normal(0, 1, low.shape)).astype(np.float32)
+    usable = np.zeros(low.shape, bool)
+    usable[:, ::step] = True
+    residual = low - subarray_noise(values, usable)
+    assert np.mean(residual**2) < 0.5 * np.mean(low**2)
+
+
 def without_outliers(values, usable):
     """Beyond 4 sigma, with the four neighbours."""
     some = values[usable].astype(float)
@@ -223,3 +272,31 @@ def test_few_usable_pixels_of_a_subarray_do_no_harm(rng, fraction):
     usable = rng.random(shape) < fraction
     residual = low - subarray_noise(values, usable)
     assert np.mean(residual**2) <= np.mean(low**2)
+
+
+# What the axis keywords mean, written out: NRS1 is read along its columns, NRS2 too and backwards.
+FRAMES = {
+    (2, 1): lambda image: image.T,
+    (-2, -1): lambda image: image.T[::-1, ::-1],
+    (1, -2): lambda image: image[::-1],
+    (-1, 2): lambda image: image[:, ::-1],
+}
+
+
+@pytest.mark.parametrize("axes", list(FRAMES))
+def test_orientations(rng, axes):
+    """The oracle in a frame turned by hand; the order of the clock matters."""
+    turn = FRAMES[axes]
+    shape = (32, 150) if abs(axes[0]) == 2 else (150, 32)
+    drift = np.zeros(shape)
+    turn(drift)[:] = np.cumsum(rng.normal(0, 0.5, turn(drift).size)).reshape(turn(drift).shape)
+    image = (drift + rng.normal(0, 1, shape)).astype(np.float32)
+    exposure = plain_exposure(
+        image[np.newaxis, np.newaxis],
+        ramp=False,
+        readout=Readout(fast_axis=axes[0], slow_axis=axes[1]),
+    )
+    options = CleanOptions(fit_method="fft", background_method=None, n_sigma=0)
+    removed = image - clean_exposure(exposure, options).data[0, 0]
+    expected = dense_subarray(turn(image), np.ones(turn(image).shape, bool))
+    assert np.abs(turn(removed) - expected).max() < 1e-5 * np.std(expected) + 1e-6 * np.ptp(image)

@@ -13,7 +13,7 @@ PACKAGE = Path(deflicker.__file__).parent
 FLOORS = (
     {"errors", "dq", "readout", "workers"},
     {"draft_rate", "scene", "background", "flat", "noise", "recipes", "simulate", "quality"},
-    {"options", "arrays", "difference", "cleaning"},
+    {"options", "arrays", "difference", "groups", "cleaning"},
     {"exposure", "files", "footprints", "references"},
     {"step", "host", "registry", "cli", "figures"},
 )

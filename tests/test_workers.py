@@ -1,7 +1,7 @@
 import pytest
 
 from deflicker import workers
-from deflicker.workers import count_threads, parallel_map
+from deflicker.workers import count_threads, map_in_order
 
 
 @pytest.mark.parametrize(
@@ -29,9 +29,26 @@ def test_wrong_number(text):
 
 
 @pytest.mark.parametrize("n_threads", [1, 4])
-def test_parallel_map_keeps_the_order_and_raises(n_threads):
-    assert parallel_map(lambda x: x * x, range(20), n_threads=n_threads) == [
-        x * x for x in range(20)
-    ]
+def test_map_keeps_the_order_and_raises(n_threads):
+    squares = map_in_order(lambda x: x * x, range(20), n_threads=n_threads)
+    assert list(squares) == [x * x for x in range(20)]
     with pytest.raises(ZeroDivisionError):
-        parallel_map(lambda x: 1 / x, [1, 0], n_threads=n_threads)
+        list(map_in_order(lambda x: 1 / x, [1, 0], n_threads=n_threads))
+
+
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_map_takes_items_as_results_are_taken(n_threads):
+    """What waits is bounded, however many items there are."""
+    taken = []
+
+    def items():
+        for number in range(1000):
+            taken.append(number)
+            yield number
+
+    results = map_in_order(lambda x: x, items(), n_threads=n_threads)
+    for number in range(5):
+        assert next(results) == number
+        assert len(taken) <= number + 1 + n_threads
+    results.close()
+    assert len(taken) < 10

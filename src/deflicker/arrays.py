@@ -96,15 +96,13 @@ class Exposure:
         dq = self.pixel_dq[integration] if self.pixel_dq.ndim == 3 else self.pixel_dq
         return (dq & PIXEL_FORBIDS) == 0
 
-    def difference(self, integration: int, j: int, *, earlier: NDArray) -> NDArray[np.float32]:
+    def difference(self, integration: int, j: int) -> NDArray[np.float32]:
         """Difference of two groups in the detector frame; the image itself for rates.
 
         Parameters
         ----------
         integration, j : int
             Indices of the integration and of the difference.
-        earlier : ndarray of float, shape (ny, nx)
-            Group ``j`` as it was before any cleaning; not used for rates.
 
         Returns
         -------
@@ -114,7 +112,7 @@ class Exposure:
         later = self.readout.to_detector(self.data[integration, j + self.first_cleaned])
         if not self.first_cleaned:
             return later.astype(np.float32, order="C")
-        earlier = self.readout.to_detector(earlier)
+        earlier = self.readout.to_detector(self.data[integration, j])
         with np.errstate(invalid="ignore", over="ignore"):
             return np.subtract(later, earlier, dtype=np.float32, order="C")
 

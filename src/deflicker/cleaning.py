@@ -5,19 +5,17 @@ modules below.
 """
 
 import logging
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deflicker.arrays import CleanResult, Exposure
 from deflicker.background import no_box_warnings
-from deflicker.difference import DifferenceFit, fit_difference
 from deflicker.draft_rate import DraftRate, combine_rates, draft_rate
 from deflicker.errors import CannotClean, NothingToClean
+from deflicker.groups import clean_groups, plane_of
 from deflicker.options import CleanOptions
 from deflicker.scene import scene_mask
-from deflicker.workers import parallel_map
 
 __all__ = ["clean_exposure"]
 
@@ -96,7 +94,9 @@ def clean_exposure(
             raise NothingToClean(msg)
     else:
         mask = user_mask
-        if not any(_plane(mask, i)[exposure.good_pixels(i)].any() for i in _integrations(exposure)):
+        if not any(
+            plane_of(mask, i)[exposure.good_pixels(i)].any() for i in _integrations(exposure)
+        ):
             msg = "user_mask leaves no pixel that PIXELDQ lets use; True (1) means OK to use"
             raise CannotClean(msg)
     _report_ignored(exposure, options)
@@ -114,8 +114,7 @@ def clean_exposure(
         noise=np.zeros(shape, np.float32) if options.save_noise else None,
     )
     with no_box_warnings():
-        for integration in _integrations(exposure):
-            _clean_integration(exposure, integration, result, options=options, flat=flat)
+        clean_groups(exposure, result, options=options, flat=flat)
     if len(result.lost) == len(result.n_used):
         msg = "no difference has a usable pixel: all are flagged, not finite or masked"
         raise NothingToClean(msg)
@@ -125,10 +124,6 @@ def clean_exposure(
 
 def _integrations(exposure: Exposure) -> range:
     return range(exposure.n_integrations)
-
-
-def _plane(mask: NDArray[np.bool_], integration: int) -> NDArray[np.bool_]:
-    return mask[integration] if mask.ndim == 3 else mask
 
 
 def _check(exposure: Exposure, options: CleanOptions, user_mask: NDArray[np.bool_] | None) -> None:
@@ -195,98 +190,6 @@ def _rate(exposure: Exposure, integration: int, *, n_threads: int) -> DraftRate:
     drafted.rate[bad] = np.nan
     drafted.n_differences[bad] = 0
     return drafted
-
-
-@dataclass(frozen=True, kw_only=True)
-class _DifferenceFitter:
-    """Fits differences of one integration; safe to call from several threads."""
-
-    exposure: Exposure
-    integration: int
-    options: CleanOptions
-    usable: NDArray[np.bool_]
-    flat: NDArray[np.float32] | None
-    outputs: list[slice]
-
-    def __call__(self, j: int, earlier: NDArray) -> DifferenceFit:
-        values = self.exposure.difference(self.integration, j, earlier=earlier)
-        if self.flat is not None:
-            values /= self.flat
-        usable = self.usable & np.isfinite(values)
-        good = self.exposure.good_differences(self.integration, j)
-        if good is not None:
-            usable &= good
-        return fit_difference(
-            values, usable, self.options, readout=self.exposure.readout, outputs=self.outputs
-        )
-
-
-def _clean_integration(
-    exposure: Exposure,
-    integration: int,
-    result: CleanResult,
-    *,
-    options: CleanOptions,
-    flat: NDArray[np.float32] | None,
-) -> None:
-    """Clean one integration into ``result``, whose data may be the exposure's memory."""
-    readout, first = exposure.readout, exposure.first_cleaned
-    usable = _plane(result.mask, integration) & exposure.good_pixels(integration)
-    fit = _DifferenceFitter(
-        exposure=exposure,
-        integration=integration,
-        options=options,
-        usable=np.ascontiguousarray(readout.to_detector(usable)),
-        flat=None if flat is None else np.ascontiguousarray(readout.to_detector(flat)),
-        outputs=_outputs(exposure, options),
-    )
-    groups, cleaned = exposure.data[integration], result.data[integration]
-    cleaned[:first] = groups[:first]
-    total = np.zeros(exposure.image_shape, dtype=np.float32)
-    # A cleaned group is no longer there for the next difference: keep it as it came.
-    earlier = groups[0].copy()
-    for start in range(0, exposure.n_differences, options.n_threads):
-        batch = range(start, min(start + options.n_threads, exposure.n_differences))
-        before = [earlier, *groups[start + 1 : batch.stop]]
-        fits = parallel_map(
-            lambda pair: fit(*pair), zip(batch, before, strict=True), n_threads=options.n_threads
-        )
-        earlier = groups[batch.stop + first - 1].copy()
-        for j, fitted in zip(batch, fits, strict=True):
-            noise = readout.to_science(np.broadcast_to(fitted.noise, fit.usable.shape))
-            total += noise if flat is None else noise * flat
-            np.subtract(groups[j + first], total, out=cleaned[j + first])
-            _record(fitted, total, result, index=(integration, j + first), fit=fit)
-
-
-def _outputs(exposure: Exposure, options: CleanOptions) -> list[slice]:
-    """Fast-axis slices that are fitted on their own."""
-    n_fast = exposure.image_shape[1 if abs(exposure.readout.fast_axis) == 1 else 0]
-    if not options.fit_by_channel:
-        return [slice(0, n_fast)]
-    return exposure.readout.output_slices(n_fast)
-
-
-def _record(
-    fitted: DifferenceFit,
-    total: NDArray[np.float32],
-    result: CleanResult,
-    *,
-    index: tuple[int, int],
-    fit: _DifferenceFitter,
-) -> None:
-    """Note what a fit found, and the products that were asked for."""
-    result.n_used.append(fitted.n_used)
-    result.n_model_failed += fitted.model_failed
-    if fitted.n_used == 0:
-        result.lost.append(index)
-    if result.noise is not None:
-        np.negative(total, out=result.noise[index])
-    if result.background is not None:
-        background = np.broadcast_to(np.asarray(fitted.background, np.float32), fit.usable.shape)
-        if fit.flat is not None:
-            background = background * fit.flat
-        result.background[index] = fit.exposure.readout.to_science(background)
 
 
 def _report_ignored(exposure: Exposure, options: CleanOptions) -> None:

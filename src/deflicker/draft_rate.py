@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deflicker.dq import DO_NOT_USE, JUMP_DET, SATURATED
-from deflicker.workers import parallel_map
+from deflicker.workers import map_in_order
 
 __all__ = ["DraftRate", "combine_rates", "draft_rate"]
 
@@ -80,7 +80,8 @@ def draft_rate(
         rate[block] = (slope / np.float32(group_time)).reshape(-1, nx)
         count[block] = number.reshape(-1, nx)
 
-    parallel_map(fill, range(0, ny, rows), n_threads=n_threads)
+    for _ in map_in_order(fill, range(0, ny, rows), n_threads=n_threads):
+        pass
     return DraftRate(rate, count)
 
 

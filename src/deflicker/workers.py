@@ -1,11 +1,12 @@
 """Threads over independent pieces of work; numpy's sorts and sums release the GIL."""
 
 import os
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-__all__ = ["available_cores", "count_threads", "parallel_map"]
+__all__ = ["available_cores", "count_threads", "map_in_order"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -58,26 +59,37 @@ def count_threads(maximum_cores: str) -> int:
     raise ValueError(msg)
 
 
-def parallel_map(
+def map_in_order(
     function: Callable[[Item], Result], items: Iterable[Item], *, n_threads: int = 1
-) -> list[Result]:
-    """Apply a function to each item, on several threads, and keep the order.
+) -> Iterator[Result]:
+    """Apply a function to each item, on several threads, and give the results in order.
 
     Parameters
     ----------
     function : callable
         Takes one item.
     items : iterable
-        The items.
+        The items, taken one by one by the calling thread.
     n_threads : int, optional
-        Number of threads.
+        Number of threads, and of results that may wait.
 
-    Returns
-    -------
-    list
-        One result per item, in order. The first exception is raised.
+    Yields
+    ------
+    object
+        One result per item, in order. The first exception is raised in its place.
     """
     if n_threads <= 1:
-        return [function(item) for item in items]
+        yield from map(function, items)
+        return
     with ThreadPoolExecutor(n_threads) as pool:
-        return list(pool.map(function, items))
+        waiting: deque[Future[Result]] = deque()
+        try:
+            for item in items:
+                waiting.append(pool.submit(function, item))
+                if len(waiting) > n_threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()

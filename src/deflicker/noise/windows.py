@@ -1,12 +1,13 @@
 """Fourier noise of sub-arrays: windows of whole rows, in clock order (NSClean)."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import irfft, next_fast_len, rfft
-from scipy.ndimage import binary_dilation
 
 from deflicker.noise.median import MAD_TO_SIGMA
 
@@ -56,24 +57,23 @@ def subarray_noise(values: NDArray[np.float32], usable: NDArray[np.bool_]) -> ND
     weights *= weights
     clocked = _clocked(np.where(usable, values, np.float32(0)))
     total = np.zeros_like(clocked)
-    share = np.zeros((len(values), 1))
-    for group in _alike(window_rows(np.count_nonzero(usable, axis=1))):
+    share = np.zeros((len(values), 1), np.float32)
+    per_row = np.count_nonzero(usable, axis=1)
+    for group in _alike(window_rows(per_row)):
         rows = group.starts[:, np.newaxis] + np.arange(group.length)
-        fraction = usable[rows].mean(axis=(1, 2))
-        rows = rows[fraction >= LEAST_FRACTION]
-        if not len(rows):
-            continue
+        least = LEAST_FRACTION * group.length * usable.shape[1]
+        rows = rows[per_row[rows].sum(axis=1) >= least]
         ticks = group.length * clocked.shape[1]
         noise = _fit_windows(
             clocked[rows].reshape(-1, ticks), weights[rows].reshape(-1, ticks), corners
         ).reshape(-1, group.length, clocked.shape[1])
-        triangle = _triangle(group.length)
-        noise *= triangle[:, np.newaxis]
-        for window, part in zip(rows, noise, strict=True):
-            total[window[0] : window[-1] + 1] += part
-            share[window[0] : window[-1] + 1, 0] += triangle
+        triangle = _triangle(group.length)[:, np.newaxis]
+        noise *= triangle
+        for start, part in zip(rows[:, 0].tolist(), noise, strict=True):
+            total[start : start + group.length] += part
+            share[start : start + group.length] += triangle
     np.divide(total, share, out=total, where=share > 0)
-    return total[:, : values.shape[1]].astype(np.float32)
+    return total[:, : values.shape[1]].copy()
 
 
 def window_rows(usable_per_row: NDArray[np.int_]) -> list[slice]:
@@ -97,14 +97,14 @@ def window_rows(usable_per_row: NDArray[np.int_]) -> list[slice]:
     [(0, 16), (8, 24), (16, 32), (24, 40)]
     """
     n_rows = len(usable_per_row)
-    filled = np.concatenate([[0], np.cumsum(usable_per_row)])
+    filled = [0, *np.cumsum(usable_per_row).tolist()]
     windows = []
     start = 0
     while True:
-        stop = int(np.searchsorted(filled, filled[start] + WINDOW_PIXELS, side="left"))
+        stop = bisect_left(filled, filled[start] + WINDOW_PIXELS)
         if stop >= n_rows:
             # The last window is as full as the others: it reaches back.
-            first = int(np.searchsorted(filled, filled[-1] - WINDOW_PIXELS, side="right")) - 1
+            first = bisect_right(filled, filled[-1] - WINDOW_PIXELS) - 1
             windows.append(slice(min(start, max(first, 0)), n_rows))
             return windows
         stop = max(stop, start + 2)
@@ -135,29 +135,36 @@ def _without_outliers(values: NDArray[np.float32], usable: NDArray[np.bool_]) ->
     median = np.median(some)
     limit = OUTLIERS * MAD_TO_SIGMA * np.median(np.abs(some - median))
     wild = usable & (np.abs(np.where(usable, values, median) - median) > limit)
-    kept = usable & ~binary_dilation(wild)
+    kept = usable & ~wild
+    kept[1:] &= ~wild[:-1]
+    kept[:-1] &= ~wild[1:]
+    kept[:, 1:] &= ~wild[:, :-1]
+    kept[:, :-1] &= ~wild[:, 1:]
     return kept if kept.any() else usable
 
 
-def _clocked(image: NDArray) -> NDArray[np.float64]:
+def _clocked(image: NDArray) -> NDArray[np.float32]:
     """Rows with the ticks of their overhead, empty."""
-    return np.pad(image.astype(np.float64), ((0, 0), (0, ROW_OVERHEAD)))
+    clocked = np.zeros((len(image), image.shape[1] + ROW_OVERHEAD), np.float32)
+    clocked[:, : image.shape[1]] = image
+    return clocked
 
 
 def _density(
-    usable: NDArray[np.float64], corners: tuple[float, float, float, float]
-) -> NDArray[np.float64]:
+    usable: NDArray[np.float32], corners: tuple[float, float, float, float]
+) -> NDArray[np.float32]:
     """Local density of usable pixels in clock order, over an eighth of the corner's period."""
     sigma = 1 / ((corners[0] + corners[1]) / 2) / (2 * 4 * TICK)
     length = next_fast_len(usable.size + int(8 * sigma), real=True)
     frequency = np.arange(length // 2 + 1) / length
-    gain = np.exp(-2 * (np.pi * sigma * frequency) ** 2)
+    gain = np.exp(-2 * (np.pi * sigma * frequency) ** 2).astype(np.float32)
     density = irfft(rfft(usable.ravel(), length) * gain, length)[: usable.size]
-    return np.maximum(density, 1 / (np.sqrt(2 * np.pi) * sigma)).reshape(usable.shape)
+    return density.clip(1 / (np.sqrt(2 * np.pi) * sigma)).reshape(usable.shape)
 
 
-def _triangle(length: int) -> NDArray[np.float64]:
-    return 1 - np.abs(2 * np.arange(length) + 1 - length) / (length + 1)
+def _triangle(length: int) -> NDArray[np.float32]:
+    from_centre = np.abs(2 * np.arange(length) + 1 - length) / (length + 1)
+    return (1 - from_centre).astype(np.float32)
 
 
 def _gain(
@@ -171,62 +178,136 @@ def _gain(
 
 
 def _fit_windows(
-    values: NDArray[np.float64],
-    weights: NDArray[np.float64],
+    values: NDArray[np.float32],
+    weights: NDArray[np.float32],
     corners: tuple[float, float, float, float],
-) -> NDArray[np.float64]:
+) -> NDArray[np.float32]:
     """Noise (n_windows, n_ticks) of windows of one length."""
     n_ticks = values.shape[1]
-    frequency = np.arange(n_ticks // 2 + 1) / (n_ticks * TICK)
-    gain = _gain(frequency, corners)
-    passed = np.flatnonzero(gain > 1e-12)
-    noise = np.zeros_like(values)
-    sums, moments = rfft(weights, axis=1), rfft(weights * values, axis=1)
+    spectrum = np.zeros((len(values), 2 * (n_ticks // 2 + 1)), np.float32)
+    sums = _cosines_and_sines(weights)
+    moments = _cosines_and_sines(weights * values)
     left = np.arange(len(values))
     # From all frequencies to the constant alone, as far as the windows determine them.
-    for indices in _ever_fewer(passed, n_ticks):
+    for waves in _ever_fewer(n_ticks, corners):
         if not len(left):
             break
-        matrix = _at(sums[left], np.subtract.outer(indices, indices), n_ticks)
-        good = _determined(matrix)
+        matrix = waves.normal_matrix(sums[left])
+        good = _determined(matrix, weight=sums[left, 0])
         chosen = left[good]
-        right = _at(moments[chosen], indices, n_ticks)[..., np.newaxis]
-        solved = np.linalg.solve(matrix[good], right)[..., 0]
-        spectrum = np.zeros((len(chosen), n_ticks // 2 + 1), dtype=np.complex128)
-        positive = indices <= n_ticks // 2
-        spectrum[:, indices[positive]] = solved[:, positive] * gain[indices[positive]]
-        noise[chosen] = irfft(spectrum, n_ticks, axis=1, norm="forward")
+        right = moments[chosen[:, np.newaxis], waves.places] * waves.scale
+        solved = np.linalg.solve(matrix[good], right[..., np.newaxis])[..., 0]
+        spectrum[chosen[:, np.newaxis], waves.places] = solved * waves.gain
         left = left[~good]
-    return noise
+    return irfft(spectrum.view(np.complex64), n_ticks, axis=1, norm="forward")
 
 
-def _determined(matrices: NDArray[np.complex128]) -> NDArray[np.bool_]:
+def _cosines_and_sines(data: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Sums over cosines and minus sines of each frequency, side by side.
+
+    In double precision: a normal matrix near its worst condition would magnify the
+    rounding errors of single precision.
+    """
+    return rfft(data.astype(np.float64), axis=1).view(np.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class _Waves:
+    """Cosines and sines, of unit rms, that are fitted to a window.
+
+    Parameters
+    ----------
+    places : ndarray of int, shape (n_waves,)
+        Where each is in the spectrum: twice the frequency, one more for a sine.
+    scale, gain : ndarray of float, shape (n_waves,)
+        Factor to unit rms, and to what the filter leaves of the wave in the spectrum.
+    near, far : ndarray of int, shape (n_waves, n_waves)
+        Where the transform of the weights is taken: at the differences of the
+        frequencies, and at their sums.
+    near_factor, far_factor : ndarray of float, shape (n_waves, n_waves)
+        Factors of the two parts of a product of waves.
+    """
+
+    places: NDArray[np.int_]
+    scale: NDArray[np.float64]
+    gain: NDArray[np.float64]
+    near: NDArray[np.int_]
+    far: NDArray[np.int_]
+    near_factor: NDArray[np.float64]
+    far_factor: NDArray[np.float64]
+
+    def normal_matrix(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Weighted products of all waves (n_windows, n_waves, n_waves)."""
+        matrix = np.take(sums, self.near, axis=1) * self.near_factor
+        matrix += np.take(sums, self.far, axis=1) * self.far_factor
+        return matrix
+
+
+def _make_waves(
+    passed: NDArray[np.int_], n_ticks: int, corners: tuple[float, float, float, float]
+) -> _Waves:
+    """Waves of some frequencies; the sine at half the clock's frequency is nothing."""
+    half = n_ticks / 2
+    sine = np.tile([0, 1], len(passed))
+    order = np.repeat(passed, 2)
+    real = ~((sine == 1) & ((order == 0) | (order == half)))
+    sine, order = sine[real], order[real]
+    single = (order == 0) | (order == half)
+    scale = np.where(single, 1.0, np.sqrt(2.0))
+    # The spectrum holds half of a wave, the other half at the negative frequency; it
+    # holds minus the sine.
+    gain = _gain(order / (n_ticks * TICK), corners)
+    gain *= np.where(single, 1.0, np.sqrt(0.5)) * np.where(sine == 1, -1.0, 1.0)
+
+    # cos a cos b and sin a sin b are halves of cos(a-b) and cos(a+b), a cosine times a
+    # sine is halves of sin(a+b) and sin(b-a), with b that of the sine.
+    mixed = np.not_equal.outer(sine, sine)
+    both_sines = np.logical_and.outer(sine == 1, sine == 1)
+    first_is_sine = mixed & (sine == 1)[:, np.newaxis]
+    difference = np.subtract.outer(order, order)
+    difference = np.where(mixed & ~first_is_sine, -difference, difference)
+    product = np.multiply.outer(scale, scale) / 2
+    near, near_sign = _place(difference, mixed, n_ticks)
+    far, far_sign = _place(np.add.outer(order, order), mixed, n_ticks)
+    return _Waves(
+        places=2 * order + sine,
+        scale=scale * np.where(sine == 1, -1.0, 1.0),
+        gain=gain,
+        near=near,
+        far=far,
+        near_factor=product * near_sign,
+        far_factor=product * far_sign * np.where(both_sines, -1, 1),
+    )
+
+
+def _place(
+    order: NDArray[np.int_], is_sine: NDArray[np.bool_], n_ticks: int
+) -> tuple[NDArray[np.int_], NDArray[np.float64]]:
+    """Place and sign in the spectrum of the sum over a cosine or sine of any frequency."""
+    wrapped = order % n_ticks
+    mirrored = wrapped > n_ticks // 2
+    place = 2 * np.where(mirrored, n_ticks - wrapped, wrapped) + is_sine
+    return place, np.where(is_sine, np.where(mirrored, 1.0, -1.0), 1.0)
+
+
+def _determined(matrices: NDArray[np.float64], *, weight: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Tell whose smallest eigenvalue is large enough, by Cholesky's factors of the rest."""
-    weight = matrices[:, 0, 0].real
     margin = LEAST_CONDITION * weight[:, np.newaxis, np.newaxis] * np.eye(matrices.shape[-1])
     try:
         np.linalg.cholesky(matrices - margin)
     except np.linalg.LinAlgError:
         if len(matrices) == 1:
             return np.zeros(1, dtype=bool)
-        return np.concatenate([_determined(matrix[np.newaxis]) for matrix in matrices])
+        halves = (slice(None, len(matrices) // 2), slice(len(matrices) // 2, None))
+        return np.concatenate([_determined(matrices[h], weight=weight[h]) for h in halves])
     return weight > 0
 
 
-def _at(
-    half: NDArray[np.complex128], indices: NDArray[np.int_], n_ticks: int
-) -> NDArray[np.complex128]:
-    """Fourier transform of real data at any indices, from its half that rfft gives."""
-    wrapped = indices % n_ticks
-    mirrored = wrapped > n_ticks // 2
-    found = half[:, np.where(mirrored, n_ticks - wrapped, wrapped)]
-    return np.where(mirrored, found.conj(), found)
-
-
-def _ever_fewer(passed: NDArray[np.int_], n_ticks: int) -> Iterator[NDArray[np.int_]]:
-    """Both signs of the frequencies, without the highest ones step by step."""
-    middle = n_ticks // 4
-    low = passed[passed < middle]
+@lru_cache(maxsize=64)
+def _ever_fewer(n_ticks: int, corners: tuple[float, float, float, float]) -> tuple[_Waves, ...]:
+    """Waves that the filter lets pass, without the highest ones step by step."""
+    frequency = np.arange(n_ticks // 2 + 1) / (n_ticks * TICK)
+    passed = np.flatnonzero(_gain(frequency, corners) > 1e-12)
+    low = passed[passed < n_ticks // 4]
     sets = [passed, *(low[:number] for number in range(len(low), 0, -1))]
-    for chosen in sets:
-        yield np.unique(np.concatenate([chosen, -chosen % n_ticks]))
+    return tuple(_make_waves(chosen, n_ticks, corners) for chosen in sets)

@@ -1,0 +1,165 @@
+"""All differences of an exposure, and its groups without their noise."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deflicker.arrays import CleanResult, Exposure
+from deflicker.difference import DifferenceFit, fit_difference
+from deflicker.options import CleanOptions
+from deflicker.workers import map_in_order
+
+__all__ = ["clean_groups", "plane_of"]
+
+
+def plane_of(mask: NDArray[np.bool_], integration: int) -> NDArray[np.bool_]:
+    """Scene mask of one integration.
+
+    Parameters
+    ----------
+    mask : ndarray of bool, shape (ny, nx) or (n_integrations, ny, nx)
+        One for all, or one for each.
+    integration : int
+        Index of the integration.
+
+    Returns
+    -------
+    ndarray of bool, shape (ny, nx)
+        A view.
+    """
+    return mask[integration] if mask.ndim == 3 else mask
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Integration:
+    """One integration, whose differences are fitted on several threads."""
+
+    exposure: Exposure
+    number: int
+    options: CleanOptions
+    usable: NDArray[np.bool_]
+    flat: NDArray[np.float32] | None
+
+    def fit(self, j: int) -> DifferenceFit:
+        """Fit a difference; groups ``j`` and ``j + 1`` must be as they came."""
+        values = self.exposure.difference(self.number, j)
+        if self.flat is not None:
+            values /= self.flat
+        usable = self.usable & np.isfinite(values)
+        good = self.exposure.good_differences(self.number, j)
+        if good is not None:
+            usable &= good
+        return fit_difference(
+            values,
+            usable,
+            self.options,
+            readout=self.exposure.readout,
+            outputs=_outputs(self.exposure, self.options),
+        )
+
+
+def clean_groups(
+    exposure: Exposure,
+    result: CleanResult,
+    *,
+    options: CleanOptions,
+    flat: NDArray[np.float32] | None,
+) -> None:
+    """Fit all differences and write all groups without their noise.
+
+    Parameters
+    ----------
+    exposure : Exposure
+        What to clean.
+    result : CleanResult
+        With the scene mask; changed. Its data may be the exposure's memory.
+    options : CleanOptions
+        How to clean it, and on how many threads.
+    flat : ndarray of float32, shape (ny, nx), or None
+        Flat field.
+    """
+    to_detector = exposure.readout.to_detector
+    turned = None if flat is None else np.ascontiguousarray(to_detector(flat))
+    last = exposure.n_differences - 1
+
+    def tasks() -> Iterator[tuple[_Integration, int]]:
+        for number in range(exposure.n_integrations):
+            usable = plane_of(result.mask, number) & exposure.good_pixels(number)
+            integration = _Integration(
+                exposure=exposure,
+                number=number,
+                options=options,
+                usable=np.ascontiguousarray(to_detector(usable)),
+                flat=turned,
+            )
+            for j in range(last + 1):
+                yield integration, j
+
+    def fit(task: tuple[_Integration, int]) -> tuple[_Integration, int, DifferenceFit]:
+        integration, j = task
+        return integration, j, integration.fit(j)
+
+    writer = _Writer(exposure=exposure, result=result, flat=flat)
+    held: tuple[_Integration, int, DifferenceFit] | None = None
+    for integration, j, fitted in map_in_order(fit, tasks(), n_threads=options.n_threads):
+        # The later group of a difference is the earlier one of the next, which must have
+        # been fitted before the group is written.
+        if held is not None:
+            writer.write(*held)
+        held = (integration, j, fitted)
+        if j == last:
+            writer.write(*held)
+            held = None
+
+
+class _Writer:
+    """Subtracts the running sum of the noise, group after group."""
+
+    def __init__(
+        self, *, exposure: Exposure, result: CleanResult, flat: NDArray[np.float32] | None
+    ) -> None:
+        self.exposure = exposure
+        self.result = result
+        self.flat = flat
+        self.total = np.zeros(exposure.image_shape, dtype=np.float32)
+
+    def write(self, integration: _Integration, j: int, fitted: DifferenceFit) -> None:
+        """Write the later group of a difference, and the first one of the integration."""
+        first = self.exposure.first_cleaned
+        groups = self.exposure.data[integration.number]
+        cleaned = self.result.data[integration.number]
+        if j == 0:
+            self.total[:] = 0
+            cleaned[:first] = groups[:first]
+        noise = self.exposure.readout.to_science(
+            np.broadcast_to(fitted.noise, integration.usable.shape)
+        )
+        self.total += noise if self.flat is None else noise * self.flat
+        np.subtract(groups[j + first], self.total, out=cleaned[j + first])
+        self._record(fitted, (integration.number, j + first))
+
+    def _record(self, fitted: DifferenceFit, index: tuple[int, int]) -> None:
+        """Note what a fit found, and the products that were asked for."""
+        result = self.result
+        result.n_used.append(fitted.n_used)
+        result.n_model_failed += fitted.model_failed
+        if fitted.n_used == 0:
+            result.lost.append(index)
+        if result.noise is not None:
+            np.negative(self.total, out=result.noise[index])
+        if result.background is not None:
+            shape = self.exposure.readout.to_detector(self.total).shape
+            background = self.exposure.readout.to_science(
+                np.broadcast_to(np.asarray(fitted.background, np.float32), shape)
+            )
+            result.background[index] = background if self.flat is None else background * self.flat
+
+
+def _outputs(exposure: Exposure, options: CleanOptions) -> list[slice]:
+    """Fast-axis slices that are fitted on their own."""
+    n_fast = exposure.image_shape[1 if abs(exposure.readout.fast_axis) == 1 else 0]
+    if not options.fit_by_channel:
+        return [slice(0, n_fast)]
+    return exposure.readout.output_slices(n_fast)
