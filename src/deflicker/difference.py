@@ -7,13 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deflicker.background import model_background
-from deflicker.noise import NOISE_MODELS
-from deflicker.noise.median import row_stripes
+from deflicker.noise import NOISE_MODELS, RowNoise
+from deflicker.noise.median import BLOCK_ROWS, row_stripes
 from deflicker.options import CleanOptions
 from deflicker.readout import Readout
 from deflicker.scene.clipping import SortedValues, background_limits
 
-__all__ = ["DifferenceFit", "fit_difference"]
+__all__ = ["DifferenceFit", "fit_difference_in_place"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,8 +22,8 @@ class DifferenceFit:
 
     Parameters
     ----------
-    noise : ndarray of float32
-        Noise in the detector frame, broadcastable to the image; finite everywhere.
+    noise : RowNoise
+        Noise in the detector frame, finite everywhere.
     background : ndarray of float32 or float
         Background in the detector frame.
     n_used : int
@@ -32,13 +32,13 @@ class DifferenceFit:
         Whether the ``model`` background could not be made and the median was taken.
     """
 
-    noise: NDArray[np.float32]
+    noise: RowNoise
     background: NDArray[np.float32] | float
     n_used: int
     model_failed: bool = False
 
 
-def fit_difference(
+def fit_difference_in_place(
     values: NDArray[np.float32],
     usable: NDArray[np.bool_],
     options: CleanOptions,
@@ -51,7 +51,7 @@ def fit_difference(
     Parameters
     ----------
     values : ndarray of float32, shape (n_slow, n_fast)
-        The difference in the detector frame.
+        The difference in the detector frame; its background is subtracted from it.
     usable : ndarray of bool, shape (n_slow, n_fast)
         True where a value may be used; finite there.
     options : CleanOptions
@@ -66,9 +66,11 @@ def fit_difference(
     DifferenceFit
         In the unit of ``values``. Without usable pixel noise and background are 0.
     """
+    noise_model = NOISE_MODELS[options.fit_method]
     ordered = SortedValues.of(values, usable)
     if not len(ordered):
-        return DifferenceFit(noise=np.zeros((1, 1), np.float32), background=0.0, n_used=0)
+        nothing = noise_model(values, np.zeros_like(usable), outputs)
+        return DifferenceFit(noise=nothing, background=0.0, n_used=0)
     background = usable
     if options.background_method is not None:
         ordered, background = _clip(values, usable, ordered)
@@ -76,15 +78,16 @@ def fit_difference(
     model = _model(values, background, options, readout)
     level = ordered.median if options.background_method and model is None else 0.0
     if model is not None:
-        values = values - model
+        values -= model
         ordered = SortedValues.of(values, background)
     elif level:
-        values = values - np.float32(level)
-        ordered = SortedValues(ordered.values - np.float32(level))
+        values -= np.float32(level)
+        ordered.values[:] -= np.float32(level)
     if options.n_sigma > 0:
         usable = _clip_along_rows(values, background, ordered, n_sigma=options.n_sigma)
+    del ordered  # an image that the noise model has better use for
     return DifferenceFit(
-        noise=NOISE_MODELS[options.fit_method](values, usable, outputs),
+        noise=noise_model(values, usable, outputs),
         background=level if model is None else model,
         n_used=int(np.count_nonzero(usable)),
         model_failed=options.background_method == "model" and model is None,
@@ -111,7 +114,10 @@ def _clip_along_rows(
     """Drop outliers about the stripes."""
     limits = background_limits(ordered, n_sigma=n_sigma)
     stripes = row_stripes(values, usable & limits.accept(values), sigma=limits.sigma)
-    clipped = usable & limits.accept(values - stripes)
+    clipped = np.empty_like(usable)
+    for start in range(0, len(values), BLOCK_ROWS):
+        rows = slice(start, start + BLOCK_ROWS)
+        clipped[rows] = usable[rows] & limits.accept(values[rows] - stripes[rows])
     return clipped if clipped.any() else usable
 
 

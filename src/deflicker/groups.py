@@ -7,7 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deflicker.arrays import CleanResult, Exposure
-from deflicker.difference import DifferenceFit, fit_difference
+from deflicker.difference import DifferenceFit, fit_difference_in_place
+from deflicker.noise import RowNoise
+from deflicker.noise.median import BLOCK_ROWS
 from deflicker.options import CleanOptions
 from deflicker.workers import map_in_order
 
@@ -51,7 +53,7 @@ class _Integration:
         good = self.exposure.good_differences(self.number, j)
         if good is not None:
             usable &= good
-        return fit_difference(
+        return fit_difference_in_place(
             values,
             usable,
             self.options,
@@ -101,7 +103,7 @@ def clean_groups(
         integration, j = task
         return integration, j, integration.fit(j)
 
-    writer = _Writer(exposure=exposure, result=result, flat=flat)
+    writer = _Writer(exposure=exposure, result=result, flat=turned)
     held: tuple[_Integration, int, DifferenceFit] | None = None
     for integration, j, fitted in map_in_order(fit, tasks(), n_threads=options.n_threads):
         # The later group of a difference is the earlier one of the next, which must have
@@ -122,23 +124,33 @@ class _Writer:
     ) -> None:
         self.exposure = exposure
         self.result = result
-        self.flat = flat
-        self.total = np.zeros(exposure.image_shape, dtype=np.float32)
+        self.flat = flat  # in the detector frame
+        self.total: RowNoise | None = None
 
     def write(self, integration: _Integration, j: int, fitted: DifferenceFit) -> None:
         """Write the later group of a difference, and the first one of the integration."""
-        first = self.exposure.first_cleaned
+        result, first = self.result, self.exposure.first_cleaned
         groups = self.exposure.data[integration.number]
-        cleaned = self.result.data[integration.number]
+        index = (integration.number, j + first)
         if j == 0:
-            self.total[:] = 0
-            cleaned[:first] = groups[:first]
-        noise = self.exposure.readout.to_science(
-            np.broadcast_to(fitted.noise, integration.usable.shape)
-        )
-        self.total += noise if self.flat is None else noise * self.flat
-        np.subtract(groups[j + first], self.total, out=cleaned[j + first])
-        self._record(fitted, (integration.number, j + first))
+            result.data[integration.number, :first] = groups[:first]
+        self.total = fitted.noise if self.total is None or j == 0 else self.total + fitted.noise
+        self._subtract(self.total, groups[j + first], out=result.data[index])
+        self._record(fitted, index)
+        if result.noise is not None:
+            out = result.noise[index]  # 0 so far
+            self._subtract(self.total, out, out=out)
+
+    def _subtract(self, total: RowNoise, group: NDArray, *, out: NDArray) -> None:
+        """Write a group without the noise, block by block: no image of the noise is made."""
+        to_detector = self.exposure.readout.to_detector
+        group, out = to_detector(group), to_detector(out)
+        for start in range(0, len(group), BLOCK_ROWS):
+            rows = slice(start, start + BLOCK_ROWS)
+            noise = total.image(rows)
+            if self.flat is not None:
+                noise = noise * self.flat[rows]
+            np.subtract(group[rows], noise, out=out[rows])
 
     def _record(self, fitted: DifferenceFit, index: tuple[int, int]) -> None:
         """Note what a fit found, and the products that were asked for."""
@@ -147,14 +159,10 @@ class _Writer:
         result.n_model_failed += fitted.model_failed
         if fitted.n_used == 0:
             result.lost.append(index)
-        if result.noise is not None:
-            np.negative(self.total, out=result.noise[index])
         if result.background is not None:
-            shape = self.exposure.readout.to_detector(self.total).shape
-            background = self.exposure.readout.to_science(
-                np.broadcast_to(np.asarray(fitted.background, np.float32), shape)
-            )
-            result.background[index] = background if self.flat is None else background * self.flat
+            flat = np.float32(1) if self.flat is None else self.flat
+            out = self.exposure.readout.to_detector(result.background[index])
+            np.multiply(fitted.background, flat, out=out)
 
 
 def _outputs(exposure: Exposure, options: CleanOptions) -> list[slice]:

@@ -15,12 +15,11 @@ from numpy.typing import NDArray
 
 from deflicker.noise.fourier import fourier_noise
 from deflicker.noise.median import median_noise
+from deflicker.noise.rows import RowNoise
 
-__all__ = ["NOISE_MODELS", "NoiseModel", "fourier_noise", "median_noise"]
+__all__ = ["NOISE_MODELS", "NoiseModel", "RowNoise", "fourier_noise", "median_noise"]
 
-NoiseModel = Callable[
-    [NDArray[np.float32], NDArray[np.bool_], Sequence[slice]], NDArray[np.float32]
-]
+NoiseModel = Callable[[NDArray[np.float32], NDArray[np.bool_], Sequence[slice]], RowNoise]
 
 NOISE_MODELS: Mapping[str, NoiseModel] = MappingProxyType(
     {"median": median_noise, "fft": fourier_noise}

@@ -7,12 +7,13 @@ from numpy.typing import NDArray
 from scipy.fft import irfft, rfft
 
 from deflicker.noise.median import MAD_TO_SIGMA, row_medians
+from deflicker.noise.rows import RowNoise
 from deflicker.noise.windows import subarray_noise
 
 __all__ = ["fourier_noise", "full_frame_noise", "low_pass"]
 
 FULL_FRAME = (2048, 2048)
-BLOCK_ROWS = 256
+BLOCK_ROWS = 128
 
 # Full frame, in units of pixels and cycles per pixel.
 HALF_POWER = 1 / 256
@@ -30,7 +31,7 @@ def fourier_noise(
     values: NDArray[np.float32],
     usable: NDArray[np.bool_],
     outputs: Sequence[slice],  # noqa: ARG001 - of the shared signature; outputs share their noise
-) -> NDArray[np.float32]:
+) -> RowNoise:
     """Flicker noise as a few low frequencies.
 
     Parameters
@@ -44,8 +45,8 @@ def fourier_noise(
 
     Returns
     -------
-    ndarray of float32, shape (n_slow, n_fast)
-        Noise in DN, finite everywhere.
+    RowNoise
+        In DN, finite everywhere.
 
     Notes
     -----
@@ -53,7 +54,7 @@ def fourier_noise(
     """
     if values.shape == FULL_FRAME:
         return full_frame_noise(values, usable)
-    return subarray_noise(values, usable)
+    return RowNoise(subarray_noise(values, usable))
 
 
 def full_frame_noise(
@@ -61,7 +62,7 @@ def full_frame_noise(
     usable: NDArray[np.bool_],
     *,
     reference_rows: int = REFERENCE_ROWS,
-) -> NDArray[np.float32]:
+) -> RowNoise:
     """Flicker noise of a full frame, each detector row by its lowest frequencies.
 
     Parameters
@@ -75,8 +76,8 @@ def full_frame_noise(
 
     Returns
     -------
-    ndarray of float32, shape (n_slow, n_fast)
-        Noise in DN, finite everywhere.
+    RowNoise
+        In DN, finite everywhere.
 
     Notes
     -----
@@ -102,7 +103,7 @@ def full_frame_noise(
     coefficients[max(n_slow - reference_rows, 0) :] = 0
     coefficients[:, 1:] *= 2
     parts = np.concatenate([coefficients.real, coefficients.imag], axis=1)
-    return parts.astype(np.float32) @ transform.T.astype(np.float32)
+    return RowNoise(parts.astype(np.float32), transform.T.astype(np.float32))
 
 
 def low_pass(frequency: NDArray[np.float64]) -> NDArray[np.float64]:

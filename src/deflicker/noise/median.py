@@ -6,17 +6,20 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
+from deflicker.noise.rows import RowNoise
+
 __all__ = ["median_noise", "row_medians", "row_stripes"]
 
 # Rows over which light is smooth and noise is not, as a Gaussian's sigma.
 STRIPE_ROWS = 8.0
 STRIPE_OUTLIERS = 4.0
 MAD_TO_SIGMA = 1.4826
+BLOCK_ROWS = 256  # what they need fits into a processor's cache
 
 
 def median_noise(
     values: NDArray[np.float32], usable: NDArray[np.bool_], outputs: Sequence[slice]
-) -> NDArray[np.float32]:
+) -> RowNoise:
     """Flicker noise as one number per detector row, or per row of each output.
 
     Parameters
@@ -30,8 +33,8 @@ def median_noise(
 
     Returns
     -------
-    ndarray of float32, shape (n_slow, 1) or (n_slow, n_fast)
-        Noise in DN; 0 where a row has no usable pixel.
+    RowNoise
+        A constant for each output; 0 where a row has no usable pixel.
 
     Notes
     -----
@@ -43,15 +46,15 @@ def median_noise(
     >>> import numpy as np
     >>> from deflicker.noise import median_noise
     >>> rows = np.array([[1, 1, 9], [5, 5, 5]], dtype=np.float32)
-    >>> median_noise(rows, np.ones((2, 3), bool), [slice(0, 3)]).ravel()
-    array([1., 5.], dtype=float32)
+    >>> median_noise(rows, np.ones((2, 3), bool), [slice(0, 3)]).image()
+    array([[1., 1., 1.],
+           [5., 5., 5.]], dtype=float32)
     """
-    if len(outputs) == 1:
-        return row_medians(values, usable)[:, np.newaxis]
-    noise = np.empty_like(values)
-    for output in outputs:
-        noise[:, output] = row_medians(values[:, output], usable[:, output])[:, np.newaxis]
-    return noise
+    medians = [row_medians(values[:, output], usable[:, output]) for output in outputs]
+    shapes = np.zeros((len(outputs), values.shape[1]), dtype=np.float32)
+    for shape, output in zip(shapes, outputs, strict=True):
+        shape[output] = 1
+    return RowNoise(np.stack(medians, axis=1), shapes)
 
 
 def row_medians(values: NDArray[np.float32], usable: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -69,14 +72,18 @@ def row_medians(values: NDArray[np.float32], usable: NDArray[np.bool_]) -> NDArr
     ndarray of float32, shape (n_rows,)
         Medians in the unit of the values; 0 for a row without usable value.
     """
-    # Sorted to the end of its row, infinity is as good as absent.
-    ordered = np.where(usable, values, np.float32(np.inf))
-    ordered.sort(axis=1)
     number = np.count_nonzero(usable, axis=1)
-    rows = np.arange(len(ordered))
-    lower = ordered[rows, np.maximum(number - 1, 0) // 2]
-    upper = ordered[rows, np.minimum(number // 2, ordered.shape[1] - 1)]
-    return np.where(number > 0, (lower + upper) / 2, np.float32(0)).astype(np.float32)
+    medians = np.zeros(len(values), dtype=np.float32)
+    for start in range(0, len(values), BLOCK_ROWS):
+        block = slice(start, start + BLOCK_ROWS)
+        # Sorted to the end of its row, infinity is as good as absent.
+        ordered = np.where(usable[block], values[block], np.float32(np.inf))
+        ordered.sort(axis=1)
+        rows = np.arange(len(ordered))
+        lower = ordered[rows, np.maximum(number[block] - 1, 0) // 2]
+        upper = ordered[rows, np.minimum(number[block] // 2, ordered.shape[1] - 1)]
+        np.divide(lower + upper, 2, out=medians[block], where=number[block] > 0)
+    return medians
 
 
 def row_stripes(

@@ -53,14 +53,19 @@ def scene_mask(
     >>> bool(scene_mask(rate, n_sigma=2.0)[0, 0]), int(scene_mask(rate, n_sigma=2.0).sum())
     (False, 63)
     """
-    usable = np.isfinite(rate) & (rate != 0)
+    usable = np.isfinite(rate)
+    usable &= rate != 0
     if science is not None:
         usable &= ~science
     if n_sigma > 0 and usable.any():
         clip = partial(_clip, n_sigma=n_sigma, fit_histogram=fit_histogram)
         clipped, limits = clip(rate, usable)
         if readout is not None and clipped.any():
-            clipped, _ = clip(_without_stripes(rate, clipped, limits, readout), usable)
+            stripes = row_stripes(
+                readout.to_detector(rate), readout.to_detector(clipped), sigma=limits.sigma
+            )
+            flattened = rate - readout.to_science(stripes)
+            clipped, _ = clip(flattened, usable)
         usable = clipped
     return usable
 
@@ -72,15 +77,3 @@ def _clip(
     ordered = SortedValues.of(rate, usable)
     limits = outlier_limits(ordered, n_sigma=n_sigma, fit_histogram=fit_histogram)
     return usable & limits.accept(rate), limits
-
-
-def _without_stripes(
-    rate: NDArray[np.floating],
-    usable: NDArray[np.bool_],
-    limits: ClipLimits,
-    readout: Readout,
-) -> NDArray[np.floating]:
-    level = rate.dtype.type(limits.center)
-    rows = readout.to_detector(rate - level)
-    stripes = row_stripes(rows, readout.to_detector(usable), sigma=limits.sigma)
-    return rate - readout.to_science(np.broadcast_to(stripes, rows.shape))

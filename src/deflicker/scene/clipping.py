@@ -57,7 +57,9 @@ class ClipLimits:
             Of the same shape.
         """
         kind = values.dtype.type
-        return (values >= kind(self.low)) & (values <= kind(self.high))
+        accepted = values >= kind(self.low)
+        accepted &= values <= kind(self.high)
+        return accepted
 
 
 class SortedValues:

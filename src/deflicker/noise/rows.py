@@ -1,0 +1,57 @@
+"""Noise of an image as what its detector rows are made of."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["RowNoise"]
+
+
+@dataclass(frozen=True)
+class RowNoise:
+    """Noise whose detector rows are sums of a few shapes, or any noise.
+
+    Parameters
+    ----------
+    coefficients : ndarray of float32, shape (n_slow, n_shapes)
+        Of each row, in DN; without ``shapes`` the noise itself, (n_slow, n_fast).
+    shapes : ndarray of float32, shape (n_shapes, n_fast), optional
+        What all rows are made of.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from deflicker.noise import RowNoise
+    >>> noise = RowNoise(np.array([[1], [2]], np.float32), np.ones((1, 3), np.float32))
+    >>> (noise + noise).image()
+    array([[2., 2., 2.],
+           [4., 4., 4.]], dtype=float32)
+    """
+
+    coefficients: NDArray[np.float32]
+    shapes: NDArray[np.float32] | None = None
+
+    def __add__(self, other: "RowNoise") -> "RowNoise":
+        """Sum with noise of the same shapes."""
+        return RowNoise(self.coefficients + other.coefficients, self.shapes)
+
+    def image(self, rows: slice = slice(None)) -> NDArray[np.float32]:
+        """Noise of some rows.
+
+        Parameters
+        ----------
+        rows : slice, optional
+            Detector rows; all by default.
+
+        Returns
+        -------
+        ndarray of float32, shape (n_rows, n_fast)
+            Noise in DN; not to be written to.
+        """
+        coefficients = self.coefficients[rows]
+        if self.shapes is None:
+            return coefficients
+        if len(self.shapes) == 1:
+            return coefficients * self.shapes
+        return coefficients @ self.shapes
