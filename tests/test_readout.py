@@ -30,6 +30,18 @@ def test_time_runs_along_rows_then_up(fast, slow):
     assert np.array_equal(readout.to_science(seen), clock)
 
 
+@pytest.mark.parametrize(("fast", "slow"), AXES)
+@pytest.mark.parametrize("dtype", ["f4", ">f4", "?"])
+def test_turned_is_a_copy_in_the_detector_frame(rng, fast, slow, dtype):
+    image = (rng.random((37, 50)) * 3).astype(dtype)
+    readout = Readout(fast_axis=fast, slow_axis=slow)
+    turned = readout.turned(image)
+    assert np.array_equal(turned, readout.to_detector(image))
+    assert turned.flags.c_contiguous
+    assert turned.dtype.isnative
+    assert not np.shares_memory(turned, image)
+
+
 def test_leading_axes_are_kept():
     cube = np.arange(24).reshape(2, 3, 4)
     readout = Readout(fast_axis=-2, slow_axis=1)

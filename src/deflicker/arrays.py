@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deflicker.dq import DO_NOT_USE, JUMP_DET, REFERENCE_PIXEL, SATURATED
-from deflicker.readout import Readout
+from deflicker.readout import STRIP_ROWS, Readout
 
 __all__ = ["CleanResult", "Exposure"]
 
@@ -109,12 +109,19 @@ class Exposure:
         ndarray of float32, shape (n_slow, n_fast)
             A new C-contiguous array in the unit of the data.
         """
-        later = self.readout.to_detector(self.data[integration, j + self.first_cleaned])
-        if not self.first_cleaned:
-            return later.astype(np.float32, order="C")
-        earlier = self.readout.to_detector(self.data[integration, j])
+        later = self.data[integration, j + self.first_cleaned]
+        turned = self.readout.to_detector(later)
+        difference = np.empty(turned.shape, dtype=np.float32)
+        out = self.readout.to_science(difference)
         with np.errstate(invalid="ignore", over="ignore"):
-            return np.subtract(later, earlier, dtype=np.float32, order="C")
+            for start in range(0, len(later), STRIP_ROWS):
+                rows = slice(start, start + STRIP_ROWS)
+                if self.first_cleaned:
+                    earlier = self.data[integration, j, rows]
+                    out[rows] = np.subtract(later[rows], earlier, dtype=np.float32)
+                else:
+                    out[rows] = later[rows]
+        return difference
 
     def good_differences(self, integration: int, j: int) -> NDArray[np.bool_] | None:
         """Pixels whose two groups may make a difference, in the detector frame.
@@ -134,7 +141,7 @@ class Exposure:
             return None
         earlier, later = self.group_dq[integration, j : j + 2]
         flags = (earlier & EARLIER_GROUP_FORBIDS) | (later & LATER_GROUP_FORBIDS)
-        return self.readout.to_detector(flags) == 0
+        return self.readout.turned(flags == 0)
 
 
 @dataclass(kw_only=True)

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from deflicker.arrays import CleanResult, Exposure
 from deflicker.difference import DifferenceFit, fit_difference_in_place
 from deflicker.noise import RowNoise
-from deflicker.noise.median import BLOCK_ROWS
 from deflicker.options import CleanOptions
+from deflicker.readout import STRIP_ROWS
 from deflicker.workers import map_in_order
 
 __all__ = ["clean_groups", "plane_of"]
@@ -82,8 +82,7 @@ def clean_groups(
     flat : ndarray of float32, shape (ny, nx), or None
         Flat field.
     """
-    to_detector = exposure.readout.to_detector
-    turned = None if flat is None else np.ascontiguousarray(to_detector(flat))
+    turned = None if flat is None else exposure.readout.turned(flat)
     last = exposure.n_differences - 1
 
     def tasks() -> Iterator[tuple[_Integration, int]]:
@@ -93,7 +92,7 @@ def clean_groups(
                 exposure=exposure,
                 number=number,
                 options=options,
-                usable=np.ascontiguousarray(to_detector(usable)),
+                usable=exposure.readout.turned(usable),
                 flat=turned,
             )
             for j in range(last + 1):
@@ -142,15 +141,18 @@ class _Writer:
             self._subtract(self.total, out, out=out)
 
     def _subtract(self, total: RowNoise, group: NDArray, *, out: NDArray) -> None:
-        """Write a group without the noise, block by block: no image of the noise is made."""
-        to_detector = self.exposure.readout.to_detector
-        group, out = to_detector(group), to_detector(out)
-        for start in range(0, len(group), BLOCK_ROWS):
-            rows = slice(start, start + BLOCK_ROWS)
-            noise = total.image(rows)
+        """Write a group without the noise, strip by strip: no image of the noise is made."""
+        readout = self.exposure.readout
+        group, out = readout.to_detector(group), readout.to_detector(out)
+        # Strips of rows of the group's memory, which are columns where the axes are swapped.
+        swapped = abs(readout.fast_axis) == 2
+        for start in range(0, group.shape[swapped], STRIP_ROWS):
+            strip = slice(start, start + STRIP_ROWS)
+            part = (slice(None), strip) if swapped else (strip, slice(None))
+            noise = total.image(*part)
             if self.flat is not None:
-                noise = noise * self.flat[rows]
-            np.subtract(group[rows], noise, out=out[rows])
+                noise = noise * self.flat[part]
+            np.subtract(group[part], noise, out=out[part])
 
     def _record(self, fitted: DifferenceFit, index: tuple[int, int]) -> None:
         """Note what a fit found, and the products that were asked for."""

@@ -13,7 +13,7 @@ from deflicker.noise.windows import subarray_noise
 __all__ = ["fourier_noise", "full_frame_noise", "low_pass"]
 
 FULL_FRAME = (2048, 2048)
-BLOCK_ROWS = 128
+BLOCK_ROWS = 64
 
 # Full frame, in units of pixels and cycles per pixel.
 HALF_POWER = 1 / 256
@@ -93,17 +93,17 @@ def full_frame_noise(
     n_slow, n_fast = values.shape
     gains = low_pass(np.arange(n_fast // 2 + 1) / n_fast)
     coefficients = np.zeros((n_slow, len(gains)), dtype=np.complex128)
-    phases = np.exp(-2j * np.pi / n_fast * np.outer(np.arange(n_fast), np.arange(len(gains))))
-    transform = np.concatenate([phases.real, phases.imag], axis=1)
     for start in range(0, n_slow, BLOCK_ROWS):
         rows = slice(start, start + BLOCK_ROWS)
-        coefficients[rows] = _fit_rows(values[rows], usable[rows], transform)
+        coefficients[rows] = _fit_rows(values[rows], usable[rows], len(gains))
     coefficients *= gains
     coefficients[:reference_rows] = 0
     coefficients[max(n_slow - reference_rows, 0) :] = 0
     coefficients[:, 1:] *= 2
     parts = np.concatenate([coefficients.real, coefficients.imag], axis=1)
-    return RowNoise(parts.astype(np.float32), transform.T.astype(np.float32))
+    phases = 2 * np.pi / n_fast * np.outer(np.arange(len(gains)), np.arange(n_fast))
+    waves = np.concatenate([np.cos(phases), -np.sin(phases)])
+    return RowNoise(parts.astype(np.float32), waves.astype(np.float32))
 
 
 def low_pass(frequency: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -125,21 +125,18 @@ def low_pass(frequency: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _fit_rows(
-    values: NDArray[np.float32], usable: NDArray[np.bool_], transform: NDArray[np.float64]
+    values: NDArray[np.float32], usable: NDArray[np.bool_], n_frequencies: int
 ) -> NDArray[np.complex128]:
     """Coefficients (n_rows, K + 1) of some rows."""
     weights = usable / _density(usable)
     weights *= weights
     cleaned = _without_outliers(values, usable)
-    half = transform.shape[1] // 2
-    sums = weights @ transform
-    moments = (weights * cleaned) @ transform
+    # Products of matrices would do too, but BLAS would start threads beneath ours.
+    sums = rfft(weights, axis=1)[:, :n_frequencies]
+    cleaned *= weights
+    moments = rfft(cleaned, axis=1)[:, :n_frequencies]
     number = np.count_nonzero(usable, axis=1)
-    return _solve_toeplitz(
-        sums[:, :half] + 1j * sums[:, half:],
-        moments[:, :half] + 1j * moments[:, half:],
-        _orders(number, half),
-    )
+    return _solve_toeplitz(sums, moments, _orders(number, n_frequencies))
 
 
 def _density(usable: NDArray[np.bool_]) -> NDArray[np.float64]:

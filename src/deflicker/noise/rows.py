@@ -36,22 +36,24 @@ class RowNoise:
         """Sum with noise of the same shapes."""
         return RowNoise(self.coefficients + other.coefficients, self.shapes)
 
-    def image(self, rows: slice = slice(None)) -> NDArray[np.float32]:
-        """Noise of some rows.
+    def image(self, rows: slice = slice(None), columns: slice = slice(None)) -> NDArray[np.float32]:
+        """Noise, or a part of it.
 
         Parameters
         ----------
-        rows : slice, optional
-            Detector rows; all by default.
+        rows, columns : slice, optional
+            Along the slow and along the fast axis; all by default.
 
         Returns
         -------
-        ndarray of float32, shape (n_rows, n_fast)
-            Noise in DN; not to be written to.
+        ndarray of float32, shape (n_rows, n_columns)
+            Noise in DN; not to be written to. Columns are contiguous where columns are
+            chosen, rows else.
         """
-        coefficients = self.coefficients[rows]
         if self.shapes is None:
-            return coefficients
-        if len(self.shapes) == 1:
-            return coefficients * self.shapes
-        return coefficients @ self.shapes
+            return self.coefficients[rows, columns]
+        coefficients, shapes = self.coefficients[rows], self.shapes[:, columns]
+        product = np.multiply if len(shapes) == 1 else np.matmul
+        if columns == slice(None):
+            return product(coefficients, shapes)
+        return product(shapes.T, coefficients.T).T

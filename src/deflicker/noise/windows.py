@@ -25,6 +25,7 @@ WIDE = (150.0, 200.0, 49943.0, 49957.0)
 WIDEST_NARROW = 64  # pixels along the fast axis
 # A window must determine its frequencies: smallest eigenvalue over the sum of weights.
 LEAST_CONDITION = 3e-3
+MOST_WINDOWS = 128  # fitted together: what they need fits into a processor's cache
 
 
 def subarray_noise(values: NDArray[np.float32], usable: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -124,7 +125,9 @@ def _alike(windows: list[slice]) -> Iterator[_Windows]:
     starts = np.array([window.start for window in windows])
     lengths = np.array([window.stop - window.start for window in windows])
     for length in np.unique(lengths):
-        yield _Windows(starts[lengths == length], int(length))
+        alike = starts[lengths == length]
+        for first in range(0, len(alike), MOST_WINDOWS):
+            yield _Windows(alike[first : first + MOST_WINDOWS], int(length))
 
 
 def _without_outliers(values: NDArray[np.float32], usable: NDArray[np.bool_]) -> NDArray[np.bool_]:
