@@ -11,7 +11,7 @@ from deflicker.noise import NOISE_MODELS, RowNoise
 from deflicker.noise.median import BLOCK_ROWS, row_stripes
 from deflicker.options import CleanOptions
 from deflicker.readout import Readout
-from deflicker.scene.clipping import SortedValues, background_limits
+from deflicker.scene.clipping import ClipLimits, SortedValues, background_limits
 
 __all__ = ["DifferenceFit", "fit_difference_in_place"]
 
@@ -83,9 +83,10 @@ def fit_difference_in_place(
     elif level:
         values -= np.float32(level)
         ordered.values[:] -= np.float32(level)
-    if options.n_sigma > 0:
-        usable = _clip_along_rows(values, background, ordered, n_sigma=options.n_sigma)
-    del ordered  # an image that the noise model has better use for
+    limits = background_limits(ordered, n_sigma=options.n_sigma) if options.n_sigma > 0 else None
+    del ordered  # as large as the image
+    if limits is not None:
+        usable = _clip_along_rows(values, background, limits)
     return DifferenceFit(
         noise=noise_model(values, usable, outputs),
         background=level if model is None else model,
@@ -101,24 +102,33 @@ def _clip(
     limits = background_limits(ordered)
     kept = ordered.between(limits.low, limits.high)
     # Without scatter (sigma 0) the centre may lie between the values and drop them all.
-    return (kept, usable & limits.accept(values)) if len(kept) else (ordered, usable)
+    return (kept, _accepted(values, usable, limits)) if len(kept) else (ordered, usable)
 
 
 def _clip_along_rows(
-    values: NDArray[np.float32],
-    usable: NDArray[np.bool_],
-    ordered: SortedValues,
-    *,
-    n_sigma: float,
+    values: NDArray[np.float32], usable: NDArray[np.bool_], limits: ClipLimits
 ) -> NDArray[np.bool_]:
     """Drop outliers about the stripes."""
-    limits = background_limits(ordered, n_sigma=n_sigma)
-    stripes = row_stripes(values, usable & limits.accept(values), sigma=limits.sigma)
-    clipped = np.empty_like(usable)
+    central = _accepted(values, usable, limits)
+    stripes = row_stripes(values, central, sigma=limits.sigma)
+    clipped = _accepted(values, usable, limits, stripes=stripes)
+    return clipped if clipped.any() else usable
+
+
+def _accepted(
+    values: NDArray[np.float32],
+    usable: NDArray[np.bool_],
+    limits: ClipLimits,
+    *,
+    stripes: NDArray[np.float32] | None = None,
+) -> NDArray[np.bool_]:
+    """Usable pixels within the limits, about stripes (n_slow, 1) if there are any."""
+    accepted = np.empty_like(usable)
     for start in range(0, len(values), BLOCK_ROWS):
         rows = slice(start, start + BLOCK_ROWS)
-        clipped[rows] = usable[rows] & limits.accept(values[rows] - stripes[rows])
-    return clipped if clipped.any() else usable
+        part = values[rows] if stripes is None else values[rows] - stripes[rows]
+        np.logical_and(usable[rows], limits.accept(part), out=accepted[rows])
+    return accepted
 
 
 def _model(

@@ -49,7 +49,8 @@ class _Integration:
         values = self.exposure.difference(self.number, j)
         if self.flat is not None:
             values /= self.flat
-        usable = self.usable & np.isfinite(values)
+        usable = np.isfinite(values)
+        usable &= self.usable
         good = self.exposure.good_differences(self.number, j)
         if good is not None:
             usable &= good
