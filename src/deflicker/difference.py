@@ -8,12 +8,15 @@ from numpy.typing import NDArray
 
 from deflicker.background import model_background
 from deflicker.noise import NOISE_MODELS, RowNoise
+from deflicker.noise.fourier import FULL_FRAME
 from deflicker.noise.median import BLOCK_ROWS, row_stripes
 from deflicker.options import CleanOptions
 from deflicker.readout import Readout
 from deflicker.scene.clipping import ClipLimits, SortedValues, background_limits
 
 __all__ = ["DifferenceFit", "fit_difference_in_place"]
+
+WINDOW_CLIP = 3.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +86,8 @@ def fit_difference_in_place(
     elif level:
         values -= np.float32(level)
         ordered.values[:] -= np.float32(level)
-    limits = background_limits(ordered, n_sigma=options.n_sigma) if options.n_sigma > 0 else None
+    n_sigma = _second_clip(options, values.shape)
+    limits = background_limits(ordered, n_sigma=n_sigma) if n_sigma > 0 else None
     del ordered  # as large as the image
     if limits is not None:
         usable = _clip_along_rows(values, background, limits)
@@ -93,6 +97,17 @@ def fit_difference_in_place(
         n_used=int(np.count_nonzero(usable)),
         model_failed=options.background_method == "model" and model is None,
     )
+
+
+def _second_clip(options: CleanOptions, shape: tuple[int, ...]) -> float:
+    """Clipping level of the noise pixels; wider for windows, which reject outliers too.
+
+    The noise of a rate is that of the last read minus that of the first. Errors of the
+    differences between cancel as the noise does, if all are fitted to the same pixels:
+    what one difference drops and the next keeps adds noise to the rate.
+    """
+    windows = options.fit_method == "fft" and shape != FULL_FRAME
+    return max(options.n_sigma, WINDOW_CLIP) if windows and options.n_sigma else options.n_sigma
 
 
 def _clip(
