@@ -11,6 +11,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.mathjax",
+    "myst_nb",
     "numpydoc",
 ]
 html_theme = "alabaster"
@@ -21,3 +22,7 @@ exclude_patterns = ["_build"]
 numpydoc_show_class_members = False
 numpydoc_validation_checks = {"PR01", "PR02", "PR03", "RT01", "RT03", "SS01", "YD01"}
 autodoc_typehints = "none"
+
+nb_execution_mode = "force"
+nb_execution_raise_on_error = True
+nb_execution_timeout = 600

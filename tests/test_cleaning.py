@@ -229,6 +229,8 @@ def test_products(rng):
     np.testing.assert_allclose(result.noise, result.data - data, atol=1e-3)
     assert not result.background[:, 0].any()
     np.testing.assert_allclose(result.background[:, 1:], 10, atol=4)
+    removed = np.diff(result.noise, axis=1).astype(float)
+    assert result.noise_rms == pytest.approx(np.sqrt(np.mean(removed**2)), rel=1e-3)
     plain = clean_exposure(plain_exposure(data))
     assert plain.noise is None
     assert plain.background is None

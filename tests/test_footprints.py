@@ -171,6 +171,32 @@ def test_regions_that_leave_no_background(caplog):
     assert "no pixel can be used" in caplog.text
 
 
+@pytest.mark.parametrize("single_mask", [True, False])
+def test_rates_of_integrations_with_a_wcs(single_mask, tmp_path):
+    data = np.random.default_rng(1).normal(10, 1, (3, 64, 64)).astype(np.float32)
+    aperture = Aperture(3, 20)
+    with datamodels.CubeModel(data=data, dq=np.zeros(data.shape, np.uint32)) as model:
+        model.meta.instrument.name, model.meta.instrument.detector = "NIRSPEC", "NRS1"
+        model.meta.exposure.type = "NRS_BRIGHTOBJ"
+        model.meta.subarray.name = "SUB64"
+        model.meta.subarray.fastaxis, model.meta.subarray.slowaxis = 2, 1
+        model.meta.wcs = slits_wcs([aperture])
+        result = CleanFlickerNoiseStep(
+            mask_science_regions=True,
+            single_mask=single_mask,
+            save_mask=True,
+            n_sigma=0,
+            output_dir=str(tmp_path),
+        ).run(model)
+        assert type(result) is datamodels.CubeModel
+        assert result.meta.cal_step.clean_flicker_noise == "COMPLETE"
+        assert result.meta.wcs is not None
+        result.close()
+    mask = fits.getdata(next(tmp_path.glob("*mask.fits")), "SCI")
+    assert mask.ndim == (2 if single_mask else 3)
+    assert np.array_equal(mask == 0, np.broadcast_to(aperture.footprint((64, 64)), mask.shape))
+
+
 def test_draft_image_has_the_flags_of_all_integrations():
     with datamodels.CubeModel(data=np.ones((3, 4, 5), np.float32)) as model:
         model.dq = np.zeros((3, 4, 5), np.uint32)

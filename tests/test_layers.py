@@ -15,7 +15,7 @@ FLOORS = (
     {"draft_rate", "scene", "background", "flat", "noise", "recipes", "simulate", "quality"},
     {"options", "arrays", "difference", "groups", "cleaning"},
     {"exposure", "files", "footprints", "references"},
-    {"step", "host", "registry", "cli", "figures"},
+    {"step", "host", "registry", "pipeline", "cli", "figures"},
 )
 HEAVY = ("stpipe", "stdatamodels", "crds", "jwst", "matplotlib")
 

@@ -37,3 +37,7 @@ def test_sum(noise):
     np.testing.assert_allclose(
         (noise + noise + noise).image(), 3 * dense(noise), rtol=1e-5, atol=1e-5
     )
+
+
+def test_mean_square(noise):
+    assert noise.mean_square() == pytest.approx(np.mean(dense(noise) ** 2), rel=1e-6)

@@ -383,3 +383,66 @@ def test_paths_and_numbers_where_stpipe_wants_text(ramp_file, tmp_path):
     step.save_results = True
     step.run(ramp_file).close()
     assert (tmp_path / "again" / "jw00001_nrca1_clean_flicker_noise.fits").is_file()
+
+
+def test_header_tells_every_parameter_and_what_was_removed(ramp_file):
+    """In cards that a save and a reopening by stdatamodels leave as they are."""
+    run(ramp_file, n_sigma=2.25, fit_by_channel=True, save_results=True, save_noise=True).close()
+    path = "jw00001_nrca1_clean_flicker_noise.fits"
+    with open_model(path) as model:
+        model.save("again.fits")
+    history = "".join(fits.getheader("again.fits")["HISTORY"])
+    assert f"deflicker {__version__}" in history
+    spec = CleanFlickerNoiseStep.load_spec_file()
+    for name, value in CleanFlickerNoiseStep().get_pars(full_spec=False).items():
+        assert name in spec
+        if name not in {"n_sigma", "fit_by_channel", "save_noise"}:
+            assert f"{name}={value}" in history
+    assert "n_sigma=2.25" in history
+    assert "fit_by_channel=True" in history
+    noise = np.diff(fits.getdata("jw00001_nrca1_flicker_noise.fits", "SCI"), axis=1)
+    told = float(history.split(" differences ")[1].split(" DN")[0])
+    assert told == pytest.approx(np.sqrt(np.mean(noise.astype(float) ** 2)), rel=1e-3)
+
+
+def test_a_cleaned_ramp_stays_as_it_is(ramp_file, caplog):
+    run(ramp_file, save_results=True).close()
+    cleaned = "jw00001_nrca1_clean_flicker_noise.fits"
+    history = list(fits.getheader(cleaned)["HISTORY"])
+    before = fits.getdata(cleaned, "SCI")
+    caplog.clear()
+    with caplog.at_level(logging.WARNING, "deflicker"):
+        run(cleaned, output_file="again_ramp.fits", n_sigma=3.0).close()
+    said = [record for record in caplog.records if record.name.startswith("deflicker.step")]
+    assert len(said) == 1
+    assert "force=True" in said[0].getMessage()
+    again = next(Path().glob("again*.fits"))
+    assert fits.getheader(again)["S_CLNFNS"] == "COMPLETE"
+    assert list(fits.getheader(again)["HISTORY"]) == history
+    assert np.array_equal(fits.getdata(again, "SCI"), before, equal_nan=True)
+
+
+def test_force_cleans_again(ramp, caplog):
+    with run(ramp) as once, caplog.at_level(logging.INFO), run(once, force=True) as twice:
+        assert "second time" in caplog.text
+        assert twice.meta.cal_step.clean_flicker_noise == "COMPLETE"
+        assert not np.array_equal(once.data, twice.data, equal_nan=True)
+
+
+def test_a_rate_of_a_cleaned_ramp_may_be_cleaned(small_nircam, caplog):
+    rate = np.diff(small_nircam.data[0], axis=0).mean(axis=0)
+    with model_from_simulation(small_nircam) as ramp, datamodels.ImageModel(data=rate) as image:
+        image.update(ramp)
+        image.meta.cal_step.clean_flicker_noise = "COMPLETE"
+        with caplog.at_level(logging.INFO), run(image) as cleaned:
+            assert "second time" in caplog.text
+            assert cleaned.meta.cal_step.clean_flicker_noise == "COMPLETE"
+            assert not np.array_equal(cleaned.data, rate, equal_nan=True)
+
+
+@pytest.mark.parametrize("status", ["SKIPPED", "FAILED"])
+def test_a_ramp_that_was_not_cleaned_is_cleaned(ramp, status):
+    ramp.meta.cal_step.clean_flicker_noise = status
+    with run(ramp) as cleaned:
+        assert cleaned.meta.cal_step.clean_flicker_noise == "COMPLETE"
+        assert not np.array_equal(cleaned.data, ramp.data, equal_nan=True)

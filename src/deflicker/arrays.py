@@ -1,5 +1,6 @@
 """What the recipe takes and gives: an exposure as arrays, and its cleaning."""
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -164,6 +165,8 @@ class CleanResult:
         Integration and later group of the differences without usable pixel.
     n_model_failed : int
         Differences whose ``model`` background could not be made.
+    noise_power : list of float
+        Mean square of the noise of each difference, before any flat field.
     """
 
     data: NDArray
@@ -173,6 +176,12 @@ class CleanResult:
     n_used: list[int] = field(default_factory=list)
     lost: list[tuple[int, int]] = field(default_factory=list)
     n_model_failed: int = 0
+    noise_power: list[float] = field(default_factory=list)
+
+    @property
+    def noise_rms(self) -> float:
+        """Root of the mean square of the noise of all differences, in the unit of the data."""
+        return math.sqrt(sum(self.noise_power) / len(self.noise_power)) if self.noise_power else 0.0
 
     @property
     def used_fraction(self) -> float:

@@ -206,9 +206,10 @@ def _report(result: CleanResult) -> None:
     """Say what was done, once."""
     number = len(result.n_used)
     log.info(
-        "Removed noise from %d of %d differences, measured on %.1f %% of the pixels",
+        "Removed noise from %d of %d differences, rms %.4g, measured on %.1f %% of the pixels",
         number - len(result.lost),
         number,
+        result.noise_rms,
         100 * result.used_fraction,
     )
     if result.lost:

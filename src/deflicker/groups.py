@@ -159,6 +159,7 @@ class _Writer:
         """Note what a fit found, and the products that were asked for."""
         result = self.result
         result.n_used.append(fitted.n_used)
+        result.noise_power.append(fitted.noise.mean_square())
         result.n_model_failed += fitted.model_failed
         if fitted.n_used == 0:
             result.lost.append(index)

@@ -55,6 +55,34 @@ class MissionStep(Step):
         }
 
     @classmethod
+    def from_config_file(
+        cls, config_file: Any, parent: Step | None = None, name: str | None = None
+    ) -> Step:
+        """Make a step from a parameter file, be it one of another package's step of this name.
+
+        Parameters
+        ----------
+        config_file, parent, name
+            As in `stpipe.Step.from_config_file`.
+
+        Returns
+        -------
+        MissionStep
+            The step.
+
+        Raises
+        ------
+        TypeError
+            If the file is one of a step of another name.
+        """
+        config = load_config_file(config_file)
+        if config.pop("class", "").rpartition(".")[2] != cls.__name__:
+            return super().from_config_file(config_file, parent=parent, name=name)
+        name = name or config.pop("name", None) or cls.__name__
+        config.pop("name", None)
+        return cls.from_config_section(config, parent=parent, name=name)
+
+    @classmethod
     def from_config_section(cls, *args: Any, **options: Any) -> Step:
         """Make a step from parameters.
 

@@ -1,4 +1,6 @@
-"""What stpipe finds of this package; imports nothing."""
+"""What stpipe finds of this package; imports nothing heavy."""
+
+from importlib.util import find_spec
 
 __all__ = ["get_steps"]
 
@@ -10,9 +12,12 @@ def get_steps() -> list[tuple[str, str, bool]]:
     -------
     list of tuple
         Class name, alias, and whether it is a pipeline. The second alias is ours
-        alone; jwst registers the first one too.
+        alone; jwst registers the first one too. The pipeline is there where jwst is.
     """
-    return [
+    steps = [
         ("deflicker.step.CleanFlickerNoiseStep", "clean_flicker_noise", False),
         ("deflicker.step.CleanFlickerNoiseStep", "deflicker", False),
     ]
+    if find_spec("jwst") is not None:
+        steps.append(("deflicker.pipeline.Detector1Pipeline", "deflicker_detector1", True))
+    return steps

@@ -2,7 +2,7 @@
 
 import logging
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,19 +29,6 @@ from deflicker.workers import count_threads
 __all__ = ["CleanFlickerNoiseStep"]
 
 log = logging.getLogger(__name__)
-
-REPORTED_PARAMETERS: Final = (
-    "fit_method",
-    "fit_by_channel",
-    "background_method",
-    "background_box_size",
-    "mask_science_regions",
-    "apply_flat_field",
-    "n_sigma",
-    "fit_histogram",
-    "single_mask",
-    "user_mask",
-)
 
 
 class CleanFlickerNoiseStep(MissionStep):
@@ -79,10 +66,13 @@ class CleanFlickerNoiseStep(MissionStep):
     save_background = boolean(default=False) # Save the background of each group difference
     save_noise = boolean(default=False) # Save output minus input
     maximum_cores = string(default='all') # Threads: none, quarter, half, all or a number
+    force = boolean(default=False) # Clean a ramp that has been cleaned before
     skip = boolean(default=False) # Skip this step
     output_ext = string(default='.fits') # Output file type
     """  # noqa: E501
 
+    # The flat field is looked up where a parameter asks for it, not by pipelines in advance.
+    prefetch_references = False
     reference_file_types: ClassVar = ["flat", "pastasoss"]
     text_parameters: ClassVar = (
         *MissionStep.text_parameters,
@@ -117,7 +107,7 @@ class CleanFlickerNoiseStep(MissionStep):
         model = self._open(input_data)
         log.info("Cleaning %s", model.meta.filename or f"a {type(model).__name__}")
         try:
-            status = self._clean(model, options)
+            status = "COMPLETE" if self._is_clean(model) else self._clean(model, options)
         except NothingToClean as reason:
             log.warning("SKIPPED, the data stay as they are: %s", reason)
             status = "SKIPPED"
@@ -128,6 +118,18 @@ class CleanFlickerNoiseStep(MissionStep):
             self._reference_files_used.clear()  # they had no part in the output
         model.meta.cal_step.clean_flicker_noise = status
         return model
+
+    def _is_clean(self, model: datamodels.JwstDataModel) -> bool:
+        """Whether a model needs no cleaning because it has had one."""
+        if model.meta.cal_step.clean_flicker_noise != "COMPLETE":
+            return False
+        if isinstance(model, datamodels.RampModel) and not self.force:
+            log.warning(
+                "The ramp has been cleaned before and stays as it is; force=True cleans it again"
+            )
+            return True
+        log.info("The input has been cleaned before: this is the second time")
+        return False
 
     def _options(self) -> CleanOptions:
         """Validate the parameters."""
@@ -242,10 +244,13 @@ class CleanFlickerNoiseStep(MissionStep):
 
     def _write_history(self, model: datamodels.JwstDataModel, result: CleanResult) -> None:
         """Tell in the header what was done."""
-        parameters = ", ".join(f"{name}={getattr(self, name)}" for name in REPORTED_PARAMETERS)
+        used = self.get_pars(full_spec=False)
+        parameters = ", ".join(f"{name}={value}" for name, value in used.items())
+        unit = "DN" if isinstance(model, datamodels.RampModel) else "DN/s"
         model.add_history_entry(
             f"deflicker {__version__} clean_flicker_noise: {parameters}; measured on "
-            f"{100 * result.used_fraction:.1f} % of the pixels",
+            f"{100 * result.used_fraction:.1f} % of the pixels; rms of the noise removed from "
+            f"{len(result.n_used)} differences {result.noise_rms:.4g} {unit}",
             software={"name": "deflicker", "version": __version__},
         )
 

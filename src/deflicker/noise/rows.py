@@ -36,6 +36,22 @@ class RowNoise:
         """Sum with noise of the same shapes."""
         return RowNoise(self.coefficients + other.coefficients, self.shapes)
 
+    def mean_square(self) -> float:
+        """Mean of the squares over all pixels.
+
+        Returns
+        -------
+        float
+            In DN squared.
+        """
+        coefficients = self.coefficients.astype(np.float64)
+        if self.shapes is None:
+            return float(np.einsum("rc,rc->", coefficients, coefficients) / coefficients.size)
+        shapes = self.shapes.astype(np.float64)
+        products = np.einsum("ac,bc->ab", shapes, shapes) / shapes.shape[1]
+        rows = np.einsum("ra,ab,rb->", coefficients, products, coefficients)
+        return float(rows / len(coefficients))
+
     def image(self, rows: slice = slice(None), columns: slice = slice(None)) -> NDArray[np.float32]:
         """Noise, or a part of it.
 

@@ -1,0 +1,65 @@
+"""Stage 1 of the JWST pipeline with this package's step; needs the jwst package."""
+
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+from jwst.pipeline import Detector1Pipeline as StockDetector1Pipeline
+
+from deflicker.step import CleanFlickerNoiseStep
+
+__all__ = ["Detector1Pipeline"]
+
+SLOT = "clean_flicker_noise"
+
+
+class Detector1Pipeline(StockDetector1Pipeline):
+    """``calwebb_detector1`` with `deflicker.CleanFlickerNoiseStep` in its slot, switched on.
+
+    Parameters
+    ----------
+    *args, **parameters
+        As in ``jwst.pipeline.Detector1Pipeline``.
+
+    Notes
+    -----
+    Parameters come from CRDS as for the stock pipeline (``pars-detector1pipeline``). Only
+    its switch of the slot is left out: whoever starts this pipeline wants the step.
+
+    Examples
+    --------
+    ``Detector1Pipeline.call("x_uncal.fits", steps={"clean_flicker_noise": {"n_sigma": 3}})``
+    """
+
+    class_alias = "deflicker_detector1"
+    step_defs: ClassVar = MappingProxyType(
+        {**StockDetector1Pipeline.step_defs, SLOT: CleanFlickerNoiseStep}
+    )
+
+    @staticmethod
+    def get_stpipe_loggers() -> tuple[str, ...]:
+        """Loggers that stpipe configures.
+
+        Returns
+        -------
+        tuple of str
+            Those of the stock pipeline, and ours.
+        """
+        return (*StockDetector1Pipeline.get_stpipe_loggers(), "deflicker")
+
+    @classmethod
+    def get_config_from_reference(cls, *args: Any, **options: Any) -> Any:
+        """Parameters from CRDS, without the switch of this step.
+
+        Parameters
+        ----------
+        *args, **options
+            As in ``stpipe.Pipeline.get_config_from_reference``.
+
+        Returns
+        -------
+        ConfigObj
+            Parameters of the pipeline and of its steps.
+        """
+        config = super().get_config_from_reference(*args, **options)
+        config.get("steps", {}).get(SLOT, {}).pop("skip", None)
+        return config
