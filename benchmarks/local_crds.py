@@ -1,14 +1,15 @@
 """A small CRDS cache of our own making, in which real CRDS code finds made files."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from pprint import pformat
 
 import numpy as np
+from numpy.typing import NDArray
 from stdatamodels.jwst import datamodels
 
-__all__ = ["write_cache", "write_ramp_references"]
+__all__ = ["write_cache", "write_ramp_references", "write_references"]
 
 CONTEXT = "jwst_9000.pmap"
 SERVER_CONFIG = {
@@ -27,6 +28,16 @@ SERVER_CONFIG = {
     "reference_url": {},
     "status": "s3",
 }
+# Model of each reference type that can be written, and the name of its array.
+KINDS = {
+    "gain": (datamodels.GainModel, "data"),
+    "linearity": (datamodels.LinearityModel, "coeffs"),
+    "mask": (datamodels.MaskModel, "dq"),
+    "readnoise": (datamodels.ReadnoiseModel, "data"),
+    "saturation": (datamodels.SaturationModel, "data"),
+}
+# Types that steps of Detector1 ask for and that we have no file of.
+ABSENT = ("flat", "pastasoss", "superbias")
 
 
 def write_cache(root: Path, references: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
@@ -126,26 +137,57 @@ def write_ramp_references(root: Path, instruments: Mapping[str, tuple[int, int]]
     dict
         Environment variables that make CRDS use the cache.
     """
-    # CRDS finds the folder of a reference file by its name.
-    files = {
-        instrument: {
-            "gain": f"jwst_{instrument}_gain_9000.fits",
-            "readnoise": f"jwst_{instrument}_readnoise_9000.fits",
-            "flat": "N/A",
-        }
-        for instrument in instruments
-    }
-    environment = write_cache(root, files)
-    for instrument, (ny, nx) in instruments.items():
-        for kind, model, value in (
-            ("gain", datamodels.GainModel, 1.0),
-            ("readnoise", datamodels.ReadnoiseModel, 7.0),
-        ):
-            reference = model(data=np.full((ny, nx), value, dtype=np.float32))
-            reference.meta.instrument.name = instrument.upper()
-            reference.meta.subarray.name = "FULL"
-            reference.meta.subarray.xstart, reference.meta.subarray.ystart = 1, 1
-            reference.meta.subarray.xsize, reference.meta.subarray.ysize = nx, ny
-            folder = root / "references" / "jwst" / instrument
-            reference.save(str(folder / files[instrument][kind]))
+    environment = write_cache(
+        root,
+        {instrument: _file_names(instrument, ("gain", "readnoise")) for instrument in instruments},
+    )
+    for instrument, shape in instruments.items():
+        for kind, value in (("gain", 1.0), ("readnoise", 7.0)):
+            _save_reference(root, instrument, kind, np.full(shape, value, dtype=np.float32))
     return environment
+
+
+def write_references(root: Path, instrument: str, arrays: Mapping[str, NDArray]) -> dict[str, str]:
+    """Write a cache with the reference files of one instrument.
+
+    Parameters
+    ----------
+    root : pathlib.Path
+        Folder of the cache.
+    instrument : str
+        In lower case.
+    arrays : mapping
+        The array of each reference type, of the size of the exposures that it is for:
+        gain, linearity, mask, readnoise or saturation.
+
+    Returns
+    -------
+    dict
+        Environment variables that make CRDS use the cache.
+    """
+    environment = write_cache(root, {instrument: _file_names(instrument, arrays)})
+    for kind, array in arrays.items():
+        _save_reference(root, instrument, kind, array)
+    return environment
+
+
+def _file_names(instrument: str, kinds: Iterable[str]) -> dict[str, str]:
+    # CRDS finds the folder of a reference file by its name.
+    files = {kind: f"jwst_{instrument}_{kind}_9000.fits" for kind in kinds}
+    return {**dict.fromkeys(ABSENT, "N/A"), **files}
+
+
+def _save_reference(root: Path, instrument: str, kind: str, array: NDArray) -> None:
+    model, name = KINDS[kind]
+    reference = model(**{name: array})
+    ny, nx = array.shape[-2:]
+    reference.meta.instrument.name = instrument.upper()
+    reference.meta.subarray.name = "FULL"
+    reference.meta.subarray.xstart, reference.meta.subarray.ystart = 1, 1
+    reference.meta.subarray.xsize, reference.meta.subarray.ysize = nx, ny
+    if kind == "gain":
+        reference.meta.exposure.gain_factor = 1.0
+    if kind == "linearity":
+        reference.dq = np.zeros((ny, nx), dtype=np.uint32)  # else of the shape of the coefficients
+    file = _file_names(instrument, (kind,))[kind]
+    reference.save(str(root / "references" / "jwst" / instrument / file))

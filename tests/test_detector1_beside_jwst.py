@@ -147,6 +147,16 @@ def test_our_pipeline_on_the_command_line(ramp, expected):
         assert_cleaned(result, expected(background_method="model"))
 
 
+def test_rates_tell_what_was_done_to_their_ramp(ramp):
+    words = [word for word in SKIP_OTHERS if "ramp_fit" not in word]
+    strun("deflicker_detector1", ramp, *words, f"--steps.{SLOT}.n_sigma=2.5")
+    for name in ("rate", "rateints"):
+        history = "".join(fits.getheader(f"jw00001_nrca1_{name}.fits")["HISTORY"])
+        assert history.count("deflicker") == 1
+        assert "n_sigma=2.5" in history
+        assert "rmsofthenoiseremoved" in history.replace(" ", "")
+
+
 def test_our_pipeline_is_the_stock_one_but_for_the_slot():
     ours, stock = Detector1Pipeline(), StockPipeline()
     assert list(ours.step_defs) == list(stock.step_defs)

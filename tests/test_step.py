@@ -391,17 +391,18 @@ def test_header_tells_every_parameter_and_what_was_removed(ramp_file):
     path = "jw00001_nrca1_clean_flicker_noise.fits"
     with open_model(path) as model:
         model.save("again.fits")
-    history = "".join(fits.getheader("again.fits")["HISTORY"])
-    assert f"deflicker {__version__}" in history
+    # Cards lose the blanks at their ends.
+    history = "".join(fits.getheader("again.fits")["HISTORY"]).replace(" ", "")
+    assert f"deflicker{__version__}" in history
     spec = CleanFlickerNoiseStep.load_spec_file()
     for name, value in CleanFlickerNoiseStep().get_pars(full_spec=False).items():
         assert name in spec
         if name not in {"n_sigma", "fit_by_channel", "save_noise"}:
-            assert f"{name}={value}" in history
+            assert f"{name}={value}".replace(" ", "") in history
     assert "n_sigma=2.25" in history
     assert "fit_by_channel=True" in history
     noise = np.diff(fits.getdata("jw00001_nrca1_flicker_noise.fits", "SCI"), axis=1)
-    told = float(history.split(" differences ")[1].split(" DN")[0])
+    told = float(history.split("differences")[1].split("DN")[0])
     assert told == pytest.approx(np.sqrt(np.mean(noise.astype(float) ** 2)), rel=1e-3)
 
 

@@ -4,6 +4,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 from jwst.pipeline import Detector1Pipeline as StockDetector1Pipeline
+from stdatamodels.jwst import datamodels
 
 from deflicker.step import CleanFlickerNoiseStep
 
@@ -34,6 +35,49 @@ class Detector1Pipeline(StockDetector1Pipeline):
     step_defs: ClassVar = MappingProxyType(
         {**StockDetector1Pipeline.step_defs, SLOT: CleanFlickerNoiseStep}
     )
+
+    def process(self, input_data: Any) -> Any:
+        """Run the pipeline, and tell in the rates what this package's step did.
+
+        Parameters
+        ----------
+        input_data : str or JwstDataModel
+            Raw exposure.
+
+        Returns
+        -------
+        JwstDataModel
+            Rate image, or ramp if the ramp fit was skipped.
+        """
+        self._told: list[Any] = []
+        result = super().process(input_data)
+        self._tell(result)
+        return result
+
+    def save_model(self, model: Any, *args: Any, **options: Any) -> Any:
+        """Save a model as the stock pipeline does.
+
+        Parameters
+        ----------
+        model : JwstDataModel
+            What to save.
+        *args, **options
+            As in ``stpipe.Step.save_model``.
+
+        Returns
+        -------
+        str or None
+            Path of the file.
+        """
+        self._tell(model)
+        return super().save_model(model, *args, **options)
+
+    def _tell(self, model: Any) -> None:
+        """Repeat in a rate what the ramp fit did not take over from the ramp's history."""
+        rates = (datamodels.ImageModel, datamodels.IFUImageModel, datamodels.CubeModel)
+        if isinstance(model, rates) and not any(model is told for told in self._told):
+            self.clean_flicker_noise.repeat_history(model)
+            self._told.append(model)
 
     @staticmethod
     def get_stpipe_loggers() -> tuple[str, ...]:

@@ -73,6 +73,7 @@ class CleanFlickerNoiseStep(MissionStep):
 
     # The flat field is looked up where a parameter asks for it, not by pipelines in advance.
     prefetch_references = False
+    history_entry = ""
     reference_file_types: ClassVar = ["flat", "pastasoss"]
     text_parameters: ClassVar = (
         *MissionStep.text_parameters,
@@ -103,6 +104,7 @@ class CleanFlickerNoiseStep(MissionStep):
             If the input cannot be read or the output folder cannot be written.
         """
         options = self._options()
+        self.history_entry = ""
         self.keep_input(input_data)
         model = self._open(input_data)
         log.info("Cleaning %s", model.meta.filename or f"a {type(model).__name__}")
@@ -247,12 +249,24 @@ class CleanFlickerNoiseStep(MissionStep):
         used = self.get_pars(full_spec=False)
         parameters = ", ".join(f"{name}={value}" for name, value in used.items())
         unit = "DN" if isinstance(model, datamodels.RampModel) else "DN/s"
-        model.add_history_entry(
+        self.history_entry = (
             f"deflicker {__version__} clean_flicker_noise: {parameters}; measured on "
             f"{100 * result.used_fraction:.1f} % of the pixels; rms of the noise removed from "
-            f"{len(result.n_used)} differences {result.noise_rms:.4g} {unit}",
-            software={"name": "deflicker", "version": __version__},
+            f"{len(result.n_used)} differences {result.noise_rms:.4g} {unit}"
         )
+        self.repeat_history(model)
+
+    def repeat_history(self, model: datamodels.JwstDataModel) -> None:
+        """Tell in the header of a model what this step did last, if anything.
+
+        Parameters
+        ----------
+        model : JwstDataModel
+            The cleaned model, or one made from it.
+        """
+        if self.history_entry:
+            software = {"name": "deflicker", "version": __version__}
+            model.add_history_entry(self.history_entry, software=software)
 
     def saves_files(self) -> bool:
         """Whether the step shall write anything.
