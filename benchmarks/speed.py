@@ -32,7 +32,24 @@ CASES = {
     "MIRI full, 8 groups": (EXPOSURES["miri"], ()),
     "NIRSpec full, median": (EXPOSURES["nirspec-ifu"], ()),
     "NIRSpec full, fft": (EXPOSURES["nirspec-ifu"], ("--fit_method=fft",)),
+    "NIRCam stripe, 6 x 5": (
+        replace(
+            EXPOSURES["nircam"],
+            exp_type="NRC_TSGRISM",
+            detector="NRCALONG",
+            subarray="SUBGRISM256",
+            shape=(256, 2048),
+            n_integrations=6,
+            group_time=1.34666,
+            n_stars=1900,
+        ),
+        ("--fit_by_channel=true",),
+    ),
     "SUB2048 20 x 6, fft": (EXPOSURES["nirspec-bots"], ("--fit_method=fft",)),
+    "SUB2048 200 x 6, fft": (
+        replace(EXPOSURES["nirspec-bots"], n_integrations=200),
+        ("--fit_method=fft",),
+    ),
     "ALLSLITS 2 x 5, fft": (EXPOSURES["nirspec-allslits"], ("--fit_method=fft",)),
 }
 COPY = """
@@ -54,7 +71,10 @@ def main() -> None:
     options = parser.parse_args()
     runs = _runs(cleaners(options.jwst_python), options.cores)
     rows = []
-    print(f"{'exposure':26}{'run':18}{'median time':>13}{'peak memory':>13}{'time / copy':>13}")
+    print(
+        f"{'exposure':26}{'run':18}{'median time':>13}{'peak memory':>13}{'time / copy':>13}"
+        f"{'jwst / time':>13}"
+    )
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         env = environment(folder)
@@ -95,14 +115,17 @@ def _one_case(
         found["copy"].append(run_process(copy, env))
         for name, (cleaner, extra) in runs.items():
             found[name].append(run_step(cleaner, source, target, (*parameters, *extra), env))
-    copy_time = statistics.median(run.seconds for run in found["copy"])
+    times = {name: statistics.median(run.seconds for run in costs) for name, costs in found.items()}
     rows: list[dict[str, object]] = []
-    for name, costs in found.items():
-        seconds = statistics.median(run.seconds for run in costs)
-        megabytes = statistics.median(run.megabytes for run in costs)
-        ratio = seconds / copy_time
-        print(f"{case:26}{name:18}{seconds:11.2f} s{megabytes:10.0f} MB{ratio:13.2f}", flush=True)
-        rows.append({"case": case, "run": name, "seconds": seconds, "megabytes": megabytes})
+    for name, seconds in times.items():
+        megabytes = statistics.median(run.megabytes for run in found[name])
+        ratios = {"time / copy": seconds / times["copy"]}
+        if "jwst" in times:
+            ratios["jwst / time"] = times["jwst"] / seconds
+        shown = "".join(f"{ratio:13.2f}" for ratio in ratios.values())
+        print(f"{case:26}{name:18}{seconds:11.2f} s{megabytes:10.0f} MB{shown}", flush=True)
+        row = {"case": case, "run": name, "seconds": seconds, "megabytes": megabytes}
+        rows.append({**row, **ratios})
     return rows
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from astropy.modeling import Model
 from astropy.modeling.bounding_box import CompoundBoundingBox
-from astropy.modeling.models import Identity, Mapping, Shift
+from astropy.modeling.models import Identity, Mapping
 from gwcs import WCS, coordinate_frames
 from gwcs.selector import LabelMapperArray, RegionsSelector
 from stdatamodels.jwst.transforms.models import Gwa2Slit, Slit
@@ -97,7 +97,7 @@ def ifu_wcs(labels):
     selector = RegionsSelector(
         inputs=("x", "y"),
         outputs=("x", "y"),
-        selector={int(k): Shift(k) & Shift(0) for k in np.unique(labels) if k},
+        selector={k.item(): Identity(2) for k in np.unique(labels) if k},
         label_mapper=LabelMapperArray(labels),
     )
     frames = [coordinate_frames.Frame2D(name=name) for name in ("coordinates", "detector", "world")]

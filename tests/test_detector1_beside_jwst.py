@@ -157,6 +157,18 @@ def test_rates_tell_what_was_done_to_their_ramp(ramp):
         assert "rmsofthenoiseremoved" in history.replace(" ", "")
 
 
+def test_a_skipped_step_tells_nothing(ramp):
+    pipeline = Detector1Pipeline(**slot())
+    for name in OTHERS:
+        getattr(pipeline, name).skip = True
+    pipeline.run(str(ramp)).close()
+    assert pipeline.clean_flicker_noise.history_entry
+    pipeline.clean_flicker_noise.skip = True
+    with pipeline.run(str(ramp)) as result:
+        assert result.meta.cal_step.clean_flicker_noise == "SKIPPED"
+    assert not pipeline.clean_flicker_noise.history_entry
+
+
 def test_our_pipeline_is_the_stock_one_but_for_the_slot():
     ours, stock = Detector1Pipeline(), StockPipeline()
     assert list(ours.step_defs) == list(stock.step_defs)

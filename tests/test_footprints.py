@@ -147,7 +147,8 @@ def test_wcs_of_another_exposure(wcs, message, caplog):
 @pytest.mark.parametrize(
     ("wcs", "message"),
     [
-        (slits_wcs([Aperture(1, 70)]), "slit S1 of the WCS lies outside the image"),
+        (slits_wcs([Aperture(1, 90)]), "all slits or slices of the WCS lie outside the image"),
+        (ifu_wcs(np.full((64, 64), "a")), "no open slits"),
         (slits_wcs([Aperture(1, 20)], boxes={1: ((np.nan,) * 2,) * 2}), "no finite bounding box"),
         (ifu_wcs(np.ones((64, 64), int)), "no open slits"),
     ],
@@ -157,6 +158,12 @@ def test_slits_that_cannot_be_masked(wcs, message, caplog):
     model.meta.exposure.type = "NRS_FIXEDSLIT"
     model.meta.wcs = wcs
     assert message in failed(model, caplog)
+
+
+def test_wcs_that_cannot_be_evaluated(caplog):
+    model = ifu_model()
+    model.meta.wcs = ifu_wcs(np.full((64, 64), "a"))
+    assert "the WCS cannot be evaluated" in failed(model, caplog)
 
 
 def test_regions_that_leave_no_background(caplog):
@@ -308,7 +315,7 @@ def test_steps_of_jwst_come_first(install, tmp_path):
     [
         ({"assign": "raise ValueError('no MSA file')"}, "assign_wcs failed: no MSA file"),
         ({"assign": "raise KeyError"}, "assign_wcs failed: KeyError"),
-        ({"assign": "raise SystemExit(12)"}, "assign_wcs failed: no CRDS server"),
+        ({"assign": "raise SystemExit(12)"}, "assign_wcs failed: it ended the process (12)"),
         ({"assign": "pass"}, "assign_wcs gave no WCS"),
         (
             {"assign": LABELS.format(row=3), "flag": "raise OSError('no such shutters')"},

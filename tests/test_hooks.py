@@ -102,8 +102,7 @@ def test_hook_in_the_place_of_a_skipped_step(ramp, small_nircam):
 
 def test_inside_a_pipeline_nothing_is_copied(ramp):
     """The hook of class kind has a parent: the pipeline's model is cleaned in place."""
-    host = AddStep()
-    step = CleanFlickerNoiseStep(parent=host)
+    step = CleanFlickerNoiseStep(parent=TwoSteps().add)
     assert step.run(ramp) is ramp
     alone = CleanFlickerNoiseStep()
     assert alone.run(ramp) is not ramp
@@ -116,3 +115,14 @@ def test_skip(ramp):
     result = step.run(ramp)
     assert result.meta.cal_step.clean_flicker_noise == "SKIPPED"
     assert np.array_equal(result.data, before, equal_nan=True)
+
+
+@pytest.mark.parametrize("hooks", ["pre_hooks", "post_hooks"])
+@pytest.mark.parametrize("hook", [CleanFlickerNoiseStep, CleanFlickerNoiseStep()])
+def test_a_hook_of_a_step_leaves_the_users_model(small_nircam, hooks, hook):
+    """Without a pipeline the open model is the user's."""
+    with model_from_simulation(small_nircam) as shared, shared.copy() as model:
+        before = model.data.copy()
+        SumStep(**{hooks: [hook]}).run(model)
+        assert np.array_equal(model.data, before, equal_nan=True)
+        assert model.meta.cal_step.clean_flicker_noise is None

@@ -95,3 +95,8 @@ def test_count_outputs(instrument, subarray, n_fast, declared, expected):
         instrument=instrument, subarray=subarray, n_fast=n_fast, declared=declared
     )
     assert found == expected
+
+
+def test_integers_of_numpy():
+    readout = Readout(fast_axis=np.int64(-2), slow_axis=np.int16(1), n_outputs=np.int32(4))
+    assert type(readout.fast_axis) is type(readout.slow_axis) is type(readout.n_outputs) is int

@@ -441,6 +441,38 @@ def test_a_rate_of_a_cleaned_ramp_may_be_cleaned(small_nircam, caplog):
             assert not np.array_equal(cleaned.data, rate, equal_nan=True)
 
 
+@pytest.mark.parametrize("parameters", [{"fit_method": "fft"}, {"user_mask": "none.fits"}])
+def test_an_earlier_cleaning_stays_true(ramp, parameters):
+    with run(ramp) as once, run(once, force=True, **parameters) as twice:
+        assert twice.meta.cal_step.clean_flicker_noise == "COMPLETE"
+        assert np.array_equal(once.data, twice.data, equal_nan=True)
+
+
+def test_paths_that_are_not_ascii(ramp, tmp_path):
+    folder = tmp_path / "Müller\n2"
+    folder.mkdir()
+    with datamodels.ImageModel(data=np.ones(ramp.data.shape[-2:], np.float32)) as mask:
+        mask.save(str(folder / "mask.fits"))
+    run(ramp, user_mask=folder / "mask.fits", output_file="x_ramp.fits").close()
+    header = fits.getheader("x_clean_flicker_noise.fits")
+    assert header["S_CLNFNS"] == "COMPLETE"
+    assert "M\\xfcller" in "".join(header["HISTORY"])
+
+
+def test_a_singular_fit_falls_back(ramp, small_nircam, tmp_path):
+    """Every second column: alternating columns cannot be told from the level."""
+    ramp.meta.instrument.name, ramp.meta.instrument.detector = "NIRSPEC", "NRS1"
+    ramp.meta.exposure.type = "NRS_BRIGHTOBJ"
+    comb = np.zeros(ramp.data.shape[-2:], np.float32)
+    comb[:, ::2] = 1
+    with datamodels.ImageModel(data=comb) as mask:
+        mask.save("comb.fits")
+    with run(ramp, fit_method="fft", user_mask="comb.fits") as cleaned:
+        assert cleaned.meta.cal_step.clean_flicker_noise == "COMPLETE"
+        assert np.array_equal(np.isfinite(cleaned.data), np.isfinite(ramp.data))
+        assert np.nanmax(np.abs(cleaned.data - ramp.data)) < 100
+
+
 @pytest.mark.parametrize("status", ["SKIPPED", "FAILED"])
 def test_a_ramp_that_was_not_cleaned_is_cleaned(ramp, status):
     ramp.meta.cal_step.clean_flicker_noise = status

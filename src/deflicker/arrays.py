@@ -166,7 +166,7 @@ class CleanResult:
     n_model_failed : int
         Differences whose ``model`` background could not be made.
     noise_power : list of float
-        Mean square of the noise of each difference, before any flat field.
+        Mean square of the noise of each difference that was fitted, before any flat field.
     """
 
     data: NDArray

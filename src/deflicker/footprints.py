@@ -56,7 +56,13 @@ def science_regions(
         log.warning("%s has no science regions: mask_science_regions is ignored", exp_type)
         return None
     wcs, flags = _geometry(model, input_dir=input_dir)
-    inside = _nirspec_regions(wcs, flags, exp_type)
+    try:
+        inside = _nirspec_regions(wcs, flags, exp_type)
+    except CannotClean:
+        raise
+    except Exception as error:
+        msg = f"the WCS cannot be evaluated ({error}): assign it anew, or give user_mask"
+        raise CannotClean(msg) from error
     log.info("Science regions: %.1f %% of the pixels", 100 * inside.mean())
     return inside
 

@@ -117,7 +117,7 @@ def clean_groups(
 
 
 class _Writer:
-    """Subtracts the running sum of the noise, group after group."""
+    """Subtracts the running sum of the noise, group after group, and writes into the result."""
 
     def __init__(
         self, *, exposure: Exposure, result: CleanResult, flat: NDArray[np.float32] | None
@@ -142,7 +142,7 @@ class _Writer:
             self._subtract(self.total, out, out=out)
 
     def _subtract(self, total: RowNoise, group: NDArray, *, out: NDArray) -> None:
-        """Write a group without the noise, strip by strip: no image of the noise is made."""
+        """Write a group without the noise to ``out``, in strips: no image of the noise is made."""
         readout = self.exposure.readout
         group, out = readout.to_detector(group), readout.to_detector(out)
         # Strips of rows of the group's memory, which are columns where the axes are swapped.
@@ -159,10 +159,11 @@ class _Writer:
         """Note what a fit found, and the products that were asked for."""
         result = self.result
         result.n_used.append(fitted.n_used)
-        result.noise_power.append(fitted.noise.mean_square())
         result.n_model_failed += fitted.model_failed
         if fitted.n_used == 0:
             result.lost.append(index)
+        else:
+            result.noise_power.append(fitted.noise.mean_square())
         if result.background is not None:
             flat = np.float32(1) if self.flat is None else self.flat
             out = self.exposure.readout.to_detector(result.background[index])

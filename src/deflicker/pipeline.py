@@ -49,7 +49,7 @@ class Detector1Pipeline(StockDetector1Pipeline):
         JwstDataModel
             Rate image, or ramp if the ramp fit was skipped.
         """
-        self._told: list[Any] = []
+        self.clean_flicker_noise.history_entry = ""
         result = super().process(input_data)
         self._tell(result)
         return result
@@ -75,9 +75,8 @@ class Detector1Pipeline(StockDetector1Pipeline):
     def _tell(self, model: Any) -> None:
         """Repeat in a rate what the ramp fit did not take over from the ramp's history."""
         rates = (datamodels.ImageModel, datamodels.IFUImageModel, datamodels.CubeModel)
-        if isinstance(model, rates) and not any(model is told for told in self._told):
+        if isinstance(model, rates):
             self.clean_flicker_noise.repeat_history(model)
-            self._told.append(model)
 
     @staticmethod
     def get_stpipe_loggers() -> tuple[str, ...]:

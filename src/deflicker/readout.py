@@ -56,6 +56,8 @@ class Readout:
     n_outputs: int = 1
 
     def __post_init__(self) -> None:
+        for name in ("fast_axis", "slow_axis", "n_outputs"):
+            object.__setattr__(self, name, int(getattr(self, name)))  # numpy's integers too
         if {abs(self.fast_axis), abs(self.slow_axis)} != {1, 2}:
             msg = (
                 "fast_axis and slow_axis must be one of +-1 (x) and one of +-2 (y), "

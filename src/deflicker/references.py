@@ -181,7 +181,7 @@ def find_step(*aliases: str) -> type[Step] | None:
 def run_step(
     step: type[Step], model: datamodels.JwstDataModel, *, input_dir: str = ""
 ) -> datamodels.JwstDataModel:
-    """Run the step of another package, quiet below WARNING.
+    """Run the step of another package, quiet below WARNING; so is the process meanwhile.
 
     Parameters
     ----------
@@ -208,7 +208,7 @@ def run_step(
         with crds_lookup():
             instance = step()
             instance.input_dir = input_dir
-            return instance.run(model)
+            return _run_to_the_end(instance, model)
     except Exception as error:
         msg = (
             f"{step.class_alias} failed: {str(error) or type(error).__name__}; mend that, give "
@@ -217,3 +217,11 @@ def run_step(
         raise CannotClean(msg) from error
     finally:
         logging.disable(level)
+
+
+def _run_to_the_end(step: Step, model: datamodels.JwstDataModel) -> datamodels.JwstDataModel:
+    try:
+        return step.run(model)
+    except SystemExit as error:
+        msg = f"it ended the process ({error.code}), as crds does without server and cache"
+        raise RuntimeError(msg) from error

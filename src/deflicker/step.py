@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 from stdatamodels.jwst import datamodels
+from stpipe import Pipeline
 
 from deflicker import __version__
 from deflicker.arrays import CleanResult
@@ -118,6 +119,8 @@ class CleanFlickerNoiseStep(MissionStep):
             status = "FAILED"
         if status != "COMPLETE":
             self._reference_files_used.clear()  # they had no part in the output
+            if model.meta.cal_step.clean_flicker_noise == "COMPLETE":
+                status = "COMPLETE"  # an earlier cleaning stays true
         model.meta.cal_step.clean_flicker_noise = status
         return model
 
@@ -155,7 +158,7 @@ class CleanFlickerNoiseStep(MissionStep):
         if isinstance(input_data, str | Path):
             model = open_model(self.make_input_path(str(input_data)))
         elif isinstance(input_data, datamodels.JwstDataModel):
-            model = input_data.copy() if self.parent is None else input_data
+            model = input_data if self._in_pipeline() else input_data.copy()
         else:
             kind = type(input_data).__name__
             msg = f"the input must be a file name or a JWST data model, not {kind}"
@@ -164,6 +167,13 @@ class CleanFlickerNoiseStep(MissionStep):
             msg = f"the input is a reference file ({type(model).__name__}), not an exposure"
             raise TypeError(msg)
         return model
+
+    def _in_pipeline(self) -> bool:
+        """Whether a pipeline owns the input, and not the user."""
+        ancestor = self.parent
+        while ancestor is not None and not isinstance(ancestor, Pipeline):
+            ancestor = ancestor.parent
+        return ancestor is not None
 
     def _clean(self, model: datamodels.JwstDataModel, options: CleanOptions) -> str:
         """Clean a model in place, save the products and return the status."""
@@ -249,22 +259,26 @@ class CleanFlickerNoiseStep(MissionStep):
         used = self.get_pars(full_spec=False)
         parameters = ", ".join(f"{name}={value}" for name, value in used.items())
         unit = "DN" if isinstance(model, datamodels.RampModel) else "DN/s"
-        self.history_entry = (
+        flat = " before the flat field" if self.apply_flat_field else ""
+        entry = (
             f"deflicker {__version__} clean_flicker_noise: {parameters}; measured on "
             f"{100 * result.used_fraction:.1f} % of the pixels; rms of the noise removed from "
-            f"{len(result.n_used)} differences {result.noise_rms:.4g} {unit}"
+            f"{len(result.noise_power)} differences{flat} {result.noise_rms:.4g} {unit}"
         )
+        # Headers hold printable ASCII alone, paths hold anything.
+        self.history_entry = entry.encode("ascii", "backslashreplace").decode().replace("\n", " ")
         self.repeat_history(model)
 
     def repeat_history(self, model: datamodels.JwstDataModel) -> None:
-        """Tell in the header of a model what this step did last, if anything.
+        """Tell in the header of a model, once, what this step did last, if anything.
 
         Parameters
         ----------
         model : JwstDataModel
             The cleaned model, or one made from it.
         """
-        if self.history_entry:
+        told = model.to_flat_dict(include_arrays=False).values()
+        if self.history_entry and self.history_entry not in told:
             software = {"name": "deflicker", "version": __version__}
             model.add_history_entry(self.history_entry, software=software)
 

@@ -3,8 +3,8 @@
 A noise model is a function ``fit(values, usable, outputs)`` of the detector frame:
 ``values`` (n_slow, n_fast) float32 is a background-subtracted difference in DN,
 ``usable`` tells where it may be measured, and ``outputs`` are the slices of the
-fast axis that are fitted on their own. It returns the noise in DN, float32,
-broadcastable to the image, and finite everywhere.
+fast axis that are fitted on their own. It returns a `RowNoise` in DN, finite
+everywhere.
 """
 
 from collections.abc import Callable, Mapping, Sequence

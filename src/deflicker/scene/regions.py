@@ -8,7 +8,14 @@ from numpy.typing import NDArray
 from deflicker.dq import MSA_FAILED_OPEN
 from deflicker.errors import CannotClean
 
-__all__ = ["failed_open", "fixed_slit_region", "has_fixed_slits", "ifu_slices", "slit_footprints"]
+__all__ = [
+    "failed_open",
+    "fixed_slit_region",
+    "has_fixed_slits",
+    "ifu_slices",
+    "open_slits",
+    "slit_footprints",
+]
 
 FULL_FRAME = (2048, 2048)
 FIXED_SLIT_ROWS = slice(922, 1116)
@@ -50,8 +57,9 @@ def ifu_slices(wcs: Any, shape: tuple[int, int]) -> NDArray[np.bool_]:
         raise CannotClean(msg)
     to_slice = wcs.get_transform("detector", "slit_frame")
     inside = np.zeros(shape, dtype=bool)
-    for number in slices:
-        rows, columns = _box(wcs, number, shape, name=f"slice {number}")
+    boxes = [_box(wcs, number, shape, name=f"slice {number}") for number in slices]
+    _check_overlap(boxes, shape)
+    for number, (rows, columns) in zip(slices, boxes, strict=True):
         y, x = np.mgrid[rows, columns].astype(np.float64)
         _, _, _, wavelength = to_slice(x, y, number)
         inside[rows, columns] |= np.isfinite(wavelength)
@@ -77,7 +85,7 @@ def slit_footprints(wcs: Any, shape: tuple[int, int]) -> NDArray[np.bool_]:
     Raises
     ------
     CannotClean
-        If the WCS has no slits, or footprints outside the image.
+        If the WCS has no slits, or all of them outside the image.
     """
     slits = open_slits(wcs)
     if not slits:
@@ -85,8 +93,9 @@ def slit_footprints(wcs: Any, shape: tuple[int, int]) -> NDArray[np.bool_]:
         raise CannotClean(msg)
     to_slit = wcs.get_transform("detector", "slit_frame")
     inside = np.zeros(shape, dtype=bool)
-    for slit in slits:
-        rows, columns = _box(wcs, slit.slit_id, shape, name=f"slit {slit.name}")
+    boxes = [_box(wcs, slit.slit_id, shape, name=f"slit {slit.name}") for slit in slits]
+    _check_overlap(boxes, shape)
+    for slit, (rows, columns) in zip(slits, boxes, strict=True):
         y, x = np.mgrid[rows, columns].astype(np.float64)
         _, _, position, wavelength = to_slit(x, y, slit.slit_id)
         with np.errstate(invalid="ignore"):
@@ -141,21 +150,27 @@ def _is_slit(aperture: Any) -> bool:
 def _box(
     wcs: Any, aperture: int | str, shape: tuple[int, int], *, name: str
 ) -> tuple[slice, slice]:
-    """Rows and columns of the bounding box of a slit or slice."""
+    """Rows and columns of the part of an image that a slit's or slice's bounding box covers."""
     try:
         across, along = (wcs.bounding_box[aperture].intervals[axis] for axis in (0, 1))
         limits = [float(edge) for axis in (along, across) for edge in (axis.lower, axis.upper)]
-    except (KeyError, RuntimeError, TypeError):
+    except (AttributeError, KeyError, RuntimeError, TypeError):
         limits = [np.nan]
     if not np.isfinite(limits).all():
         msg = f"the WCS has no finite bounding box for {name}: assign it anew, or give user_mask"
         raise CannotClean(msg)
-    bottom, left = (int(np.ceil(limit)) for limit in limits[::2])
-    top, right = (int(np.floor(limit)) + 1 for limit in limits[1::2])
-    if bottom < 0 or left < 0 or top > shape[0] or right > shape[1]:
-        msg = f"{name} of the WCS lies outside the image of {shape} pixels"
+    # Boxes have margins, which may leave a sub-array; none of a slit beside it is left.
+    edges = np.clip(limits, -0.5, np.repeat(shape, 2) - 0.5)
+    bottom, left = (int(np.ceil(edge)) for edge in edges[::2])
+    top, right = (int(np.floor(edge)) + 1 for edge in edges[1::2])
+    return slice(bottom, max(bottom, top)), slice(left, max(left, right))
+
+
+def _check_overlap(boxes: list[tuple[slice, slice]], shape: tuple[int, int]) -> None:
+    """Refuse a WCS whose slits or slices all lie beside the image."""
+    if not any(rows.stop > rows.start and columns.stop > columns.start for rows, columns in boxes):
+        msg = f"all slits or slices of the WCS lie outside the image of {shape} pixels"
         raise CannotClean(msg)
-    return slice(bottom, top), slice(left, right)
 
 
 def failed_open(pixel_dq: NDArray) -> NDArray[np.bool_]:

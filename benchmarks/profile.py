@@ -1,0 +1,103 @@
+"""Where the time of a cleaning goes, stage by stage, within one process.
+
+Run with ``python -m benchmarks.profile CASE``; the cases are those of
+``benchmarks.speed``. Stages are functions of the library; those that threads run add
+up over the threads. Profiling itself costs time: compare stages, not programs.
+"""
+
+import argparse
+import cProfile
+import pstats
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks.runs import write_case
+from benchmarks.speed import CASES
+from deflicker import CleanFlickerNoiseStep
+
+__all__ = ["main"]
+
+# Name of the stage, file and function that it is.
+STAGES: Final = {
+    "read": ("files.py", "open_model"),
+    "draft rate": ("draft_rate.py", "draft_rate"),
+    "scene mask": ("scene/__init__.py", "scene_mask"),
+    "differences": ("arrays.py", "difference"),
+    "flags": ("arrays.py", "good_differences"),
+    "fit of a difference": ("difference.py", "fit_difference_in_place"),
+    "  sort": ("scene/clipping.py", "of"),
+    "  clips": ("scene/clipping.py", "background_limits"),
+    "  stripes for the clip": ("noise/median.py", "row_stripes"),
+    "  background model": ("background.py", "model_background"),
+    "  median noise": ("noise/median.py", "median_noise"),
+    "  Fourier noise": ("noise/fourier.py", "fourier_noise"),
+    "subtraction": ("groups.py", "_subtract"),
+    "write": ("files.py", "write_whole"),
+}
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.profile", description=__doc__)
+    parser.add_argument("case", choices=CASES)
+    parser.add_argument("--cores", default="1", help="maximum_cores")
+    options = parser.parse_args()
+    recipe, parameters = CASES[options.case]
+    with tempfile.TemporaryDirectory() as name:
+        source = Path(name) / "exposure_ramp.fits"
+        write_case(recipe, source, seed=1)
+        words = dict(word.removeprefix("--").split("=") for word in parameters)
+        step = CleanFlickerNoiseStep(
+            **{
+                key: value == "true" if value in {"true", "false"} else value
+                for key, value in words.items()
+            },
+            maximum_cores=options.cores,
+            save_results=True,
+            output_dir=name,
+        )
+        with _profiled_threads() as profiles:
+            step.run(str(source)).close()
+    statistics = pstats.Stats(*profiles)
+    print(f"{'stage':28}{'calls':>8}{'seconds':>10}")
+    for stage, (file, function) in STAGES.items():
+        calls, seconds = _cost(statistics, file, function)
+        if calls:
+            print(f"{stage:28}{calls:8d}{seconds:10.3f}")
+
+
+@contextmanager
+def _profiled_threads() -> Iterator[list[cProfile.Profile]]:
+    """Profile this thread and all that are started meanwhile."""
+    profiles = [cProfile.Profile()]
+
+    def start(*_: Any) -> None:
+        profile = cProfile.Profile()
+        profiles.append(profile)
+        profile.enable()
+
+    threading.setprofile(start)
+    profiles[0].enable()
+    try:
+        yield profiles
+    finally:
+        profiles[0].disable()
+        threading.setprofile(None)
+
+
+def _cost(statistics: pstats.Stats, file: str, function: str) -> tuple[int, float]:
+    """Calls and cumulated seconds of a function of this package."""
+    calls, seconds = 0, 0.0
+    for (path, _, name), (_, number, _, cumulated, _) in statistics.stats.items():
+        if name == function and path.endswith(f"deflicker/{file}"):
+            calls += number
+            seconds += cumulated
+    return calls, seconds
+
+
+if __name__ == "__main__":
+    main()
