@@ -387,7 +387,14 @@ def test_paths_and_numbers_where_stpipe_wants_text(ramp_file, tmp_path):
 
 def test_header_tells_every_parameter_and_what_was_removed(ramp_file):
     """In cards that a save and a reopening by stdatamodels leave as they are."""
-    run(ramp_file, n_sigma=2.25, fit_by_channel=True, save_results=True, save_noise=True).close()
+    run(
+        ramp_file,
+        n_sigma=2.25,
+        fit_by_channel=True,
+        save_results=True,
+        save_noise=True,
+        save_mask=True,
+    ).close()
     path = "jw00001_nrca1_clean_flicker_noise.fits"
     with open_model(path) as model:
         model.save("again.fits")
@@ -397,10 +404,13 @@ def test_header_tells_every_parameter_and_what_was_removed(ramp_file):
     spec = CleanFlickerNoiseStep.load_spec_file()
     for name, value in CleanFlickerNoiseStep().get_pars(full_spec=False).items():
         assert name in spec
-        if name not in {"n_sigma", "fit_by_channel", "save_noise"}:
+        if name not in {"n_sigma", "fit_by_channel", "save_noise", "save_mask"}:
             assert f"{name}={value}".replace(" ", "") in history
     assert "n_sigma=2.25" in history
     assert "fit_by_channel=True" in history
+    for name in ("mask", "flicker_noise"):
+        product = "".join(fits.getheader(f"jw00001_nrca1_{name}.fits")["HISTORY"])
+        assert product.replace(" ", "") == history
     noise = np.diff(fits.getdata("jw00001_nrca1_flicker_noise.fits", "SCI"), axis=1)
     told = float(history.split("differences")[1].split("DN")[0])
     assert told == pytest.approx(np.sqrt(np.mean(noise.astype(float) ** 2)), rel=1e-3)

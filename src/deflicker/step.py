@@ -250,7 +250,7 @@ class CleanFlickerNoiseStep(MissionStep):
         if result.noise is not None:
             products["flicker_noise"] = product_model(model, result.noise)
         for suffix, product in products.items():
-            self._write_history(product, result)
+            self.repeat_history(product)
             self.save_model(product, suffix=suffix, output_file=model.meta.filename, force=True)
             product.close()
 
