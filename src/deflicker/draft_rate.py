@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,11 +101,11 @@ def combine_rates(rates: Iterable[DraftRate]) -> NDArray[np.float32]:
     """
     total: NDArray[np.float32] | None = None
     weight: NDArray[np.float32] | None = None
-    rates = iter(rates)
-    first, second = next(rates, None), next(rates, None)
-    if first is not None and second is None:
-        return first.rate
-    for item in chain(filter(None, (first, second)), rates):
+    rest = iter(rates)
+    first = list(islice(rest, 2))
+    if len(first) == 1:
+        return first[0].rate
+    for item in chain(first, rest):
         counts = item.n_differences.astype(np.float32)
         terms = np.where(item.n_differences > 0, item.rate * counts, np.float32(0))
         total = terms if total is None else np.add(total, terms, out=total)

@@ -16,7 +16,7 @@ H2RG_SIZE = 2048
 H2RG_OUTPUTS = 4
 # Four outputs and the interleaved reference output, which is no part of the image.
 IRS2_OUTPUTS = 5
-# Where the axes are swapped, images are turned a few rows at a time: ten times faster.
+# Where the axes are swapped, images are turned a few rows at a time, which caches like.
 STRIP_ROWS = 16
 
 
