@@ -4,10 +4,13 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from math import ceil
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
-from scipy.fft import irfft, next_fast_len, rfft
+from scipy.fft import fft, irfft, next_fast_len, rfft
+from scipy.sparse import csc_array
 
 from deflicker.noise.median import MAD_TO_SIGMA
 
@@ -25,6 +28,7 @@ WIDE = (150.0, 200.0, 49943.0, 49957.0)
 WIDEST_NARROW = 64  # pixels along the fast axis
 # A window must determine its frequencies: smallest eigenvalue over the sum of weights.
 LEAST_CONDITION = 3e-3
+KERNEL_REACH = 6.0  # sigma, where a Gaussian is below the rounding of single precision
 MOST_WINDOWS = 128  # fitted together: what they need fits into a processor's cache
 
 
@@ -58,7 +62,7 @@ def subarray_noise(values: NDArray[np.float32], usable: NDArray[np.bool_]) -> ND
     weights *= weights
     clocked = _clocked(np.where(usable, values, np.float32(0)))
     total = np.zeros_like(clocked)
-    share = np.zeros((len(values), 1), np.float32)
+    share = np.zeros(len(values), np.float32)
     per_row = np.count_nonzero(usable, axis=1)
     for group in _alike(window_rows(per_row)):
         rows = group.starts[:, np.newaxis] + np.arange(group.length)
@@ -67,12 +71,11 @@ def subarray_noise(values: NDArray[np.float32], usable: NDArray[np.bool_]) -> ND
         ticks = group.length * clocked.shape[1]
         noise = _fit_windows(
             clocked[rows].reshape(-1, ticks), weights[rows].reshape(-1, ticks), corners
-        ).reshape(-1, group.length, clocked.shape[1])
-        triangle = _triangle(group.length)[:, np.newaxis]
-        noise *= triangle
-        for start, part in zip(rows[:, 0].tolist(), noise, strict=True):
-            total[start : start + group.length] += part
-            share[start : start + group.length] += triangle
+        ).reshape(-1, clocked.shape[1])
+        blend = _blend(rows, len(values))
+        total += blend @ noise
+        share += blend.sum(axis=1)
+    share = share[:, np.newaxis]
     np.divide(total, share, out=total, where=share > 0)
     return total[:, : values.shape[1]].copy()
 
@@ -135,8 +138,9 @@ def _without_outliers(values: NDArray[np.float32], usable: NDArray[np.bool_]) ->
     if not usable.any():
         return usable
     some = values[usable]
-    median = np.median(some)
-    limit = OUTLIERS * MAD_TO_SIGMA * np.median(np.abs(some - median))
+    median = _median_by_sort(some)
+    some -= median
+    limit = OUTLIERS * MAD_TO_SIGMA * _median_by_sort(np.abs(some, out=some))
     wild = usable & (np.abs(np.where(usable, values, median) - median) > limit)
     kept = usable & ~wild
     kept[1:] &= ~wild[:-1]
@@ -144,6 +148,13 @@ def _without_outliers(values: NDArray[np.float32], usable: NDArray[np.bool_]) ->
     kept[:, 1:] &= ~wild[:, :-1]
     kept[:, :-1] &= ~wild[:, 1:]
     return kept if kept.any() else usable
+
+
+def _median_by_sort(values: NDArray[np.float32]) -> np.float32:
+    """Sort in place and take the middle: several times faster than numpy's partition."""
+    values.sort()
+    middle = len(values) // 2
+    return values[middle] if len(values) % 2 else values[middle - 1 : middle + 1].mean()
 
 
 def _clocked(image: NDArray) -> NDArray[np.float32]:
@@ -158,16 +169,28 @@ def _density(
 ) -> NDArray[np.float32]:
     """Local density of usable pixels in clock order, over an eighth of the corner's period."""
     sigma = 1 / ((corners[0] + corners[1]) / 2) / (2 * 4 * TICK)
-    length = next_fast_len(usable.size + int(8 * sigma), real=True)
+    # Overlapping blocks, of which the kernel spoils the ends, stay in a processor's cache.
+    reach = ceil(KERNEL_REACH * sigma)
+    length = next_fast_len(16 * reach, real=True)
+    step = length - 2 * reach
+    padded = np.zeros(ceil(usable.size / step) * step + 2 * reach, np.float32)
+    padded[reach : reach + usable.size] = usable.ravel()
+    blocks = sliding_window_view(padded, length)[::step]
     frequency = np.arange(length // 2 + 1) / length
     gain = np.exp(-2 * (np.pi * sigma * frequency) ** 2).astype(np.float32)
-    density = irfft(rfft(usable.ravel(), length) * gain, length)[: usable.size]
-    return density.clip(1 / (np.sqrt(2 * np.pi) * sigma)).reshape(usable.shape)
+    density = irfft(rfft(blocks, axis=1) * gain, length, axis=1)[:, reach : reach + step]
+    density = density.clip(1 / (np.sqrt(2 * np.pi) * sigma))
+    return density.ravel()[: usable.size].reshape(usable.shape)
 
 
-def _triangle(length: int) -> NDArray[np.float32]:
-    from_centre = np.abs(2 * np.arange(length) + 1 - length) / (length + 1)
-    return (1 - from_centre).astype(np.float32)
+def _blend(rows: NDArray[np.int_], n_rows: int) -> csc_array:
+    """Weights (n_rows, n_windows * length), triangular over each window, of a sum over windows."""
+    length = rows.shape[1]
+    triangle = 1 - np.abs(2 * np.arange(length) + 1 - length) / (length + 1)
+    weights = np.broadcast_to(triangle.astype(np.float32), rows.shape)
+    return csc_array(
+        (weights.ravel(), rows.ravel(), np.arange(rows.size + 1)), shape=(n_rows, rows.size)
+    )
 
 
 def _gain(
@@ -188,30 +211,37 @@ def _fit_windows(
     """Noise (n_windows, n_ticks) of windows of one length."""
     n_ticks = values.shape[1]
     spectrum = np.zeros((len(values), 2 * (n_ticks // 2 + 1)), np.float32)
-    sums = _cosines_and_sines(weights)
-    moments = _cosines_and_sines(weights * values)
+    ever_fewer = _ever_fewer(n_ticks, corners)
+    sums, moments = _cosines_and_sines(weights, weights * values, ever_fewer[0].orders)
     left = np.arange(len(values))
     # From all frequencies to the constant alone, as far as the windows determine them.
-    for waves in _ever_fewer(n_ticks, corners):
+    for waves in ever_fewer:
         if not len(left):
             break
         matrix = waves.normal_matrix(sums[left])
         good = _determined(matrix, weight=sums[left, 0])
         chosen = left[good]
-        right = moments[chosen[:, np.newaxis], waves.places] * waves.scale
+        right = moments[chosen[:, np.newaxis], waves.moments] * waves.scale
         solved = np.linalg.solve(matrix[good], right[..., np.newaxis])[..., 0]
         spectrum[chosen[:, np.newaxis], waves.places] = solved * waves.gain
         left = left[~good]
     return irfft(spectrum.view(np.complex64), n_ticks, axis=1, norm="forward")
 
 
-def _cosines_and_sines(data: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Sums over cosines and minus sines of each frequency, side by side.
+def _cosines_and_sines(
+    first: NDArray[np.float32], second: NDArray[np.float32], orders: NDArray[np.int_]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Sums over cosines and minus sines of some frequencies, side by side, of two sequences.
 
     In double precision: a normal matrix near its worst condition would magnify the
-    rounding errors of single precision.
+    rounding errors of single precision. Two real sequences are one complex one, whose
+    transform is the faster one for lengths with a factor of 11.
     """
-    return rfft(data.astype(np.float64), axis=1).view(np.float64)
+    both = np.empty(first.shape, np.complex128)
+    both.real, both.imag = first, second
+    spectrum = fft(both, axis=1, overwrite_x=True)
+    at, mirrored = spectrum.take(orders, axis=1), spectrum.take(-orders, axis=1).conj()
+    return ((at + mirrored) / 2).view(np.float64), ((at - mirrored) / 2j).view(np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -220,8 +250,11 @@ class _Waves:
 
     Parameters
     ----------
-    places : ndarray of int, shape (n_waves,)
-        Where each is in the spectrum: twice the frequency, one more for a sine.
+    orders : ndarray of int
+        Frequencies at which the weights and the values are transformed.
+    places, moments : ndarray of int, shape (n_waves,)
+        Where each wave is in the spectrum, at twice its frequency and one more for a sine,
+        and in the transform of the values.
     scale, gain : ndarray of float, shape (n_waves,)
         Factor to unit rms, and to what the filter leaves of the wave in the spectrum.
     near, far : ndarray of int, shape (n_waves, n_waves)
@@ -231,7 +264,9 @@ class _Waves:
         Factors of the two parts of a product of waves.
     """
 
+    orders: NDArray[np.int_]
     places: NDArray[np.int_]
+    moments: NDArray[np.int_]
     scale: NDArray[np.float64]
     gain: NDArray[np.float64]
     near: NDArray[np.int_]
@@ -247,7 +282,10 @@ class _Waves:
 
 
 def _make_waves(
-    passed: NDArray[np.int_], n_ticks: int, corners: tuple[float, float, float, float]
+    passed: NDArray[np.int_],
+    n_ticks: int,
+    corners: tuple[float, float, float, float],
+    orders: NDArray[np.int_],
 ) -> _Waves:
     """Waves of some frequencies; the sine at half the clock's frequency is nothing."""
     half = n_ticks / 2
@@ -270,10 +308,12 @@ def _make_waves(
     difference = np.subtract.outer(order, order)
     difference = np.where(mixed & ~first_is_sine, -difference, difference)
     product = np.multiply.outer(scale, scale) / 2
-    near, near_sign = _place(difference, mixed, n_ticks)
-    far, far_sign = _place(np.add.outer(order, order), mixed, n_ticks)
+    near, near_sign = _place(difference, mixed, n_ticks, orders)
+    far, far_sign = _place(np.add.outer(order, order), mixed, n_ticks, orders)
     return _Waves(
+        orders=orders,
         places=2 * order + sine,
+        moments=_place(order, sine, n_ticks, orders)[0],
         scale=scale * np.where(sine == 1, -1.0, 1.0),
         gain=gain,
         near=near,
@@ -284,13 +324,17 @@ def _make_waves(
 
 
 def _place(
-    order: NDArray[np.int_], is_sine: NDArray[np.bool_], n_ticks: int
+    order: NDArray[np.int_], is_sine: NDArray, n_ticks: int, orders: NDArray[np.int_]
 ) -> tuple[NDArray[np.int_], NDArray[np.float64]]:
-    """Place and sign in the spectrum of the sum over a cosine or sine of any frequency."""
-    wrapped = order % n_ticks
-    mirrored = wrapped > n_ticks // 2
-    place = 2 * np.where(mirrored, n_ticks - wrapped, wrapped) + is_sine
+    """Place and sign in the transform of the sum over a cosine or sine of any frequency."""
+    mirrored = order % n_ticks > n_ticks // 2
+    place = 2 * np.searchsorted(orders, _wrapped(order, n_ticks)) + is_sine
     return place, np.where(is_sine, np.where(mirrored, 1.0, -1.0), 1.0)
+
+
+def _wrapped(order: NDArray[np.int_], n_ticks: int) -> NDArray[np.int_]:
+    """Frequency, up to half of the clock's, that looks the same at the ticks."""
+    return np.minimum(order % n_ticks, -order % n_ticks)
 
 
 def _determined(matrices: NDArray[np.float64], *, weight: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -313,4 +357,6 @@ def _ever_fewer(n_ticks: int, corners: tuple[float, float, float, float]) -> tup
     passed = np.flatnonzero(_gain(frequency, corners) > 1e-12)
     low = passed[passed < n_ticks // 4]
     sets = [passed, *(low[:number] for number in range(len(low), 0, -1))]
-    return tuple(_make_waves(chosen, n_ticks, corners) for chosen in sets)
+    products = np.subtract.outer(passed, passed), np.add.outer(passed, passed)
+    orders = np.unique(_wrapped(np.concatenate([passed, *np.concatenate(products)]), n_ticks))
+    return tuple(_make_waves(chosen, n_ticks, corners, orders) for chosen in sets)
