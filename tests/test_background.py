@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from astropy.stats import SigmaClip
+from photutils.background import Background2D, MedianBackground
 
 from deflicker.background import default_box_size, model_background, no_box_warnings
 
@@ -41,6 +43,27 @@ def test_box_size_decides_the_resolution(rng):
         fine = model_background(image, usable, box_size=(4, 4))
         coarse = model_background(image, usable, box_size=(32, 32))
     assert np.std(fine - wave) < 0.6 * np.std(coarse - wave)
+
+
+@pytest.mark.parametrize("box", [(16, 16), (50, 33), (7, 128)])
+def test_is_the_one_of_photutils(rng, box):
+    y, x = np.mgrid[:128, :160]
+    image = (np.hypot(x, y) / 10 + rng.normal(0, 1, y.shape)).astype(np.float32)
+    image[30:33] += 30
+    image[122:] = np.nan
+    usable = np.isfinite(image) & (rng.random(image.shape) < 0.97)
+    usable[40:50, 60:80] = False
+    with no_box_warnings():
+        expected = Background2D(
+            image,
+            box,
+            filter_size=5,
+            mask=~usable,
+            sigma_clip=SigmaClip(sigma=3.0, maxiters=5),
+            bkg_estimator=MedianBackground(),
+        ).background
+        found = model_background(image, usable, box_size=box)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
 def test_nothing_to_fit():

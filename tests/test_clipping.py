@@ -2,9 +2,9 @@ import logging
 
 import numpy as np
 import pytest
+import scipy.optimize
 from astropy.stats import sigma_clipped_stats
 
-from deflicker.scene import clipping
 from deflicker.scene.clipping import SortedValues, background_limits, outlier_limits
 
 
@@ -82,7 +82,7 @@ def test_failed_histogram_fit_keeps_the_clipped_values(rng, monkeypatch, caplog)
     def fail(*_args, **_options):
         raise RuntimeError
 
-    monkeypatch.setattr(clipping, "curve_fit", fail)
+    monkeypatch.setattr(scipy.optimize, "curve_fit", fail)
     ordered = SortedValues(np.sort(rng.normal(5, 1, 1000)))
     with caplog.at_level(logging.WARNING):
         fitted = outlier_limits(ordered, n_sigma=2, fit_histogram=True)

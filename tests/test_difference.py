@@ -3,7 +3,7 @@ import pytest
 
 from deflicker import CleanOptions, Readout
 from deflicker.background import no_box_warnings
-from deflicker.difference import fit_difference_in_place
+from deflicker.difference import fit_difference
 
 READOUT = Readout(fast_axis=1, slow_axis=2)
 SHAPE = (256, 512)
@@ -13,8 +13,12 @@ def fit(values, usable=None, **options):
     usable = np.ones(values.shape, bool) if usable is None else usable
     outputs = [slice(0, values.shape[1])]
     with no_box_warnings():
-        return fit_difference_in_place(
-            values.copy(), usable, CleanOptions(**options), readout=READOUT, outputs=outputs
+        return fit_difference(
+            values.copy,
+            usable.copy(),
+            CleanOptions(save_background=True, **options),
+            readout=READOUT,
+            outputs=outputs,
         )
 
 
@@ -105,26 +109,26 @@ def test_boxes_are_counted_in_the_science_frame(rng):
     science = rng.normal(0, 0.1, (64, 64)).astype(np.float32) + 10 * np.arange(64)[:, np.newaxis]
     readout = Readout(fast_axis=-2, slow_axis=-1)
     detector = np.ascontiguousarray(readout.to_detector(science.astype(np.float32)))
-    options = CleanOptions(background_method="model", background_box_size=(1, 64), n_sigma=0)
+    options = CleanOptions(
+        background_method="model", background_box_size=(1, 64), n_sigma=0, save_background=True
+    )
     with no_box_warnings():
-        found = fit_difference_in_place(
-            detector, np.ones((64, 64), bool), options, readout=readout, outputs=[slice(0, 64)]
+        found = fit_difference(
+            detector.copy, np.ones((64, 64), bool), options, readout=readout, outputs=[slice(0, 64)]
         )
     np.testing.assert_allclose(readout.to_science(found.background)[5:-5], science[5:-5], atol=1)
 
 
 @pytest.mark.parametrize("method", ["median", "model"])
-def test_the_background_is_subtracted_in_place_and_nothing_else_changes(values, method):
-    before, usable = values.copy(), np.ones(SHAPE, bool)
-    usable[:3] = False
-    kept = usable.copy()
+def test_a_background_is_kept_where_it_is_saved(values, method):
+    options = CleanOptions(background_method=method)
     with no_box_warnings():
-        found = fit_difference_in_place(
-            values,
-            usable,
-            CleanOptions(background_method=method),
+        found = fit_difference(
+            values.copy,
+            np.ones(SHAPE, bool),
+            options,
             readout=READOUT,
             outputs=[slice(0, SHAPE[1])],
         )
-    assert np.array_equal(values, before - np.float32(1) * found.background)
-    assert np.array_equal(usable, kept)
+    assert found.background is None
+    assert fit(values, background_method=method).background is not None

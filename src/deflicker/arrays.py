@@ -97,31 +97,35 @@ class Exposure:
         dq = self.pixel_dq[integration] if self.pixel_dq.ndim == 3 else self.pixel_dq
         return (dq & PIXEL_FORBIDS) == 0
 
-    def difference(self, integration: int, j: int) -> NDArray[np.float32]:
+    def difference(
+        self, integration: int, j: int, *, out: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]:
         """Difference of two groups in the detector frame; the image itself for rates.
 
         Parameters
         ----------
         integration, j : int
             Indices of the integration and of the difference.
+        out : ndarray of float32, shape (n_slow, n_fast), optional
+            Where to write it; a new array by default.
 
         Returns
         -------
         ndarray of float32, shape (n_slow, n_fast)
-            A new C-contiguous array in the unit of the data.
+            C-contiguous, in the unit of the data.
         """
-        later = self.data[integration, j + self.first_cleaned]
+        groups = self.data[integration]
+        later, earlier = groups[j + self.first_cleaned], groups[j] if self.first_cleaned else None
         turned = self.readout.to_detector(later)
-        difference = np.empty(turned.shape, dtype=np.float32)
-        out = self.readout.to_science(difference)
+        difference = np.empty(turned.shape, dtype=np.float32) if out is None else out
+        upright = self.readout.to_science(difference)
         with np.errstate(invalid="ignore", over="ignore"):
             for start in range(0, len(later), STRIP_ROWS):
                 rows = slice(start, start + STRIP_ROWS)
-                if self.first_cleaned:
-                    earlier = self.data[integration, j, rows]
-                    out[rows] = np.subtract(later[rows], earlier, dtype=np.float32)
+                if earlier is None:
+                    upright[rows] = later[rows]
                 else:
-                    out[rows] = later[rows]
+                    upright[rows] = np.subtract(later[rows], earlier[rows], dtype=np.float32)
         return difference
 
     def good_differences(self, integration: int, j: int) -> NDArray[np.bool_] | None:
@@ -140,9 +144,14 @@ class Exposure:
         """
         if self.group_dq is None:
             return None
-        earlier, later = self.group_dq[integration, j : j + 2]
-        flags = (earlier & EARLIER_GROUP_FORBIDS) | (later & LATER_GROUP_FORBIDS)
-        return self.readout.turned(flags == 0)
+        earlier, later = self.group_dq[integration][j : j + 2]
+        good = np.empty(self.readout.to_detector(later).shape, dtype=bool)
+        upright = self.readout.to_science(good)
+        for start in range(0, len(later), STRIP_ROWS):
+            rows = slice(start, start + STRIP_ROWS)
+            flags = (earlier[rows] & EARLIER_GROUP_FORBIDS) | (later[rows] & LATER_GROUP_FORBIDS)
+            np.equal(flags, 0, out=upright[rows])
+        return good
 
 
 @dataclass(kw_only=True)

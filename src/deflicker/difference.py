@@ -1,6 +1,6 @@
 """One difference: its background, the pixels that may be used, and its noise."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ from deflicker.options import CleanOptions
 from deflicker.readout import Readout
 from deflicker.scene.clipping import ClipLimits, SortedValues, background_limits
 
-__all__ = ["DifferenceFit", "fit_difference_in_place"]
+__all__ = ["DifferenceFit", "fit_difference"]
 
 WINDOW_CLIP = 3.0
 
@@ -27,22 +27,22 @@ class DifferenceFit:
     ----------
     noise : RowNoise
         Noise in the detector frame, finite everywhere.
-    background : ndarray of float32 or float
-        Background in the detector frame.
-    n_used : int
+    background : ndarray of float32 or float, optional
+        Background in the detector frame, where it is to be saved.
+    n_used : int, optional
         Number of pixels behind the noise.
     model_failed : bool, optional
         Whether the ``model`` background could not be made and the median was taken.
     """
 
     noise: RowNoise
-    background: NDArray[np.float32] | float
-    n_used: int
+    background: NDArray[np.float32] | float | None = None
+    n_used: int = 0
     model_failed: bool = False
 
 
-def fit_difference_in_place(
-    values: NDArray[np.float32],
+def fit_difference(
+    difference: Callable[[], NDArray[np.float32]],
     usable: NDArray[np.bool_],
     options: CleanOptions,
     *,
@@ -53,10 +53,13 @@ def fit_difference_in_place(
 
     Parameters
     ----------
-    values : ndarray of float32, shape (n_slow, n_fast)
-        The difference in the detector frame; its background is subtracted from it.
+    difference : callable
+        Makes the difference anew at each call, in the same memory if it likes: a
+        C-contiguous array of float32, shape (n_slow, n_fast), in the detector frame, which
+        is then changed. To make it twice costs less than to keep it beside its sorted
+        values, which are as large.
     usable : ndarray of bool, shape (n_slow, n_fast)
-        True where a value may be used; finite there.
+        True where a finite value may be used; changed.
     options : CleanOptions
         Noise model, background and clipping level.
     readout : Readout
@@ -67,33 +70,44 @@ def fit_difference_in_place(
     Returns
     -------
     DifferenceFit
-        In the unit of ``values``. Without usable pixel noise and background are 0.
+        In the unit of the difference. Without usable pixel noise and background are 0.
     """
     noise_model = NOISE_MODELS[options.fit_method]
-    ordered = SortedValues.of(values, usable)
+    values = difference()
+    usable &= np.isfinite(values)
+    ordered = SortedValues.of(values, usable, overwrite_image=True)
+    del values
     if not len(ordered):
-        nothing = noise_model(values, np.zeros_like(usable), outputs)
-        return DifferenceFit(noise=nothing, background=0.0, n_used=0)
-    background = usable
+        return DifferenceFit(noise=noise_model(difference(), usable, outputs))
+    first, level = None, 0.0
     if options.background_method is not None:
-        ordered, background = _clip(values, usable, ordered)
-
-    model = _model(values, background, options, readout)
-    level = ordered.median if options.background_method and model is None else 0.0
-    if model is not None:
-        values -= model
-        ordered = SortedValues.of(values, background)
+        first, ordered = _clip(ordered)
+        level = ordered.median
+    model = None
+    if options.background_method == "model":
+        del ordered
+        values = difference()
+        background = usable.copy()
+        _restrict(background, values, first)
+        model = _model(values, background, options, readout)
+        values -= level if model is None else model
+        ordered = SortedValues.of(values, background, overwrite_image=True)
+        del values, background
     elif level:
-        values -= np.float32(level)
         ordered.values[:] -= np.float32(level)
-    n_sigma = _second_clip(options, values.shape)
-    limits = background_limits(ordered, n_sigma=n_sigma) if n_sigma > 0 else None
-    del ordered  # as large as the image
-    if limits is not None:
-        usable = _clip_along_rows(values, background, limits)
+    n_sigma = _second_clip(options, usable.shape)
+    second = background_limits(ordered, n_sigma=n_sigma) if n_sigma > 0 else None
+    del ordered
+
+    values = difference()
+    if second is not None:
+        _restrict(usable, values, first)
+    values -= level if model is None else model
+    if second is not None:
+        usable = _clip_along_rows(values, usable, second)
     return DifferenceFit(
         noise=noise_model(values, usable, outputs),
-        background=level if model is None else model,
+        background=(level if model is None else model) if options.save_background else None,
         n_used=int(np.count_nonzero(usable)),
         model_failed=options.background_method == "model" and model is None,
     )
@@ -110,40 +124,40 @@ def _second_clip(options: CleanOptions, shape: tuple[int, ...]) -> float:
     return max(options.n_sigma, WINDOW_CLIP) if windows and options.n_sigma else options.n_sigma
 
 
-def _clip(
-    values: NDArray[np.float32], usable: NDArray[np.bool_], ordered: SortedValues
-) -> tuple[SortedValues, NDArray[np.bool_]]:
-    """Drop what is not background from the sorted values and the usable pixels."""
+def _clip(ordered: SortedValues) -> tuple[ClipLimits | None, SortedValues]:
+    """Limits of the background, if any value lies within them, and the values that do."""
     limits = background_limits(ordered)
     kept = ordered.between(limits.low, limits.high)
     # Without scatter (sigma 0) the centre may lie between the values and drop them all.
-    return (kept, _accepted(values, usable, limits)) if len(kept) else (ordered, usable)
+    return (limits, kept) if len(kept) else (None, ordered)
 
 
 def _clip_along_rows(
     values: NDArray[np.float32], usable: NDArray[np.bool_], limits: ClipLimits
 ) -> NDArray[np.bool_]:
     """Drop outliers about the stripes."""
-    central = _accepted(values, usable, limits)
-    stripes = row_stripes(values, central, sigma=limits.sigma)
-    clipped = _accepted(values, usable, limits, stripes=stripes)
+    clipped = usable.copy()
+    _restrict(clipped, values, limits)
+    stripes = row_stripes(values, clipped, sigma=limits.sigma)
+    clipped[:] = usable
+    _restrict(clipped, values, limits, stripes=stripes)
     return clipped if clipped.any() else usable
 
 
-def _accepted(
-    values: NDArray[np.float32],
+def _restrict(
     usable: NDArray[np.bool_],
-    limits: ClipLimits,
+    values: NDArray[np.float32],
+    limits: ClipLimits | None,
     *,
     stripes: NDArray[np.float32] | None = None,
-) -> NDArray[np.bool_]:
-    """Usable pixels within the limits, about stripes (n_slow, 1) if there are any."""
-    accepted = np.empty_like(usable)
+) -> None:
+    """Drop in place what is not within the limits, about stripes (n_slow, 1) if there are any."""
+    if limits is None:
+        return
     for start in range(0, len(values), BLOCK_ROWS):
         rows = slice(start, start + BLOCK_ROWS)
         part = values[rows] if stripes is None else values[rows] - stripes[rows]
-        np.logical_and(usable[rows], limits.accept(part), out=accepted[rows])
-    return accepted
+        usable[rows] &= limits.accept(part)
 
 
 def _model(

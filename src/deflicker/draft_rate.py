@@ -13,7 +13,7 @@ from deflicker.workers import map_in_order
 __all__ = ["DraftRate", "combine_rates", "draft_rate"]
 
 # A block of rows of all groups that stays in a processor's cache.
-BLOCK_PIXELS = 1 << 20
+BLOCK_PIXELS = 1 << 18
 
 
 @dataclass(frozen=True)

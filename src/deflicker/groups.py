@@ -1,13 +1,14 @@
 """All differences of an exposure, and its groups without their noise."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from queue import SimpleQueue
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deflicker.arrays import CleanResult, Exposure
-from deflicker.difference import DifferenceFit, fit_difference_in_place
+from deflicker.difference import DifferenceFit, fit_difference
 from deflicker.noise import RowNoise
 from deflicker.options import CleanOptions
 from deflicker.readout import STRIP_ROWS
@@ -44,18 +45,20 @@ class _Integration:
     usable: NDArray[np.bool_]
     flat: NDArray[np.float32] | None
 
-    def fit(self, j: int) -> DifferenceFit:
+    def fit(self, j: int, buffer: NDArray[np.float32]) -> DifferenceFit:
         """Fit a difference; groups ``j`` and ``j + 1`` must be as they came."""
-        values = self.exposure.difference(self.number, j)
-        if self.flat is not None:
-            values /= self.flat
-        usable = np.isfinite(values)
-        usable &= self.usable
-        good = self.exposure.good_differences(self.number, j)
-        if good is not None:
-            usable &= good
-        return fit_difference_in_place(
-            values,
+        usable = self.exposure.good_differences(self.number, j)
+        if usable is None:
+            usable = self.usable.copy()
+        else:
+            usable &= self.usable
+
+        def difference() -> NDArray[np.float32]:
+            self.exposure.difference(self.number, j, out=buffer)
+            return buffer if self.flat is None else np.divide(buffer, self.flat, out=buffer)
+
+        return fit_difference(
+            difference,
             usable,
             self.options,
             readout=self.exposure.readout,
@@ -84,36 +87,51 @@ def clean_groups(
         Flat field.
     """
     turned = None if flat is None else exposure.readout.turned(flat)
-    last = exposure.n_differences - 1
-
-    def tasks() -> Iterator[tuple[_Integration, int]]:
-        for number in range(exposure.n_integrations):
-            usable = plane_of(result.mask, number) & exposure.good_pixels(number)
-            integration = _Integration(
-                exposure=exposure,
-                number=number,
-                options=options,
-                usable=exposure.readout.turned(usable),
-                flat=turned,
-            )
-            for j in range(last + 1):
-                yield integration, j
-
-    def fit(task: tuple[_Integration, int]) -> tuple[_Integration, int, DifferenceFit]:
-        integration, j = task
-        return integration, j, integration.fit(j)
-
+    integrations = (
+        _Integration(
+            exposure=exposure,
+            number=number,
+            options=options,
+            usable=exposure.readout.turned(
+                plane_of(result.mask, number) & exposure.good_pixels(number)
+            ),
+            flat=turned,
+        )
+        for number in range(exposure.n_integrations)
+    )
     writer = _Writer(exposure=exposure, result=result, flat=turned)
     held: tuple[_Integration, int, DifferenceFit] | None = None
-    for integration, j, fitted in map_in_order(fit, tasks(), n_threads=options.n_threads):
+    for integration, j, fitted in _fits(integrations, exposure, n_threads=options.n_threads):
         # The later group of a difference is the earlier one of the next, which must have
         # been fitted before the group is written.
         if held is not None:
             writer.write(*held)
         held = (integration, j, fitted)
-        if j == last:
+        if j == exposure.n_differences - 1:
             writer.write(*held)
             held = None
+
+
+def _fits(
+    integrations: Iterable[_Integration], exposure: Exposure, *, n_threads: int
+) -> Iterator[tuple[_Integration, int, DifferenceFit]]:
+    """Fit all differences of all integrations, and give them in order."""
+    tasks = ((item, j) for item in integrations for j in range(exposure.n_differences))
+    # Made once for each thread: what threads allocate and free, the allocator keeps.
+    shape = exposure.readout.to_detector(np.empty(exposure.image_shape, dtype=bool)).shape
+    buffers: SimpleQueue[NDArray[np.float32]] = SimpleQueue()
+    for _ in range(n_threads):
+        buffers.put(np.empty(shape, dtype=np.float32))
+
+    def fit(task: tuple[_Integration, int]) -> tuple[_Integration, int, DifferenceFit]:
+        integration, j = task
+        buffer = buffers.get()
+        try:
+            return integration, j, integration.fit(j, buffer)
+        finally:
+            buffers.put(buffer)
+
+    return map_in_order(fit, tasks, n_threads=n_threads)
 
 
 class _Writer:
@@ -164,7 +182,7 @@ class _Writer:
             result.lost.append(index)
         else:
             result.noise_power.append(fitted.noise.mean_square())
-        if result.background is not None:
+        if result.background is not None and fitted.background is not None:
             flat = np.float32(1) if self.flat is None else self.flat
             out = self.exposure.readout.to_detector(result.background[index])
             np.multiply(fitted.background, flat, out=out)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from deflicker.noise.median import row_stripes
 from deflicker.readout import Readout
-from deflicker.scene.clipping import ClipLimits, SortedValues, outlier_limits
+from deflicker.scene.clipping import SortedValues, outlier_limits
 
 __all__ = ["scene_mask"]
 
@@ -57,23 +57,14 @@ def scene_mask(
     usable &= rate != 0
     if science is not None:
         usable &= ~science
-    if n_sigma > 0 and usable.any():
-        clip = partial(_clip, n_sigma=n_sigma, fit_histogram=fit_histogram)
-        clipped, limits = clip(rate, usable)
-        if readout is not None and clipped.any():
-            stripes = row_stripes(
-                readout.to_detector(rate), readout.to_detector(clipped), sigma=limits.sigma
-            )
-            flattened = rate - readout.to_science(stripes)
-            clipped, _ = clip(flattened, usable)
-        usable = clipped
-    return usable
-
-
-def _clip(
-    rate: NDArray[np.floating], usable: NDArray[np.bool_], *, n_sigma: float, fit_histogram: bool
-) -> tuple[NDArray[np.bool_], ClipLimits]:
-    """Usable pixels without outliers, and the limits."""
-    ordered = SortedValues.of(rate, usable)
-    limits = outlier_limits(ordered, n_sigma=n_sigma, fit_histogram=fit_histogram)
-    return usable & limits.accept(rate), limits
+    if n_sigma <= 0 or not usable.any():
+        return usable
+    find_limits = partial(outlier_limits, n_sigma=n_sigma, fit_histogram=fit_histogram)
+    limits = find_limits(SortedValues.of(rate, usable))
+    clipped = usable & limits.accept(rate)
+    if readout is None or not clipped.any():
+        return clipped
+    rows = row_stripes(readout.to_detector(rate), readout.to_detector(clipped), sigma=limits.sigma)
+    stripes = readout.to_science(rows)
+    limits = find_limits(SortedValues.of(rate - stripes, usable, overwrite_image=True))
+    return usable & limits.accept(rate - stripes)

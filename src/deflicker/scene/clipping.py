@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import OptimizeWarning, curve_fit
 
 __all__ = ["ClipLimits", "SortedValues", "background_limits", "outlier_limits"]
 
@@ -83,7 +82,9 @@ class SortedValues:
         self.values = values
 
     @classmethod
-    def of(cls, image: NDArray, usable: NDArray[np.bool_]) -> "SortedValues":
+    def of(
+        cls, image: NDArray, usable: NDArray[np.bool_], *, overwrite_image: bool = False
+    ) -> "SortedValues":
         """Sort the usable values of an image.
 
         Parameters
@@ -92,13 +93,17 @@ class SortedValues:
             Image; finite where usable.
         usable : ndarray of bool, shape of ``image``
             True where a value may be used.
+        overwrite_image : bool, optional
+            Keep the values in the memory of the image, which must be contiguous.
 
         Returns
         -------
         SortedValues
-            On memory of its own.
+            On memory of its own, or that of the image.
         """
-        values = image[usable]
+        values = (
+            _gathered(image.reshape(-1), usable.reshape(-1)) if overwrite_image else image[usable]
+        )
         values.sort()
         return cls(values)
 
@@ -265,6 +270,17 @@ def background_limits(values: SortedValues, *, n_sigma: float = CLIP_SIGMA) -> C
     return ClipLimits(center - n_sigma * sigma, center + n_sigma * sigma, center, sigma)
 
 
+def _gathered(values: NDArray, usable: NDArray[np.bool_]) -> NDArray:
+    """Move the usable values to the front."""
+    number = 0
+    for start in range(0, len(values), CHUNK):
+        chunk = slice(start, start + CHUNK)
+        part = values[chunk][usable[chunk]]
+        values[number : number + len(part)] = part
+        number += len(part)
+    return values[:number]
+
+
 def _moments(values: NDArray, reference: float) -> tuple[float, float]:
     """Sums of v - reference and of its square, without a copy of all values in float64."""
     first = second = 0.0
@@ -288,6 +304,8 @@ def _gaussian_center_and_sigma(
     values: SortedValues, center: float, sigma: float
 ) -> tuple[float, float]:
     """Centre and sigma of a Gaussian fitted to the histogram; the given ones if it fails."""
+    from scipy.optimize import OptimizeWarning, curve_fit
+
     if not sigma > 0:
         return center, sigma
     edges = np.linspace(
