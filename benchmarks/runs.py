@@ -154,7 +154,9 @@ def write_case_elsewhere(recipe: Recipe, path: Path, *, seed: int) -> None:
         raise RuntimeError(msg)
 
 
-def run_process(command: Sequence[str], env: Mapping[str, str]) -> Run:
+def run_process(
+    command: Sequence[str], env: Mapping[str, str], *, address_space: float | None = None
+) -> Run:
     """Run a command and measure it.
 
     Parameters
@@ -163,6 +165,8 @@ def run_process(command: Sequence[str], env: Mapping[str, str]) -> Run:
         Program and arguments.
     env : mapping
         Environment variables.
+    address_space : float, optional
+        Hard limit of the address space in gigabytes.
 
     Returns
     -------
@@ -174,6 +178,8 @@ def run_process(command: Sequence[str], env: Mapping[str, str]) -> Run:
     RuntimeError
         If the command fails; with the end of what it said.
     """
+    if address_space is not None:
+        command = ["prlimit", f"--as={int(address_space * 1e9)}", *command]
     start = time.perf_counter()
     with subprocess.Popen(
         command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -190,7 +196,13 @@ def run_process(command: Sequence[str], env: Mapping[str, str]) -> Run:
 
 
 def run_step(
-    cleaner: Cleaner, source: Path, target: Path, parameters: Sequence[str], env: Mapping[str, str]
+    cleaner: Cleaner,
+    source: Path,
+    target: Path,
+    parameters: Sequence[str],
+    env: Mapping[str, str],
+    *,
+    address_space: float | None = None,
 ) -> Run:
     """Clean a file in a process of its own, with ``strun``.
 
@@ -204,6 +216,8 @@ def run_step(
         Parameters as on the command line of ``strun``.
     env : mapping
         Environment variables.
+    address_space : float, optional
+        Hard limit of the address space in gigabytes.
 
     Returns
     -------
@@ -213,4 +227,5 @@ def run_step(
     strun = cleaner.python.with_name("strun")
     suffix = target.stem.rpartition("_")[2]
     fixed = ["--skip=false", f"--output_dir={target.parent}", f"--suffix={suffix}"]
-    return run_process([str(strun), cleaner.step, str(source), *fixed, *parameters], env)
+    command = [str(strun), cleaner.step, str(source), *fixed, *parameters]
+    return run_process(command, env, address_space=address_space)

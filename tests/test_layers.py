@@ -11,11 +11,11 @@ import deflicker
 
 PACKAGE = Path(deflicker.__file__).parent
 FLOORS = (
-    {"errors", "dq", "readout", "workers"},
+    {"errors", "dq", "readout", "workers", "memory"},
     {"draft_rate", "scene", "background", "flat", "noise", "recipes", "simulate", "quality"},
     {"options", "arrays", "difference", "groups", "cleaning"},
-    {"exposure", "files", "footprints", "references"},
-    {"step", "host", "registry", "pipeline", "cli", "figures"},
+    {"exposure", "files", "footprints", "on_disk", "references", "storage"},
+    {"step", "host", "registry", "pipeline", "cli", "figures", "progress"},
 )
 HEAVY = ("stpipe", "stdatamodels", "crds", "jwst", "matplotlib")
 

@@ -287,6 +287,8 @@ def test_every_parameter_of_the_specification_has_its_default():
         "save_background": False,
         "save_noise": False,
         "maximum_cores": "all",
+        "memory_limit": "half",
+        "progress_bar": True,
         "skip": False,
         "override_flat": None,
         "override_pastasoss": None,
@@ -404,7 +406,9 @@ def test_header_tells_every_parameter_and_what_was_removed(ramp_file):
     spec = CleanFlickerNoiseStep.load_spec_file()
     for name, value in CleanFlickerNoiseStep().get_pars(full_spec=False).items():
         assert name in spec
-        if name not in {"n_sigma", "fit_by_channel", "save_noise", "save_mask"}:
+        if name in {"memory_limit", "progress_bar"}:  # no matter where, and who watched
+            assert name not in history
+        elif name not in {"n_sigma", "fit_by_channel", "save_noise", "save_mask"}:
             assert f"{name}={value}".replace(" ", "") in history
     assert "n_sigma=2.25" in history
     assert "fit_by_channel=True" in history

@@ -1,7 +1,9 @@
 """What the recipe takes and gives: an exposure as arrays, and its cleaning."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,11 +11,30 @@ from numpy.typing import NDArray
 from deflicker.dq import DO_NOT_USE, JUMP_DET, REFERENCE_PIXEL, SATURATED
 from deflicker.readout import STRIP_ROWS, Readout
 
-__all__ = ["CleanResult", "Exposure"]
+__all__ = ["CleanResult", "Exposure", "Output", "Ramps"]
 
 PIXEL_FORBIDS = np.uint32(DO_NOT_USE | REFERENCE_PIXEL)
 EARLIER_GROUP_FORBIDS = np.uint8(DO_NOT_USE | SATURATED)
 LATER_GROUP_FORBIDS = np.uint8(DO_NOT_USE | SATURATED | JUMP_DET)
+
+
+class Ramps(Protocol):
+    """Array of ramps: a numpy array, or anything else that gives one integration at a time."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n_integrations, n_groups, ny, nx)."""
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes, 4."""
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Of any byte order."""
+
+    def __getitem__(self, integration: int, /) -> NDArray:
+        """Ramps of one integration (n_groups, ny, nx), whose memory is the array's own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,11 +46,12 @@ class Exposure:
 
     Parameters
     ----------
-    data : ndarray of float, shape (n_integrations, n_groups, ny, nx)
-        Ramps in DN, or rates in DN/s. Any byte order.
+    data : Ramps of float, shape (n_integrations, n_groups, ny, nx)
+        Ramps in DN, or rates in DN/s. An array of any byte order, or anything else that
+        gives the arrays of its integrations by index.
     pixel_dq : ndarray of uint32, shape (ny, nx) or (n_integrations, ny, nx)
         Data quality of the pixels.
-    group_dq : ndarray of uint8, shape of ``data``, or None
+    group_dq : Ramps of uint8, shape of ``data``, or None
         Data quality of the groups; None for rates.
     readout : Readout
         Axes and outputs.
@@ -42,9 +64,9 @@ class Exposure:
         If the shapes of the arrays do not agree.
     """
 
-    data: NDArray
+    data: Ramps
     pixel_dq: NDArray
-    group_dq: NDArray[np.uint8] | None
+    group_dq: Ramps | None
     readout: Readout
     group_time: float = 1.0
 
@@ -154,19 +176,46 @@ class Exposure:
         return good
 
 
+def _float32_zeros(shape: tuple[int, ...]) -> NDArray[np.float32]:
+    return np.zeros(shape, dtype=np.float32)
+
+
+def _nothing() -> None:
+    pass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """Where a cleaning goes, and who is told of its progress.
+
+    Parameters
+    ----------
+    data : Ramps of float, shape (n_integrations, n_groups, ny, nx), optional
+        Where the cleaned data are written; may be those of the exposure.
+    make_zeros : callable, optional
+        Makes float32 zeros of a shape, for products that are to be saved.
+    advance : callable, optional
+        Called without arguments after each difference.
+    """
+
+    data: Ramps | None = None
+    make_zeros: Callable[[tuple[int, ...]], Ramps] = _float32_zeros
+    advance: Callable[[], object] = _nothing
+
+
 @dataclass(kw_only=True)
 class CleanResult:
     """A cleaned exposure and what was found on the way.
 
     Parameters
     ----------
-    data : ndarray of float, shape (n_integrations, n_groups, ny, nx)
+    data : Ramps of float, shape (n_integrations, n_groups, ny, nx)
         The cleaned data, in the unit of the input.
     mask : ndarray of bool, shape (ny, nx) or (n_integrations, ny, nx)
         The scene mask; True where the pixel may be used.
-    background : ndarray of float32, shape of ``data``, or None
+    background : Ramps of float32, shape of ``data``, or None
         Background of each difference, at the index of its later group.
-    noise : ndarray of float32, shape of ``data``, or None
+    noise : Ramps of float32, shape of ``data``, or None
         Output minus input.
     n_used : list of int
         Number of pixels behind the noise of each difference.
@@ -178,10 +227,10 @@ class CleanResult:
         Mean square of the noise of each difference that was fitted, before any flat field.
     """
 
-    data: NDArray
+    data: Ramps
     mask: NDArray[np.bool_]
-    background: NDArray[np.float32] | None = None
-    noise: NDArray[np.float32] | None = None
+    background: Ramps | None = None
+    noise: Ramps | None = None
     n_used: list[int] = field(default_factory=list)
     lost: list[tuple[int, int]] = field(default_factory=list)
     n_model_failed: int = 0

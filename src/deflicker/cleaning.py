@@ -9,7 +9,7 @@ import logging
 import numpy as np
 from numpy.typing import NDArray
 
-from deflicker.arrays import CleanResult, Exposure
+from deflicker.arrays import CleanResult, Exposure, Output, Ramps
 from deflicker.background import no_box_warnings
 from deflicker.draft_rate import DraftRate, combine_rates, draft_rate
 from deflicker.errors import CannotClean, NothingToClean
@@ -29,7 +29,7 @@ def clean_exposure(
     flat: NDArray[np.float32] | None = None,
     science: NDArray[np.bool_] | None = None,
     user_mask: NDArray[np.bool_] | None = None,
-    out: NDArray | None = None,
+    out: Ramps | Output | None = None,
 ) -> CleanResult:
     """Fit and subtract the flicker noise of every difference of an exposure.
 
@@ -46,7 +46,7 @@ def clean_exposure(
         True where science regions are to be masked.
     user_mask : ndarray of bool, shape (ny, nx) or (n_integrations, ny, nx), optional
         The scene mask to use, True where a pixel may be used; none is made then.
-    out : ndarray, shape of ``exposure.data``, optional
+    out : Ramps or Output, shape of ``exposure.data``, optional
         Where to write the cleaned data; may be ``exposure.data`` itself. A new array
         by default.
 
@@ -107,14 +107,15 @@ def clean_exposure(
     )
 
     shape = exposure.data.shape
+    output = out if isinstance(out, Output) else Output(data=out)
     result = CleanResult(
-        data=np.empty_like(exposure.data) if out is None else out,
+        data=np.empty(shape, exposure.data.dtype) if output.data is None else output.data,
         mask=mask,
-        background=np.zeros(shape, np.float32) if options.save_background else None,
-        noise=np.zeros(shape, np.float32) if options.save_noise else None,
+        background=output.make_zeros(shape) if options.save_background else None,
+        noise=output.make_zeros(shape) if options.save_noise else None,
     )
     with no_box_warnings():
-        clean_groups(exposure, result, options=options, flat=flat)
+        clean_groups(exposure, result, options=options, flat=flat, advance=output.advance)
     if len(result.lost) == len(result.n_used):
         msg = "no difference has a usable pixel: all are flagged, not finite or masked"
         raise NothingToClean(msg)
@@ -177,7 +178,7 @@ def _make_mask(
 def _rate(exposure: Exposure, integration: int, *, n_threads: int) -> DraftRate:
     """Rate of one integration, NaN where PIXELDQ forbids the pixel."""
     if exposure.group_dq is None:
-        image = exposure.data[integration, 0].astype(np.float32)
+        image = exposure.data[integration][0].astype(np.float32)
         drafted = DraftRate(image, np.isfinite(image).astype(np.uint16))
     else:
         drafted = draft_rate(

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from stdatamodels.jwst import datamodels
 
-from deflicker.arrays import Exposure
+from deflicker.arrays import Exposure, Ramps
 from deflicker.errors import CannotClean, NothingToClean
+from deflicker.on_disk import as_array, as_ramps
 from deflicker.readout import Readout, count_outputs
 from deflicker.simulate import SimulatedExposure
 
@@ -66,7 +67,9 @@ def exposure_from_model(model: datamodels.JwstDataModel) -> Exposure:
         msg = "the model holds no science data (extension SCI)"
         raise NothingToClean(msg)
     is_ramp = isinstance(model, datamodels.RampModel)
-    data = np.asarray(model.data)[axes]
+    data = as_ramps(model.data)
+    if not is_ramp:
+        data = data[axes]
     if data.ndim != 4:
         msg = f"a {type(model).__name__} cannot hold data of shape {np.shape(model.data)}"
         raise CannotClean(msg)
@@ -101,7 +104,7 @@ def _group_time(model: datamodels.JwstDataModel) -> float:
 
 
 def _or_zeros(array: NDArray | None, shape: tuple[int, ...]) -> NDArray:
-    return np.zeros(shape, dtype=np.uint8) if array is None else np.asarray(array)
+    return np.zeros(shape, dtype=np.uint8) if array is None else as_ramps(array)
 
 
 def _readout(model: datamodels.JwstDataModel, instrument: str, image: tuple[int, ...]) -> Readout:
@@ -123,14 +126,14 @@ def _readout(model: datamodels.JwstDataModel, instrument: str, image: tuple[int,
         raise CannotClean(msg) from error
 
 
-def product_model(model: datamodels.JwstDataModel, data: NDArray) -> datamodels.JwstDataModel:
+def product_model(model: datamodels.JwstDataModel, data: Ramps) -> datamodels.JwstDataModel:
     """Make a model of the same kind and metadata with other data.
 
     Parameters
     ----------
     model : JwstDataModel
         The cleaned model.
-    data : ndarray of float32, shape (n_integrations, n_groups, ny, nx)
+    data : Ramps of float32, shape (n_integrations, n_groups, ny, nx)
         Its new data.
 
     Returns
@@ -140,7 +143,7 @@ def product_model(model: datamodels.JwstDataModel, data: NDArray) -> datamodels.
     """
     names = ("pixeldq", "groupdq") if isinstance(model, datamodels.RampModel) else ("dq",)
     quality = {name: getattr(model, name) for name in names}
-    product = type(model)(data=data.reshape(model.data.shape), **quality)
+    product = type(model)(data=as_array(data, model.data.shape), **quality)
     product.update(model)
     return product
 

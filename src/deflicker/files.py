@@ -9,6 +9,8 @@ from astropy.io import fits
 from astropy.utils.exceptions import AstropyUserWarning
 from stdatamodels.jwst import datamodels
 
+from deflicker.on_disk import Placeholder, write_on_disk
+
 __all__ = ["check_folder", "open_model", "read_crds_parameters", "write_whole"]
 
 # Models that are nothing without science data; others may hold theirs elsewhere.
@@ -133,6 +135,9 @@ def write_whole(model: datamodels.JwstDataModel, path: Path) -> None:
     path : pathlib.Path
         Where to. An existing file stays until the new one is complete.
     """
+    if isinstance(getattr(model, "data", None), Placeholder):
+        write_on_disk(model, path)
+        return
     # In a folder of its own the new file has its final name, which goes into its header.
     with tempfile.TemporaryDirectory(prefix=".deflicker-", dir=path.parent) as folder:
         unfinished = Path(folder) / path.name

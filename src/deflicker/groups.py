@@ -1,6 +1,6 @@
 """All differences of an exposure, and its groups without their noise."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from queue import SimpleQueue
 
@@ -72,6 +72,7 @@ def clean_groups(
     *,
     options: CleanOptions,
     flat: NDArray[np.float32] | None,
+    advance: Callable[[], object],
 ) -> None:
     """Fit all differences and write all groups without their noise.
 
@@ -85,6 +86,8 @@ def clean_groups(
         How to clean it, and on how many threads.
     flat : ndarray of float32, shape (ny, nx), or None
         Flat field.
+    advance : callable
+        Called after each difference.
     """
     turned = None if flat is None else exposure.readout.turned(flat)
     integrations = (
@@ -102,6 +105,7 @@ def clean_groups(
     writer = _Writer(exposure=exposure, result=result, flat=turned)
     held: tuple[_Integration, int, DifferenceFit] | None = None
     for integration, j, fitted in _fits(integrations, exposure, n_threads=options.n_threads):
+        advance()
         # The later group of a difference is the earlier one of the next, which must have
         # been fitted before the group is written.
         if held is not None:
@@ -148,16 +152,16 @@ class _Writer:
     def write(self, integration: _Integration, j: int, fitted: DifferenceFit) -> None:
         """Write the later group of a difference, and the first one of the integration."""
         result, first = self.result, self.exposure.first_cleaned
-        groups = self.exposure.data[integration.number]
+        groups, out = self.exposure.data[integration.number], result.data[integration.number]
         index = (integration.number, j + first)
         if j == 0:
-            result.data[integration.number, :first] = groups[:first]
+            out[:first] = groups[:first]
         self.total = fitted.noise if self.total is None or j == 0 else self.total + fitted.noise
-        self._subtract(self.total, groups[j + first], out=result.data[index])
+        self._subtract(self.total, groups[j + first], out=out[j + first])
         self._record(fitted, index)
         if result.noise is not None:
-            out = result.noise[index]  # 0 so far
-            self._subtract(self.total, out, out=out)
+            noise = result.noise[integration.number][j + first]  # 0 so far
+            self._subtract(self.total, noise, out=noise)
 
     def _subtract(self, total: RowNoise, group: NDArray, *, out: NDArray) -> None:
         """Write a group without the noise to ``out``, in strips: no image of the noise is made."""
@@ -184,7 +188,8 @@ class _Writer:
             result.noise_power.append(fitted.noise.mean_square())
         if result.background is not None and fitted.background is not None:
             flat = np.float32(1) if self.flat is None else self.flat
-            out = self.exposure.readout.to_detector(result.background[index])
+            number, group = index
+            out = self.exposure.readout.to_detector(result.background[number][group])
             np.multiply(fitted.background, flat, out=out)
 
 

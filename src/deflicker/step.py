@@ -1,6 +1,7 @@
 """The step that stpipe runs: parameters, reference files, products and status."""
 
 import logging
+import math
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -10,14 +11,16 @@ from stdatamodels.jwst import datamodels
 from stpipe import Pipeline
 
 from deflicker import __version__
-from deflicker.arrays import CleanResult
+from deflicker.arrays import CleanResult, Exposure
 from deflicker.cleaning import clean_exposure
 from deflicker.errors import CannotClean, NothingToClean
 from deflicker.exposure import exposure_from_model, mask_model, product_model
-from deflicker.files import open_model
 from deflicker.footprints import science_regions
 from deflicker.host import MissionStep
+from deflicker.memory import read_memory_limit
+from deflicker.on_disk import as_array, map_whole
 from deflicker.options import CleanOptions
+from deflicker.progress import progress
 from deflicker.references import (
     ReferenceMissingError,
     ReferenceUnavailableError,
@@ -25,11 +28,15 @@ from deflicker.references import (
     read_flat,
     read_user_mask,
 )
+from deflicker.storage import Storage
 from deflicker.workers import count_threads
 
 __all__ = ["CleanFlickerNoiseStep"]
 
 log = logging.getLogger(__name__)
+
+# Where a ramp was while it was cleaned, and who watched: no part of its history.
+WITHOUT_EFFECT = ("memory_limit", "progress_bar")
 
 
 class CleanFlickerNoiseStep(MissionStep):
@@ -67,6 +74,8 @@ class CleanFlickerNoiseStep(MissionStep):
     save_background = boolean(default=False) # Save the background of each group difference
     save_noise = boolean(default=False) # Save output minus input
     maximum_cores = string(default='all') # Threads: none, quarter, half, all or a number
+    memory_limit = string(default='half') # Larger ramps stay on disk: half (of the free memory), none, or a size like '4 GB'
+    progress_bar = boolean(default=True) # Show a progress bar on a terminal or in a notebook
     force = boolean(default=False) # Clean a ramp that has been cleaned before
     skip = boolean(default=False) # Skip this step
     output_ext = string(default='.fits') # Output file type
@@ -75,13 +84,45 @@ class CleanFlickerNoiseStep(MissionStep):
     # The flat field is looked up where a parameter asks for it, not by pipelines in advance.
     prefetch_references = False
     history_entry = ""
+    _storage = Storage()
     reference_file_types: ClassVar = ["flat", "pastasoss"]
     text_parameters: ClassVar = (
         *MissionStep.text_parameters,
         "maximum_cores",
+        "memory_limit",
         "override_flat",
         "user_mask",
     )
+
+    def run(self, *args: Any) -> Any:
+        """Run the step; a ramp that is larger than memory stays on disk where a file is written.
+
+        Parameters
+        ----------
+        *args
+            Input of `process`.
+
+        Returns
+        -------
+        JwstDataModel
+            What `process` returns; with memory-mapped arrays if it stays on disk.
+
+        Raises
+        ------
+        ValueError
+            If ``memory_limit`` has a value that is not allowed.
+        """
+        limit = read_memory_limit(str(self.memory_limit))
+        # Hooks may do anything with the arrays.
+        writes = self.save_results or self.output_file
+        if not writes or self.parent is not None or self.post_hooks or self.output_ext != ".fits":
+            limit = math.inf
+        with Storage(limit=limit, n_products=self.save_noise + self.save_background) as storage:
+            self._storage = storage
+            result = super().run(*args)
+            if isinstance(result, datamodels.RampModel):
+                map_whole(result)
+        return result
 
     def process(self, input_data: str | Path | datamodels.JwstDataModel) -> Any:
         """Clean one exposure.
@@ -156,7 +197,9 @@ class CleanFlickerNoiseStep(MissionStep):
     def _open(self, input_data: Any) -> datamodels.JwstDataModel:
         """Open a file, or copy an open model unless a pipeline owns it."""
         if isinstance(input_data, str | Path):
-            model = open_model(self.make_input_path(str(input_data)))
+            output = Path(self.make_output_path(basepath=self.output_file))
+            path = Path(self.make_input_path(str(input_data)))
+            model = self._storage.open(path, output=output)
         elif isinstance(input_data, datamodels.JwstDataModel):
             model = input_data if self._in_pipeline() else input_data.copy()
         else:
@@ -193,16 +236,21 @@ class CleanFlickerNoiseStep(MissionStep):
         if masks_regions:
             folder = self.search_attr("input_dir", default="")
             science = science_regions(model, non_science=non_science, input_dir=folder)
-        result = clean_exposure(
-            exposure,
-            options,
-            flat=flat if self.apply_flat_field else None,
-            science=science,
-            user_mask=user_mask,
-            out=exposure.data,
-        )
-        if not np.shares_memory(exposure.data, model.data):
-            model.data = exposure.data.reshape(model.data.shape)
+        n_fits = exposure.n_integrations * exposure.n_differences
+        with progress(n_fits, wanted=self.progress_bar) as advance:
+            result = clean_exposure(
+                exposure,
+                options,
+                flat=flat if self.apply_flat_field else None,
+                science=science,
+                user_mask=user_mask,
+                out=self._storage.output(
+                    model, exposure, history=self._expected_history(exposure), advance=advance
+                ),
+            )
+        stays = isinstance(result.data, np.ndarray) and np.shares_memory(result.data, model.data)
+        if not stays:
+            model.data = as_array(result.data, model.data.shape)
         model.meta.cal_step.clean_flicker_noise = "COMPLETE"
         self._write_history(model, result)
         self._save_products(model, result)
@@ -256,9 +304,22 @@ class CleanFlickerNoiseStep(MissionStep):
 
     def _write_history(self, model: datamodels.JwstDataModel, result: CleanResult) -> None:
         """Tell in the header what was done."""
+        self.history_entry = self._history(result, is_ramp=isinstance(model, datamodels.RampModel))
+        self.repeat_history(model)
+
+    def _expected_history(self, exposure: Exposure) -> str:
+        """A text as long as the one that the history will have, if all goes well."""
+        number = exposure.n_integrations * exposure.n_differences
+        result = CleanResult(data=exposure.data, mask=np.ones((1, 1), dtype=bool))
+        result.n_used = [math.prod(exposure.image_shape) // 2] * number
+        result.noise_power = [1 / 9] * number
+        return self._history(result, is_ramp=exposure.group_dq is not None)
+
+    def _history(self, result: CleanResult, *, is_ramp: bool) -> str:
+        """What was done, in one line."""
         used = self.get_pars(full_spec=False)
-        parameters = ", ".join(f"{name}={value}" for name, value in used.items())
-        unit = "DN" if isinstance(model, datamodels.RampModel) else "DN/s"
+        parameters = ", ".join(f"{k}={v}" for k, v in used.items() if k not in WITHOUT_EFFECT)
+        unit = "DN" if is_ramp else "DN/s"
         flat = " before the flat field" if self.apply_flat_field else ""
         entry = (
             f"deflicker {__version__} clean_flicker_noise: {parameters}; measured on "
@@ -266,8 +327,7 @@ class CleanFlickerNoiseStep(MissionStep):
             f"{len(result.noise_power)} differences{flat} {result.noise_rms:.4g} {unit}"
         )
         # Headers hold printable ASCII alone, paths hold anything.
-        self.history_entry = entry.encode("ascii", "backslashreplace").decode().replace("\n", " ")
-        self.repeat_history(model)
+        return entry.encode("ascii", "backslashreplace").decode().replace("\n", " ")
 
     def repeat_history(self, model: datamodels.JwstDataModel) -> None:
         """Tell in the header of a model, once, what this step did last, if anything.

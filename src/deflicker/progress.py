@@ -1,0 +1,50 @@
+"""A progress bar, where somebody sees it."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+__all__ = ["progress"]
+
+DELAY: Final = 2.0  # seconds; shorter work needs no bar
+
+
+@contextmanager
+def progress(total: int, *, wanted: bool) -> Iterator[Callable[[], object]]:
+    """Show a bar on a terminal or in a notebook, and nowhere else.
+
+    Parameters
+    ----------
+    total : int
+        Number of differences.
+    wanted : bool
+        Whether it may be shown. The environment variable ``TQDM_DISABLE=1`` turns it
+        off too.
+
+    Yields
+    ------
+    callable
+        To be called after each difference.
+    """
+    if not wanted or not (_in_notebook() or sys.stderr.isatty()):
+        yield lambda: None
+        return
+    from tqdm.auto import tqdm
+
+    with tqdm(
+        total=total,
+        desc="Cleaning",
+        unit="difference",
+        delay=DELAY,
+        leave=False,
+        dynamic_ncols=True,
+    ) as bar:
+        yield bar.update
+
+
+def _in_notebook() -> bool:
+    """Whether this is a notebook's kernel."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    return shell is not None and "IPKernelApp" in shell.config

@@ -1,0 +1,132 @@
+"""Where the arrays of a run are: in memory, or in files where they are larger than a limit."""
+
+import logging
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Self
+
+from stdatamodels.jwst import datamodels
+
+from deflicker.arrays import Exposure, Output
+from deflicker.files import open_model
+from deflicker.on_disk import StoredArray, can_stay_on_disk, data_offset, open_on_disk
+
+__all__ = ["Storage"]
+
+log = logging.getLogger(__name__)
+
+HISTORY_TEXT = 72  # characters of a card
+
+
+class Storage:
+    """Arrays of one run. Its unfinished files are gone at the end, whatever happens.
+
+    Parameters
+    ----------
+    limit : float, optional
+        Bytes; a ramp that needs more stays on disk. Infinity by default.
+    n_products : int, optional
+        How many arrays as large as the science data are to be saved besides.
+    """
+
+    def __init__(self, *, limit: float = math.inf, n_products: int = 0) -> None:
+        self.limit = limit
+        self.n_products = n_products
+        self._beside = Path()
+        self._folder: TemporaryDirectory[str] | None = None
+        self._number = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._folder is not None:
+            self._folder.cleanup()
+
+    def open(self, path: Path, *, output: Path) -> datamodels.JwstDataModel:
+        """Open a file, its large arrays only if they fit into memory.
+
+        Parameters
+        ----------
+        path : pathlib.Path
+            Input file.
+        output : pathlib.Path
+            File that will be written.
+
+        Returns
+        -------
+        JwstDataModel
+            With placeholders if it stays on disk.
+        """
+        if not self._is_too_large(path):
+            return open_model(path)
+        model = open_on_disk(path)
+        log.info(
+            "%s (%.3g GB) stays on disk: memory_limit is %.3g GB",
+            path.name,
+            path.stat().st_size / 1e9,
+            self.limit / 1e9,
+        )
+        self._beside = output.parent
+        return model
+
+    def _is_too_large(self, path: Path) -> bool:
+        if math.isinf(self.limit) or not path.is_file():
+            return False
+        needed = path.stat().st_size * (1 + self.n_products)
+        return needed > self.limit and can_stay_on_disk(path)
+
+    def output(
+        self,
+        model: datamodels.JwstDataModel,
+        exposure: Exposure,
+        *,
+        history: str,
+        advance: Callable[[], object],
+    ) -> Output:
+        """Where the cleaning of a model goes.
+
+        Parameters
+        ----------
+        model : JwstDataModel
+            As it is before.
+        exposure : Exposure
+            Its arrays.
+        history : str
+            A text as long as the one that its history will have gained.
+        advance : callable
+            Called after each difference.
+
+        Returns
+        -------
+        Output
+            In place, or in the unfinished output file.
+        """
+        if not isinstance(exposure.data, StoredArray):
+            return Output(data=exposure.data, advance=advance)
+        more_cards = math.ceil(len(history) / HISTORY_TEXT)
+        more_cards += model.meta.cal_step.clean_flicker_noise is None
+        offset = data_offset(model, more_cards=more_cards)
+        return Output(
+            data=self._new(offset, model.data.shape),
+            make_zeros=lambda shape: self._new(0, shape),
+            advance=advance,
+        )
+
+    def _new(self, offset: int, shape: tuple[int, ...]) -> StoredArray:
+        """Begin a file of float32 zeros."""
+        if self._folder is None:
+            self._folder = TemporaryDirectory(prefix=".deflicker-", dir=self._beside)
+        self._number += 1
+        path = Path(self._folder.name) / str(self._number)
+        stored = StoredArray(path, offset=offset, shape=shape, dtype=">f4", writable=True)
+        with path.open("wb") as stream:
+            size = offset + stored.nbytes
+            stream.truncate(size)
+            # Else a full disk would end the process, where it writes to mapped memory.
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(stream.fileno(), 0, size)
+        return stored

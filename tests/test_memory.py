@@ -1,0 +1,61 @@
+import subprocess
+import sys
+
+import psutil
+import pytest
+
+from deflicker import memory
+from deflicker.memory import free_memory, read_memory_limit
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("2 GB", 2e9), ("2GB", 2e9), ("1 GiB", 2**30), ("3e6", 3e6), ("none", float("inf"))],
+)
+def test_limits(text, expected):
+    assert read_memory_limit(text) == expected
+
+
+def test_half_of_the_free_memory():
+    assert read_memory_limit("half") == pytest.approx(
+        psutil.virtual_memory().available / 2, rel=0.3
+    )
+
+
+@pytest.mark.parametrize("text", ["", "much", "-1 GB", "0", "nan", "2 m", "2 GB 3", "1 gb"])
+def test_wrong_limits(text):
+    with pytest.raises(ValueError, match="memory_limit must be 'half', 'none' or a size"):
+        read_memory_limit(text)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of the address space")
+def test_a_limit_of_the_address_space_counts():
+    code = (
+        "import resource, psutil\n"
+        "from deflicker.memory import free_memory\n"
+        "room = psutil.Process().memory_info().vms + 300_000_000\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (room, resource.RLIM_INFINITY))\n"
+        "print(free_memory())"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert 200e6 < int(run.stdout) <= 300e6
+
+
+def test_the_tightest_control_group_counts(tmp_path, monkeypatch):
+    for folder, limit, used in (
+        ("job", "max", 5),
+        ("job/step", "7000", 2000),
+        ("job/step/task", "9000", 100),
+    ):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "memory.max").write_text(f"{limit}\n")
+        (tmp_path / folder / "memory.current").write_text(f"{used}\n")
+    membership = tmp_path / "cgroup"
+    membership.write_text("1:name=systemd:/\n0::/job/step/task\n")
+    assert min(memory._cgroup_rooms(membership, tmp_path)) == 5000
+    assert memory._cgroup_rooms(tmp_path / "none", tmp_path) == []
+
+
+def test_no_memory_is_zero(monkeypatch):
+    monkeypatch.setattr(memory, "_cgroup_rooms", lambda *_: [-5])
+    assert free_memory() == 0
