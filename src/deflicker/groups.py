@@ -12,7 +12,7 @@ from deflicker.difference import DifferenceFit, fit_difference
 from deflicker.noise import RowNoise
 from deflicker.options import CleanOptions
 from deflicker.readout import STRIP_ROWS
-from deflicker.workers import map_in_order
+from deflicker.workers import keep_freed_memory, map_in_order
 
 __all__ = ["clean_groups", "plane_of"]
 
@@ -120,6 +120,7 @@ def _fits(
     integrations: Iterable[_Integration], exposure: Exposure, *, n_threads: int
 ) -> Iterator[tuple[_Integration, int, DifferenceFit]]:
     """Fit all differences of all integrations, and give them in order."""
+    keep_freed_memory()
     tasks = ((item, j) for item in integrations for j in range(exposure.n_differences))
     # Made once for each thread: what threads allocate and free, the allocator keeps.
     shape = exposure.readout.to_detector(np.empty(exposure.image_shape, dtype=bool)).shape
