@@ -131,7 +131,7 @@ def test_differences(image, n_sigma, monkeypatch):
     found = fit_difference(
         values.copy,
         allowed.copy(),
-        CleanOptions(n_sigma=n_sigma, save_background=True),
+        CleanOptions(n_sigma=n_sigma),
         readout=READOUT,
         outputs=[slice(0, SHAPE[1])],
     )

@@ -117,7 +117,11 @@ class Exposure:
             False for DO_NOT_USE and REFERENCE_PIXEL.
         """
         dq = self.pixel_dq[integration] if self.pixel_dq.ndim == 3 else self.pixel_dq
-        return (dq & PIXEL_FORBIDS) == 0
+        good = np.empty(dq.shape, dtype=bool)
+        for start in range(0, len(dq), STRIP_ROWS):
+            rows = slice(start, start + STRIP_ROWS)
+            np.equal(dq[rows] & PIXEL_FORBIDS, 0, out=good[rows])
+        return good
 
     def difference(
         self, integration: int, j: int, *, out: NDArray[np.float32] | None = None

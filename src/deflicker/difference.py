@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from deflicker.background import model_background
+from deflicker.background import BoxBackground, model_background
 from deflicker.noise import NOISE_MODELS, RowNoise
 from deflicker.noise.fourier import FULL_FRAME
 from deflicker.noise.median import BLOCK_ROWS, row_stripes
@@ -27,8 +27,8 @@ class DifferenceFit:
     ----------
     noise : RowNoise
         Noise in the detector frame, finite everywhere.
-    background : ndarray of float32 or float, optional
-        Background in the detector frame, where it is to be saved.
+    background : BoxBackground or float, optional
+        Background; a model is one of the science frame.
     n_used : int, optional
         Number of pixels behind the noise.
     model_failed : bool, optional
@@ -36,7 +36,7 @@ class DifferenceFit:
     """
 
     noise: RowNoise
-    background: NDArray[np.float32] | float | None = None
+    background: BoxBackground | float = 0.0
     n_used: int = 0
     model_failed: bool = False
 
@@ -90,7 +90,7 @@ def fit_difference(
         background = usable.copy()
         _restrict(background, values, first)
         model = _model(values, background, options, readout)
-        values -= level if model is None else model
+        _subtract(level if model is None else model, values, readout)
         ordered = SortedValues.of(values, background, overwrite_image=True)
         del values, background
     elif level:
@@ -102,12 +102,12 @@ def fit_difference(
     values = difference()
     if second is not None:
         _restrict(usable, values, first)
-    values -= level if model is None else model
+    _subtract(level if model is None else model, values, readout)
     if second is not None:
         usable = _clip_along_rows(values, usable, second)
     return DifferenceFit(
         noise=noise_model(values, usable, outputs),
-        background=(level if model is None else model) if options.save_background else None,
+        background=level if model is None else model,
         n_used=int(np.count_nonzero(usable)),
         model_failed=options.background_method == "model" and model is None,
     )
@@ -160,21 +160,28 @@ def _restrict(
         usable[rows] &= limits.accept(part)
 
 
+def _subtract(
+    background: BoxBackground | float, values: NDArray[np.float32], readout: Readout
+) -> None:
+    """Subtract a background in place."""
+    if isinstance(background, BoxBackground):
+        background.subtract_from(readout.to_science(values))
+    elif background:
+        values -= np.float32(background)
+
+
 def _model(
     values: NDArray[np.float32],
     usable: NDArray[np.bool_],
     options: CleanOptions,
     readout: Readout,
-) -> NDArray[np.float32] | None:
-    """Background model in the detector frame; None if it is not wanted or fails."""
-    if options.background_method != "model":
-        return None
+) -> BoxBackground | None:
+    """Background model; None if it fails."""
     try:
-        background = model_background(
+        return model_background(
             readout.to_science(values),
             readout.to_science(usable),
             box_size=options.background_box_size,
         )
     except ValueError:
         return None
-    return readout.to_detector(background)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deflicker.arrays import CleanResult, Exposure
+from deflicker.background import BoxBackground
 from deflicker.difference import DifferenceFit, fit_difference
 from deflicker.noise import RowNoise
 from deflicker.options import CleanOptions
@@ -187,11 +188,17 @@ class _Writer:
             result.lost.append(index)
         else:
             result.noise_power.append(fitted.noise.mean_square())
-        if result.background is not None and fitted.background is not None:
-            flat = np.float32(1) if self.flat is None else self.flat
-            number, group = index
-            out = self.exposure.readout.to_detector(result.background[number][group])
-            np.multiply(fitted.background, flat, out=out)
+        if result.background is not None:
+            self._save_background(fitted.background, result.background[index[0]][index[1]])
+
+    def _save_background(self, background: BoxBackground | float, out: NDArray) -> None:
+        """Write a background, as it is before the flat field, in the science frame."""
+        if isinstance(background, BoxBackground):
+            out[:] = background.rows(0, len(out))
+        else:
+            out[:] = background
+        if self.flat is not None:
+            self.exposure.readout.to_detector(out)[:] *= self.flat
 
 
 def _outputs(exposure: Exposure, options: CleanOptions) -> list[slice]:
