@@ -26,7 +26,9 @@ from deflicker.simulate import EXPOSURES
 
 CASES = {
     "NIRCam full, 5 groups": (EXPOSURES["nircam"], ()),
+    "NIRCam full, 10 groups": (replace(EXPOSURES["nircam"], n_groups=10), ()),
     "NIRCam full, 20 groups": (replace(EXPOSURES["nircam"], n_groups=20), ()),
+    "NIRCam full, 40 groups": (replace(EXPOSURES["nircam"], n_groups=40), ()),
     "NIRCam full, model": (EXPOSURES["nircam"], ("--background_method=model",)),
     "NIRISS full by channel": (EXPOSURES["niriss"], ("--fit_by_channel=true",)),
     "MIRI full, 8 groups": (EXPOSURES["miri"], ()),
