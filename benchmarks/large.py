@@ -17,7 +17,7 @@ from astropy.io import fits
 from benchmarks.runs import cleaners, environment, run_step
 from deflicker.exposure import model_from_simulation
 from deflicker.files import write_whole
-from deflicker.on_disk import Placeholder, StoredArray
+from deflicker.stored import Placeholder, StoredArray
 from deflicker.simulate import EXPOSURES, SimulatedExposure, simulate
 
 CASES = {

@@ -28,7 +28,7 @@ STAGES: Final = {
     "scene mask": ("scene/__init__.py", "scene_mask"),
     "differences": ("arrays.py", "difference"),
     "flags": ("arrays.py", "good_differences"),
-    "fit of a difference": ("difference.py", "fit_difference"),
+    "fit of a difference": ("difference.py", "fit_difference_in_place"),
     "  sort": ("scene/clipping.py", "of"),
     "  clips": ("scene/clipping.py", "background_limits"),
     "  stripes for the clip": ("noise/median.py", "row_stripes"),

@@ -3,7 +3,7 @@ import pytest
 
 from deflicker import CleanOptions, Readout
 from deflicker.background import no_box_warnings
-from deflicker.difference import fit_difference
+from deflicker.difference import fit_difference_in_place
 
 READOUT = Readout(fast_axis=1, slow_axis=2)
 SHAPE = (256, 512)
@@ -13,7 +13,7 @@ def fit(values, usable=None, **options):
     usable = np.ones(values.shape, bool) if usable is None else usable
     outputs = [slice(0, values.shape[1])]
     with no_box_warnings():
-        return fit_difference(
+        return fit_difference_in_place(
             values.copy,
             usable.copy(),
             CleanOptions(**options),
@@ -112,7 +112,7 @@ def test_boxes_are_counted_in_the_science_frame(rng):
     detector = np.ascontiguousarray(readout.to_detector(science.astype(np.float32)))
     options = CleanOptions(background_method="model", background_box_size=(1, 64), n_sigma=0)
     with no_box_warnings():
-        found = fit_difference(
+        found = fit_difference_in_place(
             detector.copy, np.ones((64, 64), bool), options, readout=readout, outputs=[slice(0, 64)]
         )
     np.testing.assert_allclose(found.background.rows(0, 64)[5:-5], science[5:-5], atol=1)

@@ -14,8 +14,8 @@ FLOORS = (
     {"errors", "dq", "readout", "workers", "memory"},
     {"draft_rate", "scene", "background", "flat", "noise", "recipes", "simulate", "quality"},
     {"options", "arrays", "difference", "groups", "cleaning"},
-    {"exposure", "files", "footprints", "on_disk", "references", "storage"},
-    {"step", "host", "registry", "pipeline", "cli", "figures", "progress"},
+    {"exposure", "files", "footprints", "on_disk", "references", "storage", "stored"},
+    {"step", "history", "host", "registry", "pipeline", "cli", "figures", "progress"},
 )
 HEAVY = ("stpipe", "stdatamodels", "crds", "jwst", "matplotlib")
 

@@ -1,7 +1,6 @@
 import subprocess
 import sys
 
-import psutil
 import pytest
 
 from deflicker import memory
@@ -16,13 +15,14 @@ def test_limits(text, expected):
     assert read_memory_limit(text) == expected
 
 
-def test_half_of_the_free_memory():
-    assert read_memory_limit("half") == pytest.approx(
-        psutil.virtual_memory().available / 2, rel=0.3
-    )
+def test_half_of_the_free_memory(monkeypatch):
+    monkeypatch.setattr(memory, "_cgroup_rooms", lambda *_: [600, 900])
+    assert read_memory_limit("half") == 300
 
 
-@pytest.mark.parametrize("text", ["", "much", "-1 GB", "0", "nan", "2 m", "2 GB 3", "1 gb"])
+@pytest.mark.parametrize(
+    "text", ["", "much", "-1 GB", "0", "nan", "2 m", "2 GB 3", "1 gb", "50 %", "0.5"]
+)
 def test_wrong_limits(text):
     with pytest.raises(ValueError, match="memory_limit must be 'half', 'none' or a size"):
         read_memory_limit(text)
@@ -41,18 +41,30 @@ def test_a_limit_of_the_address_space_counts():
     assert 200e6 < int(run.stdout) <= 300e6
 
 
-def test_the_tightest_control_group_counts(tmp_path, monkeypatch):
-    for folder, limit, used in (
-        ("job", "max", 5),
-        ("job/step", "7000", 2000),
-        ("job/step/task", "9000", 100),
-    ):
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / "memory.max").write_text(f"{limit}\n")
-        (tmp_path / folder / "memory.current").write_text(f"{used}\n")
+GROUPS = {
+    2: ("0::/job/step/task", "", ("memory.max", "memory.current"), "inactive_file 300"),
+    1: (
+        "4:cpu,memory:/job/step/task",
+        "memory",
+        ("memory.limit_in_bytes", "memory.usage_in_bytes"),
+        "inactive_file 7\ntotal_inactive_file 300",
+    ),
+}
+
+
+@pytest.mark.parametrize("version", GROUPS)
+def test_the_tightest_control_group_counts(tmp_path, version):
+    line, top, names, stat = GROUPS[version]
+    limits = {"job": ("max", 5), "job/step": ("7000", 2000), "job/step/task": ("9000", 100)}
+    for group, values in limits.items():
+        folder = tmp_path / top / group
+        folder.mkdir(parents=True)
+        for name, value in zip(names, values, strict=True):
+            (folder / name).write_text(f"{value}\n")
+        (folder / "memory.stat").write_text(f"active_file 1\n{stat}\n")
     membership = tmp_path / "cgroup"
-    membership.write_text("1:name=systemd:/\n0::/job/step/task\n")
-    assert min(memory._cgroup_rooms(membership, tmp_path)) == 5000
+    membership.write_text(f"1:name=systemd:/\n{line}\n")
+    assert min(memory._cgroup_rooms(membership, tmp_path)) == 7000 - 2000 + 300
     assert memory._cgroup_rooms(tmp_path / "none", tmp_path) == []
 
 

@@ -14,9 +14,10 @@ from stdatamodels.jwst import datamodels
 
 from deflicker import CleanFlickerNoiseStep, on_disk
 from deflicker.exposure import model_from_simulation
-from deflicker.files import write_whole
-from deflicker.on_disk import Placeholder, StoredArray, can_stay_on_disk, map_whole, open_on_disk
+from deflicker.files import read_crds_parameters, write_whole
+from deflicker.on_disk import can_stay_on_disk, map_in_place, open_on_disk
 from deflicker.simulate import EXPOSURES, simulate
+from deflicker.stored import Placeholder, StoredArray
 
 SERIES = {
     "nircam": replace(EXPOSURES["nircam"], shape=(64, 256), n_stars=50, n_integrations=3),
@@ -93,6 +94,7 @@ def test_a_model_is_written_as_ever(series, tmp_path):
         {"fit_by_channel": True, "single_mask": False, "maximum_cores": "none"},
         {"background_method": "model", "save_mask": True, "save_background": True},
         {"save_noise": True, "n_sigma": 0},
+        {"single_mask": False, "save_mask": True, "save_noise": True},
     ],
     ids=str,
 )
@@ -109,7 +111,13 @@ def test_output_and_products_are_those_of_memory(series, tmp_path, parameters, c
 
 @pytest.mark.parametrize("expected", ["", "x" * 6000])
 def test_a_longer_or_shorter_header_moves_the_data(nircam, tmp_path, monkeypatch, expected):
-    monkeypatch.setattr(CleanFlickerNoiseStep, "_expected_history", lambda *_: expected)
+    real = CleanFlickerNoiseStep._history
+    monkeypatch.setattr("deflicker.step.expected_result", lambda _: None)
+    monkeypatch.setattr(
+        CleanFlickerNoiseStep,
+        "_history",
+        lambda step, result, **options: real(step, result, **options) if result else expected,
+    )
     moves = []
     move = on_disk._move
     monkeypatch.setattr(
@@ -141,15 +149,42 @@ def test_the_result_is_mapped_and_what_is_done_to_it_stays_in_memory(nircam, tmp
     assert not list(tmp_path.rglob(".deflicker-*"))
 
 
-def test_no_room_for_the_result_is_none(nircam, monkeypatch):
+@pytest.mark.parametrize("modes", [("c",), ("c", "r")])
+def test_no_room_for_the_result(nircam, monkeypatch, caplog, modes):
+    """Copies on write count as memory, reading does not; and there may be no room at all."""
     model = open_on_disk(nircam)
+    real = np.memmap
 
-    def full(*_args, **_options):
-        raise OSError(12, "Cannot allocate memory")
+    def full(*args, mode, **options):
+        if mode in modes:
+            raise OSError(12, "Cannot allocate memory")
+        return real(*args, mode=mode, **options)
 
     monkeypatch.setattr(np, "memmap", full)
-    map_whole(model)
-    assert model.data is None
+    map_in_place(model)
+    if modes == ("c",):
+        assert not model.data.flags.writeable
+        np.testing.assert_array_equal(model.data, fits.getdata(nircam, "SCI"))
+    else:
+        assert model.data is None
+        assert "no room for data" in caplog.text
+
+
+def test_all_arrays_of_the_result_are_those_of_the_output(nircam, tmp_path):
+    with clean(nircam, tmp_path / "disk", "10 kB") as result:
+        expected = {name: np.array(fits.getdata(nircam, name)) for name in ("GROUPDQ", "ZEROFRAME")}
+        nircam.write_bytes(b"")
+        np.testing.assert_array_equal(result.groupdq, expected["GROUPDQ"])
+        np.testing.assert_array_equal(result.zeroframe, expected["ZEROFRAME"])
+
+
+def test_a_step_that_has_run_keeps_nothing(nircam, tmp_path):
+    step = CleanFlickerNoiseStep(memory_limit="10 kB", save_results=True, output_dir=str(tmp_path))
+    step.run(nircam).close()
+    with step.process(nircam) as again:
+        assert type(again.data) is np.ndarray
+        np.testing.assert_array_equal(again.data, fits.getdata(tmp_path / CLEANED, "SCI"))
+    assert not list(tmp_path.glob(".deflicker-*"))
 
 
 @pytest.mark.parametrize(
@@ -165,16 +200,18 @@ def test_data_of_a_failure_are_the_inputs(nircam, tmp_path, parameters, status):
         assert given["SCI"].data.tobytes() == written["SCI"].data.tobytes()
 
 
-def test_a_failure_after_the_first_write_leaves_the_inputs_data(nircam, tmp_path):
-    """All differences turn out to be unusable only when they are fitted."""
+def test_a_failure_after_the_last_write_leaves_the_inputs_data(nircam, tmp_path):
+    """With the user's mask, all differences turn out to be unusable only in the end."""
     with datamodels.open(nircam) as model:
-        model.groupdq[..., :] = 2
-        model.groupdq[:, 0] = 0
-        model.groupdq[:, 2] = 0
+        model.groupdq[:] = 1
         model.save(str(nircam))
-    clean(nircam, tmp_path / "memory", "none")
-    clean(nircam, tmp_path / "disk", "10 kB")
+        datamodels.ImageModel(data=np.ones(model.data.shape[-2:], np.float32)).save("mask.fits")
+    clean(nircam, tmp_path / "memory", "none", user_mask="mask.fits")
+    clean(nircam, tmp_path / "disk", "10 kB", user_mask="mask.fits")
     same_files(tmp_path / "memory", tmp_path / "disk")
+    with fits.open(nircam) as given, fits.open(tmp_path / "disk" / CLEANED) as written:
+        assert written[0].header["S_CLNFNS"] == "SKIPPED"
+        assert given["SCI"].data.tobytes() == written["SCI"].data.tobytes()
 
 
 def test_an_interruption_leaves_nothing_and_the_old_file_whole(nircam, tmp_path, monkeypatch):
@@ -239,6 +276,17 @@ def not_fits(path):
     path.write_text("nothing")
 
 
+def compress_under_the_same_name(path):
+    path.write_bytes(gzip.compress(path.read_bytes()))
+
+
+def compress_tiles(path):
+    with fits.open(path) as hdulist:
+        science = hdulist["SCI"]
+        hdulist["SCI"] = fits.CompImageHDU(science.data, science.header, compression_type="GZIP_1")
+        hdulist.writeto(path, overwrite=True)
+
+
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
@@ -248,10 +296,53 @@ def not_fits(path):
         (in_double_precision, False),
         (of_another_model, False),
         (not_fits, False),
+        (compress_under_the_same_name, False),
+        (compress_tiles, False),
     ],
 )
 def test_which_files_can_stay_on_disk(nircam, change, expected):
     assert can_stay_on_disk(change(nircam) or nircam) is expected
+
+
+@pytest.mark.parametrize("missing", [100, 30_000, 400_000])
+def test_a_truncated_file_is_the_same_error(nircam, tmp_path, missing):
+    nircam.write_bytes(nircam.read_bytes()[:-missing])
+    reasons = []
+    for limit in ("none", "10 kB"):
+        with pytest.raises(OSError, match="cannot be read as a JWST data model") as caught:
+            clean(nircam, tmp_path / "disk", limit)
+        reasons.append(str(caught.value))
+    assert reasons[0] == reasons[1]
+
+
+def test_parameters_for_crds_are_read_without_the_arrays(nircam, monkeypatch):
+    with fits.open(nircam) as hdulist:
+        del hdulist["ASDF"]
+        hdulist.writeto(nircam, overwrite=True)
+    monkeypatch.setattr("deflicker.files.open_model", None)
+    assert read_crds_parameters(nircam)["meta.instrument.name"] == "NIRCAM"
+
+
+def test_a_frame_of_another_type_is_read(nircam, tmp_path):
+    """Placeholders of a type that the model converts would become zeros."""
+    with fits.open(nircam) as hdulist:
+        zeroframe = hdulist["ZEROFRAME"].data.astype(">f8")
+        hdulist["ZEROFRAME"].data = zeroframe
+        hdulist.writeto(nircam, overwrite=True)
+    clean(nircam, tmp_path / "memory", "none")
+    clean(nircam, tmp_path / "disk", "10 kB")
+    same_files(tmp_path / "memory", tmp_path / "disk")
+    np.testing.assert_array_equal(fits.getdata(tmp_path / "disk" / CLEANED, "ZEROFRAME"), zeroframe)
+
+
+def test_flat_field_and_background(nircam, tmp_path):
+    shape = fits.getdata(nircam, "SCI").shape[-2:]
+    flat = np.linspace(0.8, 1.2, np.prod(shape), dtype=np.float32).reshape(shape)
+    datamodels.FlatModel(data=flat).save("flat.fits")
+    options = {"apply_flat_field": True, "override_flat": "flat.fits", "save_background": True}
+    clean(nircam, tmp_path / "memory", "none", **options)
+    clean(nircam, tmp_path / "disk", "10 kB", **options)
+    assert len(same_files(tmp_path / "memory", tmp_path / "disk")) == 2
 
 
 def test_stored_arrays_give_integrations(tmp_path, rng):

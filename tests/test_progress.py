@@ -1,12 +1,15 @@
 import os
-import pty
 import re
 import subprocess
 import sys
-import termios
 from types import SimpleNamespace
 
+import pytest
+
 from deflicker import progress as module
+
+pty = pytest.importorskip("pty")
+termios = pytest.importorskip("termios")
 
 WORK = """
 import time

@@ -194,15 +194,16 @@ class Output:
 
     Parameters
     ----------
-    data : Ramps of float, shape (n_integrations, n_groups, ny, nx), optional
-        Where the cleaned data are written; may be those of the exposure.
+    make_data : callable, optional
+        Gives the array of the exposure's shape into which the cleaned data are written;
+        may be that of the exposure. Called when it is clear that there is something to clean.
     make_zeros : callable, optional
         Makes float32 zeros of a shape, for products that are to be saved.
     advance : callable, optional
         Called without arguments after each difference.
     """
 
-    data: Ramps | None = None
+    make_data: Callable[[], Ramps] | None = None
     make_zeros: Callable[[tuple[int, ...]], Ramps] = _float32_zeros
     advance: Callable[[], object] = _nothing
 

@@ -161,6 +161,9 @@ def model_background(
         bkg_estimator=np.sum,
         bkg_rms_estimator=np.sum,
     ).background_mesh
+    if not np.isfinite(coarse).all():
+        msg = "the background model is not finite"
+        raise ValueError(msg)
     splines = spline_filter(coarse, order=3, mode="reflect")
     along_y, along_x = (
         _splines(boxes, size, length)

@@ -107,9 +107,10 @@ def clean_exposure(
     )
 
     shape = exposure.data.shape
-    output = out if isinstance(out, Output) else Output(data=out)
+    output = _as_output(out)
+    make_data = output.make_data
     result = CleanResult(
-        data=np.empty(shape, exposure.data.dtype) if output.data is None else output.data,
+        data=np.empty(shape, exposure.data.dtype) if make_data is None else make_data(),
         mask=mask,
         background=output.make_zeros(shape) if options.save_background else None,
         noise=output.make_zeros(shape) if options.save_noise else None,
@@ -121,6 +122,12 @@ def clean_exposure(
         raise NothingToClean(msg)
     _report(result)
     return result
+
+
+def _as_output(out: Ramps | Output | None) -> Output:
+    if isinstance(out, Output):
+        return out
+    return Output() if out is None else Output(make_data=lambda: out)
 
 
 def _integrations(exposure: Exposure) -> range:
@@ -172,7 +179,10 @@ def _make_mask(
     rates = (_rate(exposure, i, n_threads=options.n_threads) for i in _integrations(exposure))
     if options.single_mask:
         return mask_of(combine_rates(rates))
-    return np.stack([mask_of(item.rate) for item in rates])
+    masks = np.empty((exposure.n_integrations, *exposure.image_shape), dtype=bool)
+    for mask, item in zip(masks, rates, strict=True):
+        mask[:] = mask_of(item.rate)
+    return masks
 
 
 def _rate(exposure: Exposure, integration: int, *, n_threads: int) -> DraftRate:

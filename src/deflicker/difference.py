@@ -14,7 +14,7 @@ from deflicker.options import CleanOptions
 from deflicker.readout import Readout
 from deflicker.scene.clipping import ClipLimits, SortedValues, background_limits
 
-__all__ = ["DifferenceFit", "fit_difference"]
+__all__ = ["DifferenceFit", "fit_difference_in_place"]
 
 WINDOW_CLIP = 3.0
 
@@ -41,7 +41,7 @@ class DifferenceFit:
     model_failed: bool = False
 
 
-def fit_difference(
+def fit_difference_in_place(
     difference: Callable[[], NDArray[np.float32]],
     usable: NDArray[np.bool_],
     options: CleanOptions,

@@ -11,9 +11,9 @@ from stdatamodels.jwst import datamodels
 
 from deflicker.arrays import Exposure, Ramps
 from deflicker.errors import CannotClean, NothingToClean
-from deflicker.on_disk import as_array, as_ramps
 from deflicker.readout import Readout, count_outputs
 from deflicker.simulate import SimulatedExposure
+from deflicker.stored import as_array, as_ramps
 
 __all__ = ["exposure_from_model", "mask_model", "model_from_simulation", "product_model"]
 
@@ -149,7 +149,7 @@ def product_model(model: datamodels.JwstDataModel, data: Ramps) -> datamodels.Jw
 
 
 def mask_model(
-    model: datamodels.JwstDataModel, mask: NDArray[np.bool_]
+    model: datamodels.JwstDataModel, mask: NDArray[np.float32]
 ) -> datamodels.JwstDataModel:
     """Make a model of a scene mask.
 
@@ -157,16 +157,16 @@ def mask_model(
     ----------
     model : JwstDataModel
         The cleaned model.
-    mask : ndarray of bool, shape (ny, nx) or (n_integrations, ny, nx)
-        True where the pixel may be used.
+    mask : ndarray of float32, shape (ny, nx) or (n_integrations, ny, nx)
+        1 where the pixel may be used and 0 elsewhere.
 
     Returns
     -------
     ImageModel or CubeModel
-        With 1 where the pixel may be used and 0 elsewhere.
+        With that mask.
     """
     kind = datamodels.ImageModel if mask.ndim == 2 else datamodels.CubeModel
-    product = kind(data=mask.astype(np.float32))
+    product = kind(data=mask)
     product.update(model)
     return product
 

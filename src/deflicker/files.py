@@ -9,9 +9,10 @@ from astropy.io import fits
 from astropy.utils.exceptions import AstropyUserWarning
 from stdatamodels.jwst import datamodels
 
-from deflicker.on_disk import Placeholder, write_on_disk
+from deflicker.on_disk import can_stay_on_disk, open_on_disk, write_on_disk
+from deflicker.stored import Placeholder
 
-__all__ = ["check_folder", "open_model", "read_crds_parameters", "write_whole"]
+__all__ = ["check_folder", "is_complete", "open_model", "read_crds_parameters", "write_whole"]
 
 # Models that are nothing without science data; others may hold theirs elsewhere.
 WITH_DATA: Final = (
@@ -60,6 +61,26 @@ def open_model(path: str | Path) -> datamodels.JwstDataModel:
     return model
 
 
+def is_complete(path: Path) -> bool:
+    """Tell whether a file does not end too early.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Any file.
+
+    Returns
+    -------
+    bool
+        False too if it cannot be read.
+    """
+    try:
+        _check_complete(path)
+    except OSError:
+        return False
+    return True
+
+
 def _check_complete(path: Path) -> None:
     """Refuse what astropy reads with a warning: a FITS file that ends too early."""
     if ".fits" not in path.suffixes[-2:]:
@@ -97,7 +118,8 @@ def read_crds_parameters(path: str | Path) -> dict[str, Any]:
     except Exception:  # noqa: BLE001 - whatever is wrong, opening the file says it
         return {}
     try:
-        with open_model(path) as model:
+        light = can_stay_on_disk(Path(path))
+        with open_on_disk(Path(path)) if light else open_model(path) as model:
             return model.get_crds_parameters()
     except OSError:
         return {}

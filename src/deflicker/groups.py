@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from deflicker.arrays import CleanResult, Exposure
 from deflicker.background import BoxBackground
-from deflicker.difference import DifferenceFit, fit_difference
+from deflicker.difference import DifferenceFit, fit_difference_in_place
 from deflicker.noise import RowNoise
 from deflicker.options import CleanOptions
 from deflicker.readout import STRIP_ROWS
@@ -58,7 +58,7 @@ class _Integration:
             self.exposure.difference(self.number, j, out=buffer)
             return buffer if self.flat is None else np.divide(buffer, self.flat, out=buffer)
 
-        return fit_difference(
+        return fit_difference_in_place(
             difference,
             usable,
             self.options,

@@ -3,11 +3,14 @@
 from pathlib import Path
 
 import psutil
-from astropy.units import Quantity, UnitConversionError, byte
+from astropy.units import Quantity, UnitConversionError, byte, dimensionless_unscaled
 
 __all__ = ["free_memory", "read_memory_limit"]
 
 CGROUP = Path("/sys/fs/cgroup")
+# Files of the limit and of what is used, and what of that is cached files.
+VERSION_2 = ("memory.max", "memory.current", "inactive_file ")
+VERSION_1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file ")
 
 
 def free_memory() -> int:
@@ -30,20 +33,28 @@ def free_memory() -> int:
 
 
 def _cgroup_rooms(membership: Path, root: Path) -> list[int]:
-    """What the control groups (version 2) above this process leave, in bytes."""
+    """What the control groups above this process leave, in bytes."""
     try:
-        lines = membership.read_text().splitlines()
+        lines = [line.split(":", 2) for line in membership.read_text().splitlines()]
     except OSError:
         return []
-    own = next((line[3:].strip("/") for line in lines if line.startswith("0::")), "")
-    folder = root / own
     rooms = []
-    for group in (folder, *folder.parents):
-        try:
-            limit = int((group / "memory.max").read_text())
-            rooms.append(limit - int((group / "memory.current").read_text()))
-        except (OSError, ValueError):  # no such group, or its limit is "max"
+    for number, controllers, path in lines:
+        if number == "0":
+            folder, names = root / path.strip("/"), VERSION_2
+        elif "memory" in controllers.split(","):
+            folder, names = root / "memory" / path.strip("/"), VERSION_1
+        else:
             continue
+        for group in (folder, *folder.parents):
+            try:
+                limit, used = (int((group / name).read_text()) for name in names[:2])
+                stat = (group / "memory.stat").read_text().splitlines()
+                cached = next(int(line.split()[1]) for line in stat if line.startswith(names[2]))
+            except (OSError, ValueError, StopIteration):  # no such group, or its limit is "max"
+                continue
+            # Files that were read count as used, and are given back when need be.
+            rooms.append(limit - used + cached)
     return rooms
 
 
@@ -79,10 +90,11 @@ def read_memory_limit(text: str) -> float:
         return float("inf")
     try:
         size = Quantity(text)
-        limit = float(size.value if size.unit.is_equivalent("") else size.to_value(byte))
+        plain = size.unit == dimensionless_unscaled
+        limit = float(size.value if plain else size.to_value(byte))
     except (TypeError, ValueError, UnitConversionError):
         limit = 0.0
-    if not limit > 0:
+    if not limit >= 1:
         msg = f"memory_limit must be 'half', 'none' or a size such as '4 GB', not {text!r}"
         raise ValueError(msg)
     return limit

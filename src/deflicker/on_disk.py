@@ -1,165 +1,43 @@
-"""Ramps that are larger than memory: they stay in their files, one integration at a time.
+"""Ramps that are larger than memory: opened and written without their large arrays.
 
-A `StoredArray` is an array in a file, of which only the integration that is asked for
-is in the address space. In a data model stands a `Placeholder` for it, which has its
-shape and type and no memory; all else of the model is as ever.
+In a data model stands a `Placeholder` for each of them; all else of the model is as ever.
 """
 
 import io
+import logging
 import os
 import warnings
+from contextlib import suppress
 from math import ceil
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import SimpleNamespace
 from typing import IO, Any, Final
 
 import numpy as np
 from astropy.io import fits
-from numpy.typing import DTypeLike, NDArray
 from stdatamodels import fits_support
 from stdatamodels.jwst import datamodels
 
+from deflicker.stored import Placeholder, StoredArray
+
 __all__ = [
-    "Placeholder",
-    "StoredArray",
-    "as_array",
-    "as_ramps",
     "can_stay_on_disk",
     "data_offset",
-    "map_whole",
+    "map_in_place",
     "open_on_disk",
     "write_on_disk",
 ]
 
+log = logging.getLogger(__name__)
+
+FIRST_CARD: Final = b"SIMPLE  ="
 BLOCK: Final = 2880  # bytes, of FITS
 CARDS: Final = 36  # of a block
 CHUNK: Final = 1 << 24
-# FITS stores these as they are; other integers may be shifted.
-STORED_TYPES: Final = {-32: ">f4", -64: ">f8", 8: "u1"}
-NEEDED: Final = {"SCI": -32, "GROUPDQ": 8}
-
-
-class StoredArray:
-    """Array in a file whose integrations are mapped into memory one by one.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file.
-    offset : int
-        Where the array begins, in bytes.
-    shape : tuple of int
-        Its shape; the first axis counts integrations.
-    dtype : dtype-like
-        Its type, with the byte order of the file.
-    writable : bool, optional
-        Whether what is written to an integration goes into the file.
-    """
-
-    def __init__(
-        self,
-        path: Path,
-        *,
-        offset: int,
-        shape: tuple[int, ...],
-        dtype: DTypeLike,
-        writable: bool = False,
-    ) -> None:
-        self.path = path
-        self.offset = offset
-        self.shape = shape
-        self.dtype = np.dtype(dtype)
-        self.writable = writable
-
-    @property
-    def ndim(self) -> int:
-        """Number of axes."""
-        return len(self.shape)
-
-    @property
-    def nbytes(self) -> int:
-        """Size in the file."""
-        return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __getitem__(self, integration: int) -> NDArray:
-        if not 0 <= integration < len(self):
-            msg = f"integration {integration} of {len(self)}"
-            raise IndexError(msg)
-        return np.memmap(
-            self.path,
-            dtype=self.dtype,
-            mode="r+" if self.writable else "r",
-            offset=self.offset + integration * (self.nbytes // len(self)),
-            shape=self.shape[1:],
-        )
-
-
-class Placeholder(np.ndarray):
-    """Zeros without memory, of the shape and type of an array in a file."""
-
-    stored: StoredArray
-
-    @classmethod
-    def of(cls, stored: StoredArray) -> "Placeholder":
-        """Make one.
-
-        Parameters
-        ----------
-        stored : StoredArray
-            What it stands for.
-
-        Returns
-        -------
-        Placeholder
-            Not to be written to.
-        """
-        zeros = np.broadcast_to(np.zeros((), dtype=stored.dtype), stored.shape)
-        placeholder = zeros.view(cls)
-        placeholder.stored = stored
-        return placeholder
-
-    @property
-    def flags(self) -> Any:
-        """As of the array in the file: models copy what is not contiguous."""
-        return SimpleNamespace(c_contiguous=True, contiguous=True, writeable=False)
-
-
-def as_ramps(array: NDArray) -> Any:
-    """Array of a model, or the stored array for which it stands.
-
-    Parameters
-    ----------
-    array : ndarray
-        Array of a data model.
-
-    Returns
-    -------
-    ndarray or StoredArray
-        Of the same shape.
-    """
-    return array.stored if isinstance(array, Placeholder) else np.asarray(array)
-
-
-def as_array(ramps: Any, shape: tuple[int, ...]) -> NDArray:
-    """Array for a model, or what stands there for a stored one.
-
-    Parameters
-    ----------
-    ramps : ndarray or StoredArray
-        Ramps, or rates as ramps.
-    shape : tuple of int
-        Shape of the array in the model.
-
-    Returns
-    -------
-    ndarray
-        Of that shape.
-    """
-    return Placeholder.of(ramps) if isinstance(ramps, StoredArray) else ramps.reshape(shape)
+STORED_TYPES: Final = {-32: ">f4", 8: "u1"}
+# Arrays of the model with integrations, in the type that the model has them in.
+STAYS: Final = {"SCI": -32, "GROUPDQ": 8, "ZEROFRAME": -32}
+NEEDED: Final = ("SCI", "GROUPDQ")
 
 
 def can_stay_on_disk(path: Path) -> bool:
@@ -176,27 +54,26 @@ def can_stay_on_disk(path: Path) -> bool:
         True for an uncompressed FITS file of a RampModel as the pipeline writes it.
     """
     try:
-        with path.open("rb") as stream, fits.open(stream, memmap=False) as hdulist:
-            return (
-                path.suffix == ".fits"
-                and hdulist[0].header.get("DATAMODL") == "RampModel"
-                and all(
-                    _is_plain(hdulist[name]) and hdulist[name].header["BITPIX"] == bits
-                    for name, bits in NEEDED.items()
-                )
-            )
+        with path.open("rb") as stream:
+            if stream.read(len(FIRST_CARD)) != FIRST_CARD:
+                return False
+            stream.seek(0)
+            with fits.open(stream, memmap=False) as hdulist:
+                ramp = hdulist[0].header.get("DATAMODL") == "RampModel"
+                return ramp and all(_stays(hdulist[name]) for name in NEEDED)
     except (OSError, KeyError, IndexError):
         return False
 
 
-def _is_plain(hdu: Any) -> bool:
-    """Whether an extension is an image of integrations whose bytes are its values."""
+def _stays(hdu: Any) -> bool:
+    """Whether an extension holds integrations, and its bytes are the values of the model."""
     header = hdu.header
     return (
-        isinstance(hdu, fits.ImageHDU)
+        type(hdu) is fits.ImageHDU  # a compressed image is one too, in its own way
+        and hdu.name in STAYS
         and header["NAXIS"] > 2
         and 0 not in hdu.shape
-        and header["BITPIX"] in STORED_TYPES
+        and header["BITPIX"] == STAYS[hdu.name]
         and not {"BZERO", "BSCALE"} & set(header)
     )
 
@@ -217,7 +94,7 @@ def open_on_disk(path: Path) -> datamodels.RampModel:
     with path.open("rb") as stream, fits.open(stream, memmap=False) as hdulist:
         light = fits.HDUList()
         for hdu in hdulist:
-            if not _is_plain(hdu):
+            if not _stays(hdu):
                 light.append(hdu)
                 continue
             stored = StoredArray(
@@ -237,7 +114,7 @@ def write_on_disk(model: datamodels.RampModel, path: Path) -> None:
     ----------
     model : RampModel
         Its science data are a `Placeholder`. If they are in an unfinished file, that
-        becomes the output; afterwards the placeholder stands for the data in the output.
+        becomes the output; afterwards its placeholders stand for the arrays in the output.
     path : pathlib.Path
         FITS file to write. An existing file stays until the new one is complete.
     """
@@ -245,7 +122,9 @@ def write_on_disk(model: datamodels.RampModel, path: Path) -> None:
     stored = model.data.stored
     parts = _parts(fits_support.to_fits(model.instance, model.schema))
     offset = _offset(parts, stored)
-    with TemporaryDirectory(prefix=".deflicker-", dir=path.parent) as folder:
+    with TemporaryDirectory(
+        prefix=".deflicker-", dir=path.parent, ignore_cleanup_errors=True
+    ) as folder:
         unfinished = stored.path if stored.writable else Path(folder) / path.name
         with unfinished.open("r+b" if stored.writable else "wb") as stream:
             if stored.writable:
@@ -261,29 +140,37 @@ def write_on_disk(model: datamodels.RampModel, path: Path) -> None:
                         stream.write(part[integration].reshape(-1).view(np.uint8).data)
             stream.truncate()
         unfinished.replace(path)
-    kept = StoredArray(path, offset=offset, shape=stored.shape, dtype=stored.dtype)
-    model.data = Placeholder.of(kept)
+    offsets = {id(part): _offset(parts, part) for part in parts if isinstance(part, StoredArray)}
+    for name, value in _placeholders(model):
+        given = value.stored
+        written = StoredArray(path, offset=offsets[id(given)], shape=given.shape, dtype=given.dtype)
+        setattr(model, name, Placeholder.of(written))
 
 
-def map_whole(model: datamodels.RampModel) -> None:
+def map_in_place(model: datamodels.RampModel) -> None:
     """Put whole memory-mapped arrays in place of the placeholders of a model.
 
     Parameters
     ----------
     model : RampModel
-        Changed. What is then written to its arrays stays in memory. Where the address
-        space has no room for an array, there is None.
+        Changed. What is then written to its arrays stays in memory; they are read-only
+        where memory would not do for all of them, and None, with a warning, where the
+        address space has no room.
     """
-    for name, value in list(model.instance.items()):
-        if isinstance(value, Placeholder):
-            stored = value.stored
-            try:
-                whole = np.memmap(
-                    stored.path, stored.dtype, mode="c", offset=stored.offset, shape=stored.shape
-                )
-            except (OSError, ValueError):
-                whole = None
-            setattr(model, name, whole)
+    for name, value in _placeholders(model):
+        whole = None
+        for mode in ("c", "r"):
+            if whole is None:
+                with suppress(OSError, ValueError):
+                    whole = value.stored.whole(mode)
+        if whole is None:
+            log.warning("The address space has no room for %s: read the output file", name)
+        setattr(model, name, whole)
+
+
+def _placeholders(model: datamodels.RampModel) -> list[tuple[str, Placeholder]]:
+    """Names and placeholders of a model."""
+    return [item for item in model.instance.items() if isinstance(item[1], Placeholder)]
 
 
 def data_offset(model: datamodels.RampModel, *, more_cards: int) -> int:

@@ -1,6 +1,7 @@
 """A progress bar, where somebody sees it."""
 
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -27,10 +28,14 @@ def progress(total: int, *, wanted: bool) -> Iterator[Callable[[], object]]:
     callable
         To be called after each difference.
     """
-    if not wanted or not (_in_notebook() or sys.stderr.isatty()):
+    on_terminal = getattr(sys.stderr, "isatty", bool)()
+    if not wanted or not (_in_notebook() or on_terminal):
         yield lambda: None
         return
-    from tqdm.auto import tqdm
+    with warnings.catch_warnings():
+        # Of a notebook without widgets: it gets a bar of text.
+        warnings.simplefilter("ignore")
+        from tqdm.auto import tqdm
 
     with tqdm(
         total=total,

@@ -11,14 +11,15 @@ from stdatamodels.jwst import datamodels
 from stpipe import Pipeline
 
 from deflicker import __version__
-from deflicker.arrays import CleanResult, Exposure
+from deflicker.arrays import CleanResult
 from deflicker.cleaning import clean_exposure
 from deflicker.errors import CannotClean, NothingToClean
 from deflicker.exposure import exposure_from_model, mask_model, product_model
 from deflicker.footprints import science_regions
+from deflicker.history import expected_result, history_text
 from deflicker.host import MissionStep
 from deflicker.memory import read_memory_limit
-from deflicker.on_disk import as_array, map_whole
+from deflicker.on_disk import map_in_place
 from deflicker.options import CleanOptions
 from deflicker.progress import progress
 from deflicker.references import (
@@ -29,14 +30,12 @@ from deflicker.references import (
     read_user_mask,
 )
 from deflicker.storage import Storage
+from deflicker.stored import as_array
 from deflicker.workers import count_threads
 
 __all__ = ["CleanFlickerNoiseStep"]
 
 log = logging.getLogger(__name__)
-
-# Where a ramp was while it was cleaned, and who watched: no part of its history.
-WITHOUT_EFFECT = ("memory_limit", "progress_bar")
 
 
 class CleanFlickerNoiseStep(MissionStep):
@@ -117,11 +116,14 @@ class CleanFlickerNoiseStep(MissionStep):
         writes = self.save_results or self.output_file
         if not writes or self.parent is not None or self.post_hooks or self.output_ext != ".fits":
             limit = math.inf
-        with Storage(limit=limit, n_products=self.save_noise + self.save_background) as storage:
-            self._storage = storage
-            result = super().run(*args)
-            if isinstance(result, datamodels.RampModel):
-                map_whole(result)
+        try:
+            with Storage(limit=limit, n_products=self.save_noise + self.save_background) as storage:
+                self._storage = storage
+                result = super().run(*args)
+                if isinstance(result, datamodels.RampModel):
+                    map_in_place(result)
+        finally:
+            self._storage = Storage()
         return result
 
     def process(self, input_data: str | Path | datamodels.JwstDataModel) -> Any:
@@ -197,9 +199,10 @@ class CleanFlickerNoiseStep(MissionStep):
     def _open(self, input_data: Any) -> datamodels.JwstDataModel:
         """Open a file, or copy an open model unless a pipeline owns it."""
         if isinstance(input_data, str | Path):
-            output = Path(self.make_output_path(basepath=self.output_file))
-            path = Path(self.make_input_path(str(input_data)))
-            model = self._storage.open(path, output=output)
+            model = self._storage.open(
+                Path(self.make_input_path(str(input_data))),
+                output=lambda: Path(self.make_output_path(basepath=self.output_file)),
+            )
         elif isinstance(input_data, datamodels.JwstDataModel):
             model = input_data if self._in_pipeline() else input_data.copy()
         else:
@@ -245,7 +248,10 @@ class CleanFlickerNoiseStep(MissionStep):
                 science=science,
                 user_mask=user_mask,
                 out=self._storage.output(
-                    model, exposure, history=self._expected_history(exposure), advance=advance
+                    model,
+                    exposure,
+                    history=lambda: self._history(expected_result(exposure), is_ramp=True),
+                    advance=advance,
                 ),
             )
         stays = isinstance(result.data, np.ndarray) and np.shares_memory(result.data, model.data)
@@ -292,7 +298,7 @@ class CleanFlickerNoiseStep(MissionStep):
     def _save_products(self, model: datamodels.JwstDataModel, result: CleanResult) -> None:
         products = {}
         if self.save_mask:
-            products["mask"] = mask_model(model, result.mask)
+            products["mask"] = mask_model(model, self._storage.float32(result.mask))
         if result.background is not None:
             products["flicker_bkg"] = product_model(model, result.background)
         if result.noise is not None:
@@ -307,27 +313,13 @@ class CleanFlickerNoiseStep(MissionStep):
         self.history_entry = self._history(result, is_ramp=isinstance(model, datamodels.RampModel))
         self.repeat_history(model)
 
-    def _expected_history(self, exposure: Exposure) -> str:
-        """A text as long as the one that the history will have, if all goes well."""
-        number = exposure.n_integrations * exposure.n_differences
-        result = CleanResult(data=exposure.data, mask=np.ones((1, 1), dtype=bool))
-        result.n_used = [math.prod(exposure.image_shape) // 2] * number
-        result.noise_power = [1 / 9] * number
-        return self._history(result, is_ramp=exposure.group_dq is not None)
-
     def _history(self, result: CleanResult, *, is_ramp: bool) -> str:
-        """What was done, in one line."""
-        used = self.get_pars(full_spec=False)
-        parameters = ", ".join(f"{k}={v}" for k, v in used.items() if k not in WITHOUT_EFFECT)
-        unit = "DN" if is_ramp else "DN/s"
-        flat = " before the flat field" if self.apply_flat_field else ""
-        entry = (
-            f"deflicker {__version__} clean_flicker_noise: {parameters}; measured on "
-            f"{100 * result.used_fraction:.1f} % of the pixels; rms of the noise removed from "
-            f"{len(result.noise_power)} differences{flat} {result.noise_rms:.4g} {unit}"
+        return history_text(
+            result,
+            parameters=self.get_pars(full_spec=False),
+            unit="DN" if is_ramp else "DN/s",
+            flat_field=self.apply_flat_field,
         )
-        # Headers hold printable ASCII alone, paths hold anything.
-        return entry.encode("ascii", "backslashreplace").decode().replace("\n", " ")
 
     def repeat_history(self, model: datamodels.JwstDataModel) -> None:
         """Tell in the header of a model, once, what this step did last, if anything.

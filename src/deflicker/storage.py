@@ -8,11 +8,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Self
 
+import numpy as np
+from numpy.typing import NDArray
 from stdatamodels.jwst import datamodels
 
 from deflicker.arrays import Exposure, Output
-from deflicker.files import open_model
-from deflicker.on_disk import StoredArray, can_stay_on_disk, data_offset, open_on_disk
+from deflicker.files import is_complete, open_model
+from deflicker.on_disk import can_stay_on_disk, data_offset, open_on_disk
+from deflicker.stored import Placeholder, StoredArray
 
 __all__ = ["Storage"]
 
@@ -45,16 +48,17 @@ class Storage:
     def __exit__(self, *_: object) -> None:
         if self._folder is not None:
             self._folder.cleanup()
+            self._folder = None
 
-    def open(self, path: Path, *, output: Path) -> datamodels.JwstDataModel:
+    def open(self, path: Path, *, output: Callable[[], Path]) -> datamodels.JwstDataModel:
         """Open a file, its large arrays only if they fit into memory.
 
         Parameters
         ----------
         path : pathlib.Path
             Input file.
-        output : pathlib.Path
-            File that will be written.
+        output : callable
+            Names the file that will be written.
 
         Returns
         -------
@@ -70,21 +74,21 @@ class Storage:
             path.stat().st_size / 1e9,
             self.limit / 1e9,
         )
-        self._beside = output.parent
+        self._beside = output().parent
         return model
 
     def _is_too_large(self, path: Path) -> bool:
         if math.isinf(self.limit) or not path.is_file():
             return False
         needed = path.stat().st_size * (1 + self.n_products)
-        return needed > self.limit and can_stay_on_disk(path)
+        return needed > self.limit and is_complete(path) and can_stay_on_disk(path)
 
     def output(
         self,
         model: datamodels.JwstDataModel,
         exposure: Exposure,
         *,
-        history: str,
+        history: Callable[[], str],
         advance: Callable[[], object],
     ) -> Output:
         """Where the cleaning of a model goes.
@@ -95,8 +99,8 @@ class Storage:
             As it is before.
         exposure : Exposure
             Its arrays.
-        history : str
-            A text as long as the one that its history will have gained.
+        history : callable
+            Makes a text as long as the one that its history will have gained.
         advance : callable
             Called after each difference.
 
@@ -106,20 +110,43 @@ class Storage:
             In place, or in the unfinished output file.
         """
         if not isinstance(exposure.data, StoredArray):
-            return Output(data=exposure.data, advance=advance)
-        more_cards = math.ceil(len(history) / HISTORY_TEXT)
-        more_cards += model.meta.cal_step.clean_flicker_noise is None
-        offset = data_offset(model, more_cards=more_cards)
+            return Output(make_data=lambda: exposure.data, advance=advance)
+
+        def begin() -> StoredArray:
+            more_cards = math.ceil(len(history()) / HISTORY_TEXT)
+            more_cards += model.meta.cal_step.clean_flicker_noise is None
+            return self._new(data_offset(model, more_cards=more_cards), model.data.shape)
+
         return Output(
-            data=self._new(offset, model.data.shape),
-            make_zeros=lambda shape: self._new(0, shape),
-            advance=advance,
+            make_data=begin, make_zeros=lambda shape: self._new(0, shape), advance=advance
         )
+
+    def float32(self, mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """Numbers for a mask that is to be saved.
+
+        Parameters
+        ----------
+        mask : ndarray of bool, shape (ny, nx) or (n_integrations, ny, nx)
+            A mask.
+
+        Returns
+        -------
+        ndarray of float32, shape of ``mask``
+            1 for True; where the ramp is on disk a `Placeholder` for those of integrations.
+        """
+        if self._folder is None or mask.ndim < 3:
+            return mask.astype(np.float32)
+        stored = self._new(0, mask.shape)
+        for number, plane in enumerate(mask):
+            stored[number][:] = plane
+        return Placeholder.of(stored)
 
     def _new(self, offset: int, shape: tuple[int, ...]) -> StoredArray:
         """Begin a file of float32 zeros."""
         if self._folder is None:
-            self._folder = TemporaryDirectory(prefix=".deflicker-", dir=self._beside)
+            self._folder = TemporaryDirectory(
+                prefix=".deflicker-", dir=self._beside, ignore_cleanup_errors=True
+            )
         self._number += 1
         path = Path(self._folder.name) / str(self._number)
         stored = StoredArray(path, offset=offset, shape=shape, dtype=">f4", writable=True)
