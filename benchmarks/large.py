@@ -17,8 +17,8 @@ from astropy.io import fits
 from benchmarks.runs import cleaners, environment, run_step
 from deflicker.exposure import model_from_simulation
 from deflicker.files import write_whole
-from deflicker.stored import Placeholder, StoredArray
 from deflicker.simulate import EXPOSURES, SimulatedExposure, simulate
+from deflicker.stored import Placeholder, StoredArray
 
 CASES = {
     "nircam": ("nircam", ()),
@@ -33,7 +33,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.large", description=__doc__)
     parser.add_argument("--case", choices=CASES, default="nircam")
     parser.add_argument("--gigabytes", type=float, default=6.0, help="size of the file")
-    parser.add_argument("--limit", type=float, default=2.0, help="address space in gigabytes")
+    parser.add_argument("--limit", type=float, default=1.0, help="address space in gigabytes")
     parser.add_argument("--folder", type=Path, help="where to write; needs three times the size")
     options = parser.parse_args()
     name, parameters = CASES[options.case]

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+import deflicker
 from benchmarks.runs import write_case
 from benchmarks.speed import CASES
 from deflicker import CleanFlickerNoiseStep
@@ -46,6 +47,7 @@ def main() -> None:
     parser.add_argument("case", choices=CASES)
     parser.add_argument("--cores", default="1", help="maximum_cores")
     options = parser.parse_args()
+    _check_stages()
     recipe, parameters = CASES[options.case]
     with tempfile.TemporaryDirectory() as name:
         source = Path(name) / "exposure_ramp.fits"
@@ -68,6 +70,15 @@ def main() -> None:
         calls, seconds = _cost(statistics, file, function)
         if calls:
             print(f"{stage:28}{calls:8d}{seconds:10.3f}")
+
+
+def _check_stages() -> None:
+    """Stop where a stage names a function that is not there: it would count as free."""
+    package = Path(deflicker.__file__).parent
+    for stage, (file, function) in STAGES.items():
+        if f"def {function}(" not in (package / file).read_text():
+            msg = f"stage {stage!r}: {file} has no function {function}"
+            raise LookupError(msg)
 
 
 @contextmanager

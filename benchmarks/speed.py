@@ -116,7 +116,10 @@ def _one_case(
     for _ in range(repeat):
         found["copy"].append(run_process(copy, env))
         for name, (cleaner, extra) in runs.items():
+            # All write a new file: to replace one safely takes time of its own.
+            target.unlink()
             found[name].append(run_step(cleaner, source, target, (*parameters, *extra), env))
+        target.unlink()
     times = {name: statistics.median(run.seconds for run in costs) for name, costs in found.items()}
     rows: list[dict[str, object]] = []
     for name, seconds in times.items():

@@ -1,4 +1,5 @@
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from deflicker import (
 )
 from deflicker.dq import DO_NOT_USE, JUMP_DET, REFERENCE_PIXEL, SATURATED
 from deflicker.quality import measure_quality
+from deflicker.simulate import EXPOSURES, simulate
 
 
 def striped_ramp(rng, n_groups=6, shape=(40, 400), n_integrations=1):
@@ -429,3 +431,28 @@ def test_arrays_that_do_not_fit(rng, name, shape):
     fields[name] = fields[name].reshape(-1)[: np.prod(shape)].reshape(shape)
     with pytest.raises(ValueError, match=name):
         Exposure(readout=Readout(fast_axis=1, slow_axis=2), **fields)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"background_method": "model", "fit_by_channel": True, "single_mask": False},
+        {"fit_method": "fft", "n_sigma": 3.0},
+    ],
+    ids=str,
+)
+def test_threads_do_not_change_a_bit(options):
+    recipe = replace(EXPOSURES["niriss"], shape=(64, 128), n_integrations=3, n_stars=30)
+    exposure = exposure_of(simulate(recipe, seed=4))
+    results = [
+        clean_exposure(
+            exposure,
+            CleanOptions(save_background=True, save_noise=True, n_threads=number, **options),
+        )
+        for number in (1, 2, 5)
+    ]
+    for name in ("data", "mask", "background", "noise"):
+        one, *others = (getattr(result, name).tobytes() for result in results)
+        assert all(other == one for other in others), name
+    assert results[0].n_used == results[1].n_used == results[2].n_used
