@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from deflicker.noise import NOISE_MODELS, median_noise
-from deflicker.noise.median import row_medians, row_stripes
+from deflicker.noise.median import row_medians, row_medians_and_deviations, row_stripes
 
 
 def slow_row_medians(values, usable):
@@ -61,3 +61,18 @@ def test_rows_too_short_to_tell_have_no_stripes(rng, n_columns):
     usable = np.zeros(values.shape, bool)
     usable[:, :n_columns] = True
     assert not row_stripes(values, usable, sigma=9.0).any()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_deviations_are_medians_of_distances(seed):
+    """With ties, odd and even numbers, rows of one and of no value."""
+    rng = np.random.default_rng(seed)
+    values = rng.normal(size=(50, rng.integers(1, 60))).astype(np.float32)
+    values = np.round(values * 2) if seed % 3 == 0 else values
+    usable = rng.random(values.shape) < rng.random()
+    usable[5] = False
+    values[~usable & (rng.random(values.shape) < 0.3)] = np.nan
+    medians, deviations = row_medians_and_deviations(values, usable)
+    np.testing.assert_array_equal(medians, row_medians(values, usable))
+    distances = np.abs(np.where(usable, values, 0) - medians[:, np.newaxis])
+    np.testing.assert_allclose(deviations, slow_row_medians(distances, usable), rtol=1e-6)

@@ -176,7 +176,7 @@ class Exposure:
         for start in range(0, len(later), STRIP_ROWS):
             rows = slice(start, start + STRIP_ROWS)
             flags = (earlier[rows] & EARLIER_GROUP_FORBIDS) | (later[rows] & LATER_GROUP_FORBIDS)
-            np.equal(flags, 0, out=upright[rows])
+            upright[rows] = flags == 0  # a copy is turned faster than a result
         return good
 
 

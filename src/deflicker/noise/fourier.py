@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import irfft, rfft
 
-from deflicker.noise.median import MAD_TO_SIGMA, row_medians
+from deflicker.noise.median import MAD_TO_SIGMA, row_medians_and_deviations
 from deflicker.noise.rows import RowNoise
 from deflicker.noise.windows import subarray_noise
 
@@ -128,7 +128,7 @@ def _fit_rows(
     values: NDArray[np.float32], usable: NDArray[np.bool_], n_frequencies: int
 ) -> NDArray[np.complex128]:
     """Coefficients (n_rows, K + 1) of some rows."""
-    weights = usable / _density(usable)
+    weights = (usable / _density(usable)).astype(np.float64)
     weights *= weights
     cleaned = _without_outliers(values, usable)
     # Products of matrices would do too, but BLAS would start threads beneath ours.
@@ -139,24 +139,25 @@ def _fit_rows(
     return _solve_toeplitz(sums, moments, _orders(number, n_frequencies))
 
 
-def _density(usable: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _density(usable: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Local density of usable pixels along the rows, which close on themselves."""
     n = usable.shape[1]
     frequency = np.arange(n // 2 + 1) / n
-    gain = np.exp(-2 * (np.pi * DENSITY_SIGMA * frequency) ** 2)
-    density = irfft(rfft(usable.astype(np.float64), axis=1) * gain, n, axis=1)
+    gain = np.exp(-2 * (np.pi * DENSITY_SIGMA * frequency) ** 2).astype(np.float32)
+    density = irfft(rfft(usable.astype(np.float32), axis=1) * gain, n, axis=1)
     # The density of a usable pixel is at least that of it alone.
-    return np.maximum(density, 1 / (np.sqrt(2 * np.pi) * DENSITY_SIGMA), out=density)
+    alone = np.float32(1 / (np.sqrt(2 * np.pi) * DENSITY_SIGMA))
+    return np.maximum(density, alone, out=density)
 
 
 def _without_outliers(
     values: NDArray[np.float32], usable: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
     """Values with outliers of each row replaced by its median; 0 where not usable."""
-    medians = row_medians(values, usable)[:, np.newaxis]
-    deviation = np.abs(np.where(usable, values, medians) - medians)
-    limit = ROW_OUTLIERS * MAD_TO_SIGMA * row_medians(deviation, usable)[:, np.newaxis]
-    cleaned = np.where(deviation > limit, medians, values)
+    medians, deviations = row_medians_and_deviations(values, usable)
+    medians = medians[:, np.newaxis]
+    limits = ROW_OUTLIERS * MAD_TO_SIGMA * deviations[:, np.newaxis]
+    cleaned = np.where(np.abs(values - medians) > limits, medians, values)
     return np.where(usable, cleaned, np.float32(0)).astype(np.float64)
 
 

@@ -8,7 +8,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from deflicker.noise.rows import RowNoise
 
-__all__ = ["median_noise", "row_medians", "row_stripes"]
+__all__ = ["median_noise", "row_medians", "row_medians_and_deviations", "row_stripes"]
 
 # Rows over which light is smooth and noise is not, as a Gaussian's sigma.
 STRIPE_ROWS = 8.0
@@ -73,17 +73,87 @@ def row_medians(values: NDArray[np.float32], usable: NDArray[np.bool_]) -> NDArr
         Medians in the unit of the values; 0 for a row without usable value.
     """
     number = np.count_nonzero(usable, axis=1)
-    medians = np.zeros(len(values), dtype=np.float32)
+    medians = np.empty(len(values), dtype=np.float32)
     for start in range(0, len(values), BLOCK_ROWS):
         block = slice(start, start + BLOCK_ROWS)
-        # Sorted to the end of its row, infinity is as good as absent.
-        ordered = np.where(usable[block], values[block], np.float32(np.inf))
-        ordered.sort(axis=1)
-        rows = np.arange(len(ordered))
-        lower = ordered[rows, np.maximum(number[block] - 1, 0) // 2]
-        upper = ordered[rows, np.minimum(number[block] // 2, ordered.shape[1] - 1)]
-        np.divide(lower + upper, 2, out=medians[block], where=number[block] > 0)
+        medians[block] = _medians(_sorted_rows(values[block], usable[block]), number[block])
     return medians
+
+
+def row_medians_and_deviations(
+    values: NDArray[np.float32], usable: NDArray[np.bool_]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Median of the usable values of each row, and of their distances from it (MAD).
+
+    Parameters
+    ----------
+    values : ndarray of float32, shape (n_rows, n)
+        Values; those in use are finite.
+    usable : ndarray of bool, shape (n_rows, n)
+        True where a value may be used.
+
+    Returns
+    -------
+    medians, deviations : ndarray of float32, shape (n_rows,)
+        In the unit of the values; 0 for a row without usable value.
+
+    Notes
+    -----
+    One sort serves both: the values nearest to the median are neighbours in it.
+    """
+    number = np.count_nonzero(usable, axis=1)
+    ordered = _sorted_rows(values, usable)
+    medians = _medians(ordered, number)
+    filled = np.maximum(number, 1)
+    lower, upper = (
+        _nearest(ordered, medians, filled, count)
+        for count in ((filled - 1) // 2 + 1, filled // 2 + 1)
+    )
+    deviations = np.zeros(len(values), dtype=np.float32)
+    return medians, np.divide(lower + upper, 2, out=deviations, where=number > 0)
+
+
+def _sorted_rows(values: NDArray[np.float32], usable: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Rows in ascending order; infinity stands for what is not usable, at their ends."""
+    ordered = np.where(usable, values, np.float32(np.inf))
+    ordered.sort(axis=1)
+    return ordered
+
+
+def _medians(ordered: NDArray[np.float32], number: NDArray[np.int_]) -> NDArray[np.float32]:
+    """Medians of the first values of sorted rows."""
+    rows = np.arange(len(ordered))
+    lower = ordered[rows, np.maximum(number - 1, 0) // 2]
+    upper = ordered[rows, np.minimum(number // 2, ordered.shape[1] - 1)]
+    medians = np.zeros(len(ordered), dtype=np.float32)
+    return np.divide(lower + upper, 2, out=medians, where=number > 0)
+
+
+def _nearest(
+    ordered: NDArray[np.float32],
+    centers: NDArray[np.float32],
+    number: NDArray[np.int_],
+    count: NDArray[np.int_],
+) -> NDArray[np.float32]:
+    """Distance of the count-th nearest of the first values of each sorted row.
+
+    The nearest ones are a window of the row. It starts at the first value that is not
+    farther from the centre than the window's last one is, or at the value before.
+    """
+    rows = np.arange(len(ordered))
+    last = np.minimum(number, ordered.shape[1]) - count
+    low, high = np.zeros_like(last), last.copy()
+    while np.any(low < high):
+        middle = (low + high) // 2
+        sums = ordered[rows, middle].astype(np.float64) + ordered[rows, middle + count - 1]
+        enough = (sums >= 2.0 * centers) | (low >= high)
+        high = np.where(enough, np.where(low < high, middle, high), high)
+        low = np.where(enough, low, middle + 1)
+    farthest = [
+        np.maximum(centers - ordered[rows, start], ordered[rows, start + count - 1] - centers)
+        for start in (low, np.maximum(low - 1, 0))
+    ]
+    return np.minimum(*farthest)
 
 
 def row_stripes(
