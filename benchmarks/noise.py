@@ -1,19 +1,27 @@
 """What is left of the noise: quality of the cleaning of simulated exposures.
 
 Run with ``python -m benchmarks.noise``. The reference step stands beside ours where
-the jwst package is installed, here or in the environment that ``--jwst-python`` names.
+the jwst package is installed, here or in the environment that ``--jwst-python`` names,
+and snowblind's stream cleaning where ``--snowblind-python`` names one with snowblind.
 """
 
 import argparse
 import tempfile
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
 from pathlib import Path
+from statistics import median
 
 from astropy.io import fits
 
 from benchmarks.runs import Cleaner, cleaners, environment, run_step, write_case
-from deflicker.quality import measure_quality
-from deflicker.simulate import EXPOSURES, Recipe, SimulatedExposure
+from deflicker.quality import Quality, measure_quality
+from deflicker.simulate import EXPOSURES, Recipe
 
+__all__ = ["median_quality"]
+
+SNOWBLIND = "snowblind"
 SETTINGS = {
     "median": (),
     "median by channel": ("--fit_by_channel=true",),
@@ -21,11 +29,13 @@ SETTINGS = {
     "median by channel, model": ("--fit_by_channel=true", "--background_method=model"),
     "median, fit_histogram": ("--fit_histogram=true",),
     "fft": ("--fit_method=fft",),
+    "wiener": ("--fit_method=wiener",),
+    SNOWBLIND: (),
 }
 SOURCE = "exposure_ramp.fits"
 HEADER = (
-    f"{'exposure':16}{'seed':>5}  {'settings':26}{'cleaner':11}"
-    f"{'differences':>12}{'rate':>10}{'level':>9}{'eaten':>9}{'new NaN':>9}"
+    f"{'exposure':18}{'settings':26}{'cleaner':11}{'seeds':>6}"
+    f"{'differences':>13}{'rate':>10}{'level':>9}{'eaten':>9}{'new NaN':>9}"
 )
 
 
@@ -35,41 +45,87 @@ def main() -> None:
     parser.add_argument("--case", nargs="*", choices=EXPOSURES, default=list(EXPOSURES))
     parser.add_argument("--setting", nargs="*", choices=SETTINGS, default=list(SETTINGS))
     parser.add_argument("--seed", nargs="*", type=int, default=[1])
+    parser.add_argument("--each", action="store_true", help="print the row of each seed too")
     parser.add_argument("--jwst-python", type=Path, help="interpreter that has jwst")
+    parser.add_argument("--snowblind-python", type=Path, help="one that has jwst and snowblind")
     options = parser.parse_args()
+    steps = cleaners(options.jwst_python)
+    if options.snowblind_python:
+        steps.append(Cleaner(SNOWBLIND, "snowblind.StreamCleanStep", options.snowblind_python))
     print("Percent of the correlated noise's variance that is removed from the differences and")
     print("from the rate; shift of the sky in DN per group; percent of the light taken for noise.")
+    print("Medians over the seeds; of new NaN the maximum.")
     print(HEADER)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         env = environment(folder)
         for case in options.case:
+            runs = _runs(EXPOSURES[case], options.setting, steps)
+            rows = defaultdict(list)
             for seed in options.seed:
-                truth = write_case(EXPOSURES[case], folder / SOURCE, seed=seed)
-                for setting in options.setting:
-                    if not _applies(setting, truth.recipe):
-                        continue
-                    for cleaner in cleaners(options.jwst_python):
-                        print(f"{case:16}{seed:5}  ", end="")
-                        _one_cleaning(cleaner, truth, setting, folder, env)
+                for run, quality in _qualities(case, seed, runs, folder, env):
+                    rows[run].append(quality)
+                    if options.each:
+                        _print_row(case, run, f"#{seed}", quality)
+            for run, qualities in rows.items():
+                _print_row(case, run, str(len(qualities)), median_quality(qualities))
 
 
-def _applies(setting: str, recipe: Recipe) -> bool:
+def median_quality(qualities: Sequence[Quality]) -> Quality:
+    """Figures of several cleanings in one.
+
+    Parameters
+    ----------
+    qualities : sequence of Quality
+        Figures of each.
+
+    Returns
+    -------
+    Quality
+        Medians; of new NaN, of which there must be none, the maximum.
+    """
+    values = {item.name: [getattr(q, item.name) for q in qualities] for item in fields(Quality)}
+    new_nan = max(values.pop("new_nan"))
+    return Quality(**{name: median(each) for name, each in values.items()}, new_nan=new_nan)
+
+
+def _runs(recipe: Recipe, settings: list[str], steps: list[Cleaner]) -> list[tuple[str, Cleaner]]:
+    """Settings and steps that suit an exposure."""
+    return [
+        (setting, step) for setting in settings for step in steps if _applies(setting, step, recipe)
+    ]
+
+
+def _applies(setting: str, step: Cleaner, recipe: Recipe) -> bool:
+    if SNOWBLIND in (setting, step.name):
+        full = recipe.instrument in ("NIRCAM", "NIRISS") and recipe.subarray == "FULL"
+        return setting == step.name and full
+    if setting == "wiener":
+        return step.name == "deflicker" and recipe.instrument != "MIRI"
     if "channel" in setting:
         return recipe.n_outputs > 1
     return setting != "fft" or recipe.instrument == "NIRSPEC"
 
 
-def _one_cleaning(
-    cleaner: Cleaner, truth: SimulatedExposure, setting: str, folder: Path, env: dict[str, str]
-) -> None:
+def _qualities(
+    case: str, seed: int, runs: list[tuple[str, Cleaner]], folder: Path, env: dict[str, str]
+) -> Iterator[tuple[tuple[str, Cleaner], Quality]]:
+    """Simulate an exposure and clean it in all ways."""
+    truth = write_case(EXPOSURES[case], folder / SOURCE, seed=seed)
     target = folder / "exposure_cleaned.fits"
-    run_step(cleaner, folder / SOURCE, target, SETTINGS[setting], env)
-    quality = measure_quality(truth, fits.getdata(target, "SCI"))
+    for setting, step in runs:
+        # What an earlier run left must not be taken for the result of this one.
+        target.unlink(missing_ok=True)
+        run_step(step, folder / SOURCE, target, SETTINGS[setting], env)
+        yield (setting, step), measure_quality(truth, fits.getdata(target, "SCI"))
+
+
+def _print_row(case: str, run: tuple[str, Cleaner], seeds: str, quality: Quality) -> None:
+    setting, step = run
     print(
-        f"{setting:26}{cleaner.name:11}"
-        f"{quality.removed_differences:10.1f} %{quality.removed_rate:8.1f} %"
-        f"{quality.level:9.3f}{quality.flux_eaten:7.1f} %{quality.new_nan:9}",
+        f"{case:18}{setting:26}{step.name:11}{seeds:>6}"
+        f"{quality.removed_differences:z11.1f} %{quality.removed_rate:z8.1f} %"
+        f"{quality.level:z9.3f}{quality.flux_eaten:z7.1f} %{quality.new_nan:9}",
         flush=True,
     )
 

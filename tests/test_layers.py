@@ -11,10 +11,19 @@ import deflicker
 
 PACKAGE = Path(deflicker.__file__).parent
 FLOORS = (
-    {"errors", "dq", "readout", "workers", "memory"},
+    {"errors", "dq", "readout", "clock", "workers", "memory"},
     {"draft_rate", "scene", "background", "flat", "noise", "recipes", "simulate", "quality"},
-    {"options", "arrays", "difference", "groups", "cleaning"},
-    {"exposure", "files", "footprints", "on_disk", "references", "storage", "stored"},
+    {"options", "arrays", "difference", "groups", "cleaning", "mean_image", "read_noise", "levels"},
+    {
+        "exposure",
+        "files",
+        "footprints",
+        "on_disk",
+        "references",
+        "spectra",
+        "storage",
+        "stored",
+    },
     {"step", "history", "host", "registry", "pipeline", "cli", "figures", "progress"},
 )
 HEAVY = ("stpipe", "stdatamodels", "crds", "jwst", "matplotlib")

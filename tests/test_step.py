@@ -286,6 +286,7 @@ def test_every_parameter_of_the_specification_has_its_default():
         "save_mask": False,
         "save_background": False,
         "save_noise": False,
+        "save_spectrum": False,
         "maximum_cores": "all",
         "memory_limit": "half",
         "progress_bar": True,

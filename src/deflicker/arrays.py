@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deflicker.dq import DO_NOT_USE, JUMP_DET, REFERENCE_PIXEL, SATURATED
+from deflicker.noise.spectrum import NoiseSpectrum
 from deflicker.readout import STRIP_ROWS, Readout
 
 __all__ = ["CleanResult", "Exposure", "Output", "Ramps"]
@@ -230,6 +231,8 @@ class CleanResult:
         Differences whose ``model`` background could not be made.
     noise_power : list of float
         Mean square of the noise of each difference that was fitted, before any flat field.
+    spectrum : NoiseSpectrum or None
+        Noise of one read, in the square of the data's unit, where the fit measures it.
     """
 
     data: Ramps
@@ -240,6 +243,7 @@ class CleanResult:
     lost: list[tuple[int, int]] = field(default_factory=list)
     n_model_failed: int = 0
     noise_power: list[float] = field(default_factory=list)
+    spectrum: NoiseSpectrum | None = None
 
     @property
     def noise_rms(self) -> float:

@@ -13,7 +13,8 @@ from deflicker.arrays import CleanResult, Exposure, Output, Ramps
 from deflicker.background import no_box_warnings
 from deflicker.draft_rate import DraftRate, combine_rates, draft_rate
 from deflicker.errors import CannotClean, NothingToClean
-from deflicker.groups import clean_groups, plane_of
+from deflicker.groups import clean_groups, fitted_one_by_one, plane_of
+from deflicker.levels import fit_levels, report_levels
 from deflicker.options import CleanOptions
 from deflicker.scene import scene_mask
 
@@ -87,19 +88,24 @@ def clean_exposure(
     """
     options = options or CleanOptions()
     _check(exposure, options, user_mask)
-    if user_mask is None:
+    if user_mask is not None and not any(
+        plane_of(user_mask, i)[exposure.good_pixels(i)].any() for i in _integrations(exposure)
+    ):
+        msg = "user_mask leaves no pixel that PIXELDQ lets use; True (1) means OK to use"
+        raise CannotClean(msg)
+    _report_ignored(exposure, options)
+    turned = None if flat is None else exposure.readout.turned(flat)
+    levels = None
+    if options.fit_method == "wiener":
+        levels = fit_levels(exposure, options, flat=turned, science=science, user_mask=user_mask)
+        mask = levels.scene_mask()
+    elif user_mask is None:
         mask = _make_mask(exposure, options, flat=flat, science=science)
         if not mask.any():
             msg = "no pixel can be used: all are flagged, not finite, zero or outliers"
             raise NothingToClean(msg)
     else:
         mask = user_mask
-        if not any(
-            plane_of(mask, i)[exposure.good_pixels(i)].any() for i in _integrations(exposure)
-        ):
-            msg = "user_mask leaves no pixel that PIXELDQ lets use; True (1) means OK to use"
-            raise CannotClean(msg)
-    _report_ignored(exposure, options)
     log.info(
         "%s: %.1f %% of the pixels see background",
         "Scene mask" if user_mask is None else "User mask",
@@ -114,13 +120,27 @@ def clean_exposure(
         mask=mask,
         background=output.make_zeros(shape) if options.save_background else None,
         noise=output.make_zeros(shape) if options.save_noise else None,
+        spectrum=None if levels is None else levels.noise.spectrum,
     )
+    if levels is None:
+        integrations = fitted_one_by_one(exposure, mask, options=options, flat=turned)
+    else:
+        integrations, turned = levels.integrations(user_mask), None
     with no_box_warnings():
-        clean_groups(exposure, result, options=options, flat=flat, advance=output.advance)
+        clean_groups(
+            exposure,
+            result,
+            integrations,
+            flat=turned,
+            n_threads=options.n_threads,
+            advance=output.advance,
+        )
     if len(result.lost) == len(result.n_used):
         msg = "no difference has a usable pixel: all are flagged, not finite or masked"
         raise NothingToClean(msg)
     _report(result)
+    if levels is not None:
+        report_levels(levels, result)
     return result
 
 
@@ -205,12 +225,27 @@ def _rate(exposure: Exposure, integration: int, *, n_threads: int) -> DraftRate:
 
 def _report_ignored(exposure: Exposure, options: CleanOptions) -> None:
     """Name the options that do not apply."""
+    if options.fit_method == "wiener":
+        _report_ignored_by_wiener(options)
+        return
     if options.fit_by_channel and options.fit_method == "fft":
         log.warning("fit_method='fft' fits whole rows: fit_by_channel is ignored")
     elif options.fit_by_channel and exposure.readout.n_outputs == 1:
         log.warning("The detector has one output: fit_by_channel is ignored")
     if options.background_box_size is not None and options.background_method != "model":
         log.warning("Only the model background has boxes: background_box_size is ignored")
+
+
+def _report_ignored_by_wiener(options: CleanOptions) -> None:
+    ignored = {
+        "fit_by_channel": options.fit_by_channel,
+        "fit_histogram": options.fit_histogram,
+        "single_mask": not options.single_mask,
+        "background_box_size": options.background_box_size is not None,
+    }
+    for name, given in ignored.items():
+        if given:
+            log.warning("fit_method='wiener' does not need it: %s is ignored", name)
 
 
 def _report(result: CleanResult) -> None:

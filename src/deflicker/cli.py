@@ -21,6 +21,16 @@ __all__ = ["main"]
 EXPOSURES = ("nircam", "niriss", "miri", "nirspec-ifu", "nirspec-bots")
 # What decides the names of files, which the demo does.
 FIXED_PARAMETERS = ("--suffix", "--output_dir", "--output_ext", "--output_file", "--skip")
+DEMO = "simulate an exposure, clean it, and show how good that was"
+DEMO_PARAMETERS = (
+    "All other options, written --name=value, are parameters of the step: "
+    "`deflicker demo --fit_by_channel=true`; `strun deflicker --help` lists them."
+)
+SPECTRUM = "draw the spectrum of the noise that a cleaning has measured"
+SPECTRUM_FILE = (
+    "`strun deflicker x_jump.fits --fit_method=wiener --save_spectrum=true` writes "
+    "x_flicker_spectrum.ecsv."
+)
 STEP_CLASS = "deflicker.step.CleanFlickerNoiseStep"
 
 
@@ -42,29 +52,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"deflicker {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
-    demo = commands.add_parser(
-        "demo",
-        help="simulate an exposure, clean it, and show how good that was",
-        epilog="All other options, written --name=value, are parameters of the step: "
-        "`deflicker demo --fit_by_channel=true`; `strun deflicker --help` lists them.",
-    )
+    demo = commands.add_parser("demo", help=DEMO, epilog=DEMO_PARAMETERS)
     demo.add_argument("--exposure", choices=EXPOSURES, default="nircam", help="what to simulate")
     demo.add_argument("--seed", type=int, default=1, help="seed of the random numbers")
     demo.add_argument(
         "--output-dir", type=Path, default=Path("deflicker_demo"), help="folder for the files"
     )
-    options, parameters = parser.parse_known_args(arguments)
+    spectrum = commands.add_parser("spectrum", help=SPECTRUM, epilog=SPECTRUM_FILE)
+    spectrum.add_argument("file", type=Path, metavar="FILE", help="x_flicker_spectrum.ecsv")
+    spectrum.add_argument(
+        "--output", type=Path, metavar="PNG", help="picture to write; FILE with .png by default"
+    )
+    options, others = parser.parse_known_args(arguments)
+    try:
+        if options.command == "spectrum":
+            if others:
+                spectrum.error(f"not understood: {' '.join(others)}")
+            return _spectrum(options.file, options.output)
+        _check_parameters(demo, others)
+        return _demo(options.exposure, options.seed, options.output_dir, others)
+    except (OSError, ValueError) as error:
+        print(f"deflicker: {error}", file=sys.stderr)
+        return 1
+
+
+def _check_parameters(demo: argparse.ArgumentParser, parameters: list[str]) -> None:
+    """Stop where the words of a demo are not parameters of the step."""
     stray = [word for word in parameters if not word.startswith("--") or "=" not in word]
     fixed = [word for word in parameters if word.partition("=")[0] in FIXED_PARAMETERS]
     if fixed:
         demo.error(f"the demo names its files itself, without {' '.join(fixed)}")
     if stray:
         demo.error(f"not understood: {' '.join(stray)} (parameters of the step are --name=value)")
-    try:
-        return _demo(options.exposure, options.seed, options.output_dir, parameters)
-    except (OSError, ValueError) as error:
-        print(f"deflicker: {error}", file=sys.stderr)
-        return 1
 
 
 def _demo(name: str, seed: int, folder: Path, parameters: list[str]) -> int:
@@ -149,3 +168,21 @@ def _draw(truth: "SimulatedExposure", cleaned: "NDArray[np.float32]", path: Path
     steps = truth.recipe.n_groups - 1
     title = f"{truth.recipe.instrument}, simulated: mean of {steps} group differences"
     before_after(mean_difference(truth.data), mean_difference(cleaned), path, title=title)
+
+
+def _spectrum(source: Path, picture: Path | None) -> int:
+    try:
+        from deflicker.figures import spectrum_plot
+    except ImportError:
+        print(
+            'deflicker: the picture needs matplotlib: python -m pip install "deflicker[plots]"',
+            file=sys.stderr,
+        )
+        return 1
+    from deflicker.spectra import read_spectrum
+
+    table = read_spectrum(source)
+    picture = picture or source.with_suffix(".png")
+    spectrum_plot(table, picture)
+    print(picture)
+    return 0

@@ -27,8 +27,9 @@ class DifferenceFit:
     ----------
     noise : RowNoise
         Noise in the detector frame, finite everywhere.
-    background : BoxBackground or float, optional
-        Background; a model is one of the science frame.
+    background : BoxBackground, ndarray or float, optional
+        Background; boxes are those of the science frame, an array (n_slow, n_fast)
+        float32 is one of the detector frame.
     n_used : int, optional
         Number of pixels behind the noise.
     model_failed : bool, optional
@@ -36,7 +37,7 @@ class DifferenceFit:
     """
 
     noise: RowNoise
-    background: BoxBackground | float = 0.0
+    background: BoxBackground | NDArray[np.float32] | float = 0.0
     n_used: int = 0
     model_failed: bool = False
 

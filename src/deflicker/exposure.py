@@ -120,7 +120,12 @@ def _readout(model: datamodels.JwstDataModel, instrument: str, image: tuple[int,
         declared=model.meta.exposure.noutputs,
     )
     try:
-        return Readout(fast_axis=fast, slow_axis=slow, n_outputs=n_outputs)
+        return Readout(
+            fast_axis=fast,
+            slow_axis=slow,
+            n_outputs=n_outputs,
+            interleaved="IRS2" in str(model.meta.exposure.readpatt or "").upper(),
+        )
     except ValueError as error:
         msg = f"meta.subarray.fastaxis and slowaxis (FASTAXIS, SLOWAXIS) are wrong: {error}"
         raise CannotClean(msg) from error

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from queue import SimpleQueue
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from deflicker.options import CleanOptions
 from deflicker.readout import STRIP_ROWS
 from deflicker.workers import keep_freed_memory, map_in_order
 
-__all__ = ["clean_groups", "plane_of"]
+__all__ = ["Integration", "clean_groups", "fitted_one_by_one", "plane_of"]
 
 
 def plane_of(mask: NDArray[np.bool_], integration: int) -> NDArray[np.bool_]:
@@ -36,9 +37,20 @@ def plane_of(mask: NDArray[np.bool_], integration: int) -> NDArray[np.bool_]:
     return mask[integration] if mask.ndim == 3 else mask
 
 
+class Integration(Protocol):
+    """One integration, whose differences are fitted on several threads."""
+
+    @property
+    def number(self) -> int:
+        """Index of the integration."""
+
+    def fit(self, j: int, buffer: NDArray[np.float32], /) -> DifferenceFit:
+        """Fit a difference; groups ``j`` and ``j + 1`` must be as they came."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Integration:
-    """One integration, whose differences are fitted on several threads."""
+    """An integration whose differences know nothing of each other."""
 
     exposure: Exposure
     number: int
@@ -47,7 +59,7 @@ class _Integration:
     flat: NDArray[np.float32] | None
 
     def fit(self, j: int, buffer: NDArray[np.float32]) -> DifferenceFit:
-        """Fit a difference; groups ``j`` and ``j + 1`` must be as they came."""
+        """Fit one difference."""
         usable = self.exposure.good_differences(self.number, j)
         if usable is None:
             usable = self.usable.copy()
@@ -67,12 +79,49 @@ class _Integration:
         )
 
 
-def clean_groups(
+def fitted_one_by_one(
     exposure: Exposure,
-    result: CleanResult,
+    mask: NDArray[np.bool_],
     *,
     options: CleanOptions,
     flat: NDArray[np.float32] | None,
+) -> Iterator[Integration]:
+    """Give the integrations of an exposure, each difference of which is fitted by itself.
+
+    Parameters
+    ----------
+    exposure : Exposure
+        What to clean.
+    mask : ndarray of bool, shape (ny, nx) or (n_integrations, ny, nx)
+        Scene mask.
+    options : CleanOptions
+        How to clean it.
+    flat : ndarray of float32, shape (n_slow, n_fast), or None
+        Flat field in the detector frame.
+
+    Yields
+    ------
+    Integration
+        In order.
+    """
+    for number in range(exposure.n_integrations):
+        usable = plane_of(mask, number) & exposure.good_pixels(number)
+        yield _Integration(
+            exposure=exposure,
+            number=number,
+            options=options,
+            usable=exposure.readout.turned(usable),
+            flat=flat,
+        )
+
+
+def clean_groups(
+    exposure: Exposure,
+    result: CleanResult,
+    integrations: Iterable[Integration],
+    *,
+    flat: NDArray[np.float32] | None,
+    n_threads: int,
     advance: Callable[[], object],
 ) -> None:
     """Fit all differences and write all groups without their noise.
@@ -83,29 +132,18 @@ def clean_groups(
         What to clean.
     result : CleanResult
         With the scene mask; changed. Its data may be the exposure's memory.
-    options : CleanOptions
-        How to clean it, and on how many threads.
-    flat : ndarray of float32, shape (ny, nx), or None
-        Flat field.
+    integrations : iterable of Integration
+        All of the exposure, in order; each is taken when its first fit is due.
+    flat : ndarray of float32, shape (n_slow, n_fast), or None
+        What noise and background are to be multiplied by, in the detector frame.
+    n_threads : int
+        Threads that fit.
     advance : callable
         Called after each difference.
     """
-    turned = None if flat is None else exposure.readout.turned(flat)
-    integrations = (
-        _Integration(
-            exposure=exposure,
-            number=number,
-            options=options,
-            usable=exposure.readout.turned(
-                plane_of(result.mask, number) & exposure.good_pixels(number)
-            ),
-            flat=turned,
-        )
-        for number in range(exposure.n_integrations)
-    )
-    writer = _Writer(exposure=exposure, result=result, flat=turned)
-    held: tuple[_Integration, int, DifferenceFit] | None = None
-    for integration, j, fitted in _fits(integrations, exposure, n_threads=options.n_threads):
+    writer = _Writer(exposure=exposure, result=result, flat=flat)
+    held: tuple[Integration, int, DifferenceFit] | None = None
+    for integration, j, fitted in _fits(integrations, exposure, n_threads=n_threads):
         advance()
         # The later group of a difference is the earlier one of the next, which must have
         # been fitted before the group is written.
@@ -118,8 +156,8 @@ def clean_groups(
 
 
 def _fits(
-    integrations: Iterable[_Integration], exposure: Exposure, *, n_threads: int
-) -> Iterator[tuple[_Integration, int, DifferenceFit]]:
+    integrations: Iterable[Integration], exposure: Exposure, *, n_threads: int
+) -> Iterator[tuple[Integration, int, DifferenceFit]]:
     """Fit all differences of all integrations, and give them in order."""
     keep_freed_memory()
     tasks = ((item, j) for item in integrations for j in range(exposure.n_differences))
@@ -129,7 +167,7 @@ def _fits(
     for _ in range(n_threads):
         buffers.put(np.empty(shape, dtype=np.float32))
 
-    def fit(task: tuple[_Integration, int]) -> tuple[_Integration, int, DifferenceFit]:
+    def fit(task: tuple[Integration, int]) -> tuple[Integration, int, DifferenceFit]:
         integration, j = task
         buffer = buffers.get()
         try:
@@ -151,7 +189,7 @@ class _Writer:
         self.flat = flat  # in the detector frame
         self.total: RowNoise | None = None
 
-    def write(self, integration: _Integration, j: int, fitted: DifferenceFit) -> None:
+    def write(self, integration: Integration, j: int, fitted: DifferenceFit) -> None:
         """Write the later group of a difference, and the first one of the integration."""
         result, first = self.result, self.exposure.first_cleaned
         groups, out = self.exposure.data[integration.number], result.data[integration.number]
@@ -191,10 +229,14 @@ class _Writer:
         if result.background is not None:
             self._save_background(fitted.background, result.background[index[0]][index[1]])
 
-    def _save_background(self, background: BoxBackground | float, out: NDArray) -> None:
+    def _save_background(
+        self, background: BoxBackground | NDArray[np.float32] | float, out: NDArray
+    ) -> None:
         """Write a background, as it is before the flat field, in the science frame."""
         if isinstance(background, BoxBackground):
             out[:] = background.rows(0, len(out))
+        elif isinstance(background, np.ndarray):
+            out[:] = self.exposure.readout.to_science(background)
         else:
             out[:] = background
         if self.flat is not None:

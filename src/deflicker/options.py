@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 __all__ = ["BACKGROUND_METHODS", "FIT_METHODS", "CleanOptions"]
 
-FIT_METHODS = ("median", "fft")
+FIT_METHODS = ("median", "fft", "wiener")
 BACKGROUND_METHODS = ("median", "model", "median_image", None)
 
 
@@ -15,7 +15,7 @@ class CleanOptions:
 
     Parameters
     ----------
-    fit_method : {"median", "fft"}, optional
+    fit_method : {"median", "fft", "wiener"}, optional
         Noise model.
     fit_by_channel : bool, optional
         Fit each detector output on its own.

@@ -31,6 +31,8 @@ class Readout:
         (rows), the sign is the direction of time.
     n_outputs : int, optional
         Number of outputs that read equal slices of the fast axis in parallel.
+    interleaved : bool, optional
+        Whether reference pixels are read among the others (IRS2).
 
     Raises
     ------
@@ -54,6 +56,7 @@ class Readout:
     fast_axis: int
     slow_axis: int
     n_outputs: int = 1
+    interleaved: bool = False
 
     def __post_init__(self) -> None:
         for name in ("fast_axis", "slow_axis", "n_outputs"):

@@ -25,6 +25,10 @@ class DetectorNoise:
         Pink noise of the even and, independently, of the odd columns.
     columns : float, optional
         One value per column with power f^-0.5 along the columns: MIRI's banding.
+    slope : float, optional
+        Power of the pink noise falls as frequency to the minus this.
+    low_cut : float, optional
+        Cycles per read-out below which pink noise has no power; its rms stays.
     """
 
     white: float
@@ -32,6 +36,8 @@ class DetectorNoise:
     per_output: float = 0.0
     alternating: float = 0.0
     columns: float = 0.0
+    slope: float = 1.0
+    low_cut: float = 0.0
 
 
 DETECTORS: Final = MappingProxyType(
@@ -168,6 +174,18 @@ EXPOSURES: Final = MappingProxyType(
     {
         "nircam": Recipe(),
         "nircam-galaxy": Recipe(galaxy=6.0),
+        "nircam-stripe": Recipe(
+            exp_type="NRC_TSGRISM",
+            detector="NRCALONG",
+            subarray="SUBGRISM256",
+            shape=(256, 2048),
+            n_integrations=6,
+            group_time=1.34666,
+            n_stars=1900,
+            traces=1,
+            trace_height=3.0,
+            trace_light=300.0,
+        ),
         "niriss": _NIRISS,
         "miri": _MIRI,
         "nirspec-ifu": _NIRSPEC,

@@ -188,7 +188,8 @@ def _correlated(
 
     def record() -> NDArray[np.float32]:
         ticks = (n_slow, width + ROW_OVERHEAD)
-        return _coloured(ticks[0] * ticks[1], 1.0, rng).reshape(ticks)[:, :width]
+        pink = _coloured(ticks[0] * ticks[1], noise.slope, rng, low_cut=noise.low_cut)
+        return pink.reshape(ticks)[:, :width]
 
     shared = noise.common * record()
     even, odd = noise.alternating * record(), noise.alternating * record()
@@ -200,12 +201,18 @@ def _correlated(
     return recipe.readout.to_science(image)
 
 
-def _coloured(n: int, slope: float, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Noise of unit rms whose power falls as frequency to the minus ``slope``."""
+def _coloured(
+    n: int, slope: float, rng: np.random.Generator, *, low_cut: float = 0.0
+) -> NDArray[np.float32]:
+    """Noise of unit rms whose power falls as frequency to the minus ``slope``.
+
+    It has none below ``low_cut`` cycles per ``n`` samples.
+    """
     size = next_fast_len(n, real=True)
     frequency = np.arange(size // 2 + 1, dtype=np.float32)
     frequency[0] = np.inf
     amplitude = frequency ** np.float32(-slope / 2)
+    amplitude[frequency * n < low_cut * size] = 0
     spectrum = rfft(rng.standard_normal(size, dtype=np.float32)) * amplitude
     rms = np.sqrt(2 * np.sum(amplitude.astype(np.float64) ** 2) / size)
     return (irfft(spectrum, size)[:n] / np.float32(rms)).astype(np.float32)

@@ -19,6 +19,7 @@ from deflicker.footprints import science_regions
 from deflicker.history import expected_result, history_text
 from deflicker.host import MissionStep
 from deflicker.memory import read_memory_limit
+from deflicker.noise.spectrum import NoiseSpectrum
 from deflicker.on_disk import map_in_place
 from deflicker.options import CleanOptions
 from deflicker.progress import progress
@@ -29,6 +30,7 @@ from deflicker.references import (
     read_flat,
     read_user_mask,
 )
+from deflicker.spectra import write_spectrum
 from deflicker.storage import Storage
 from deflicker.stored import as_array
 from deflicker.workers import count_threads
@@ -59,7 +61,7 @@ class CleanFlickerNoiseStep(MissionStep):
 
     spec = """
     autoparam = boolean(default=False) # Choose parameters from the data (not available yet)
-    fit_method = option('median', 'fft', default='median') # Noise model
+    fit_method = option('median', 'fft', 'wiener', default='median') # Noise model
     fit_by_channel = boolean(default=False) # Fit each detector output (amplifier channel) separately
     background_method = option('median', 'model', 'median_image', None, default='median') # Background to remove before the fit
     background_box_size = int_list(min=2, max=2, default=None) # Box of the model background: rows, columns
@@ -72,6 +74,7 @@ class CleanFlickerNoiseStep(MissionStep):
     save_mask = boolean(default=False) # Save the scene mask
     save_background = boolean(default=False) # Save the background of each group difference
     save_noise = boolean(default=False) # Save output minus input
+    save_spectrum = boolean(default=False) # Save the spectrum of the noise that 'wiener' measures
     maximum_cores = string(default='all') # Threads: none, quarter, half, all or a number
     memory_limit = string(default='half') # Larger ramps stay on disk: half (of the free memory), none, or a size like '4 GB'
     progress_bar = boolean(default=True) # Show a progress bar on a terminal or in a notebook
@@ -230,6 +233,11 @@ class CleanFlickerNoiseStep(MissionStep):
         if self.fit_method == "fft" and model.meta.instrument.name.upper() != "NIRSPEC":
             msg = "fit_method='fft' is for NIRSpec; use 'median'"
             raise NothingToClean(msg)
+        if self.fit_method == "wiener" and model.meta.instrument.name.upper() == "MIRI":
+            msg = "fit_method='wiener' is for near-infrared detectors, not for MIRI; use 'median'"
+            raise NothingToClean(msg)
+        if self.save_spectrum and self.fit_method != "wiener":
+            log.warning("Only fit_method='wiener' measures a spectrum: save_spectrum is ignored")
         user_mask = self._user_mask()
         if user_mask is not None and self.mask_science_regions:
             log.warning("user_mask is the whole mask: mask_science_regions is ignored")
@@ -250,7 +258,7 @@ class CleanFlickerNoiseStep(MissionStep):
                 out=self._storage.output(
                     model,
                     exposure,
-                    history=lambda: self._history(expected_result(exposure), is_ramp=True),
+                    history=lambda: self._history(expected_result(exposure), unit="DN"),
                     advance=advance,
                 ),
             )
@@ -307,17 +315,40 @@ class CleanFlickerNoiseStep(MissionStep):
             self.repeat_history(product)
             self.save_model(product, suffix=suffix, output_file=model.meta.filename, force=True)
             product.close()
+        if self.save_spectrum and result.spectrum is not None:
+            self._save_spectrum(model, result.spectrum)
+
+    def _save_spectrum(self, model: datamodels.JwstDataModel, spectrum: NoiseSpectrum) -> None:
+        """Save the spectrum of the noise as a table, under a name like those of the products."""
+        path = Path(
+            self.make_output_path(
+                basepath=model.meta.filename, suffix="flicker_spectrum", ext="ecsv"
+            )
+        )
+        told = {
+            "filename": model.meta.filename,
+            "instrument": model.meta.instrument.name,
+            "detector": model.meta.instrument.detector,
+            "exp_type": model.meta.exposure.type,
+            "subarray": model.meta.subarray.name,
+            "readpatt": model.meta.exposure.readpatt,
+            "date_obs": model.meta.observation.date,
+            "history": self.history_entry,
+        }
+        meta = {name: value for name, value in told.items() if value is not None}
+        write_spectrum(spectrum, path, meta=meta, unit=_unit(model))
+        log.info("Saved %s", path)
 
     def _write_history(self, model: datamodels.JwstDataModel, result: CleanResult) -> None:
         """Tell in the header what was done."""
-        self.history_entry = self._history(result, is_ramp=isinstance(model, datamodels.RampModel))
+        self.history_entry = self._history(result, unit=_unit(model))
         self.repeat_history(model)
 
-    def _history(self, result: CleanResult, *, is_ramp: bool) -> str:
+    def _history(self, result: CleanResult, *, unit: str) -> str:
         return history_text(
             result,
             parameters=self.get_pars(full_spec=False),
-            unit="DN" if is_ramp else "DN/s",
+            unit=unit,
             flat_field=self.apply_flat_field,
         )
 
@@ -342,5 +373,10 @@ class CleanFlickerNoiseStep(MissionStep):
         bool
             True if it shall.
         """
-        products = (self.save_mask, self.save_background, self.save_noise)
+        products = (self.save_mask, self.save_background, self.save_noise, self.save_spectrum)
         return super().saves_files() or any(products)
+
+
+def _unit(model: datamodels.JwstDataModel) -> str:
+    """Unit of the data of ramps, or of rates."""
+    return "DN" if isinstance(model, datamodels.RampModel) else "DN/s"

@@ -1,0 +1,168 @@
+"""Cleaning of noise that is not as expected: louder, redder, not shared, with few pixels.
+
+Run with ``python -m benchmarks.robustness``. Everything runs in one process.
+"""
+
+import argparse
+from collections.abc import Callable
+from dataclasses import replace
+
+from deflicker import CleanOptions, Exposure, clean_exposure
+from deflicker.quality import Quality, measure_quality
+from deflicker.simulate import (
+    DETECTORS,
+    EXPOSURES,
+    DetectorNoise,
+    Recipe,
+    SimulatedExposure,
+    simulate,
+)
+
+__all__ = ["CASES", "METHODS", "VARIATIONS", "clean"]
+
+CASES = {
+    "nircam": EXPOSURES["nircam"],
+    "nirspec-bots": replace(EXPOSURES["nirspec-bots"], n_integrations=4),
+}
+METHODS = {
+    "median": {},
+    "median by channel": {"fit_by_channel": True},
+    "fft": {"fit_method": "fft"},
+    "wiener": {"fit_method": "wiener"},
+}
+OURS = "wiener"
+HEADER = f"{'exposure':14}{'variation':24}" + "".join(f"{name:>22}" for name in METHODS) + "  best"
+
+Change = Callable[[Recipe], Recipe]
+
+
+def _noise(change: Callable[[DetectorNoise], DetectorNoise]) -> Change:
+    """Change of an exposure whose noise changes."""
+    return lambda recipe: replace(recipe, noise=change(DETECTORS[recipe.instrument]))
+
+
+def _amplitude(factor: float) -> Change:
+    return _noise(
+        lambda noise: replace(
+            noise,
+            common=factor * noise.common,
+            per_output=factor * noise.per_output,
+            alternating=factor * noise.alternating,
+        )
+    )
+
+
+def _nothing_shared(noise: DetectorNoise) -> DetectorNoise:
+    return replace(noise, common=0.0, per_output=(noise.common**2 + noise.per_output**2) ** 0.5)
+
+
+VARIATIONS: dict[str, Change] = {
+    "as it is": lambda recipe: recipe,
+    "amplitude x 0.5": _amplitude(0.5),
+    "amplitude x 2": _amplitude(2.0),
+    "slope 0.7": _noise(lambda noise: replace(noise, slope=0.7)),
+    "slope 1.4": _noise(lambda noise: replace(noise, slope=1.4)),
+    "none below 20 cycles": _noise(lambda noise: replace(noise, low_cut=20.0)),
+    "outputs share nothing": _noise(_nothing_shared),
+    "alternating columns x 5": _noise(
+        lambda noise: replace(noise, alternating=5 * noise.alternating)
+    ),
+    "30 % bad pixels": lambda recipe: replace(recipe, bad_pixels=0.3),
+    "60 % bad pixels": lambda recipe: replace(recipe, bad_pixels=0.6),
+    "2 groups": lambda recipe: replace(recipe, n_groups=2),
+    "3 groups": lambda recipe: replace(recipe, n_groups=3),
+    "5 groups": lambda recipe: replace(recipe, n_groups=5),
+    "20 groups": lambda recipe: replace(recipe, n_groups=20),
+}
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.robustness", description=__doc__)
+    parser.add_argument("--case", nargs="*", choices=CASES, default=list(CASES))
+    parser.add_argument("--variation", nargs="*", choices=VARIATIONS, default=list(VARIATIONS))
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    print("Percent of the correlated noise's variance that is removed from the differences / from")
+    print(f"the rate; whether {OURS} is at least as good as the best of the others in both.")
+    print(HEADER)
+    for case in options.case:
+        base = CASES[case]
+        for variation in options.variation:
+            recipe = VARIATIONS[variation](base)
+            # What changes nothing is in the first row.
+            if variation != "as it is" and (recipe == base or not _tells(variation, recipe)):
+                continue
+            _print_row(case, variation, _qualities(simulate(recipe, seed=options.seed)))
+
+
+def clean(truth: SimulatedExposure, **options: object) -> Quality:
+    """Clean a simulated exposure in this process and judge the result.
+
+    Parameters
+    ----------
+    truth : SimulatedExposure
+        The exposure.
+    **options
+        Of `deflicker.CleanOptions`.
+
+    Returns
+    -------
+    Quality
+        What was left of the noise.
+    """
+    exposure = Exposure(
+        data=truth.data,
+        pixel_dq=truth.pixel_dq,
+        group_dq=truth.group_dq,
+        readout=truth.recipe.readout,
+        group_time=truth.recipe.group_time,
+    )
+    result = clean_exposure(exposure, CleanOptions(n_threads=2, **options))
+    return measure_quality(truth, result.data)
+
+
+def _tells(variation: str, recipe: Recipe) -> bool:
+    """Whether a variation differs from the others: one output shares nothing anyway."""
+    return recipe.n_outputs > 1 or variation != "outputs share nothing"
+
+
+def _applies(method: str, recipe: Recipe) -> bool:
+    if method == "fft":
+        return recipe.instrument == "NIRSPEC"
+    return recipe.n_outputs > 1 or "channel" not in method
+
+
+def _qualities(truth: SimulatedExposure) -> dict[str, Quality]:
+    """Figures of each method that suits the exposure."""
+    return {
+        method: clean(truth, **options)
+        for method, options in METHODS.items()
+        if _applies(method, truth.recipe)
+    }
+
+
+def _print_row(case: str, variation: str, qualities: dict[str, Quality]) -> None:
+    cells = ""
+    for method in METHODS:
+        quality = qualities.get(method)
+        cells += f"{_figures(quality):>22}" if quality else f"{'-':>22}"
+    print(f"{case:14}{variation:24}{cells}  {'yes' if _is_best(qualities) else 'NO'}", flush=True)
+
+
+def _figures(quality: Quality) -> str:
+    return f"{quality.removed_differences:z.1f} /{quality.removed_rate:z7.1f}"
+
+
+def _is_best(qualities: dict[str, Quality]) -> bool:
+    """Whether ours is at least as good, to the digits that are printed."""
+    ours = qualities[OURS]
+    others = [quality for method, quality in qualities.items() if method != OURS]
+    return all(
+        round(getattr(ours, figure), 1) >= max(round(getattr(each, figure), 1) for each in others)
+        for figure in ("removed_differences", "removed_rate")
+    )
+
+
+if __name__ == "__main__":
+    main()

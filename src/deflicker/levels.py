@@ -1,0 +1,309 @@
+"""Wiener cleaning: noise of the differences without the sky, noise of their mean with it.
+
+Let m be the mean of all differences of an exposure. The scene is in m and not in the
+differences from it, whose noise all good pixels tell (level 2). The noise of m is told
+by pixels that see only sky, together with that sky (level 1). Noise that integrations
+have of their own lies between the two and is fitted to what does not vary.
+"""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deflicker.arrays import CleanResult, Exposure
+from deflicker.clock import Clock
+from deflicker.difference import DifferenceFit
+from deflicker.errors import NothingToClean
+from deflicker.mean_image import (
+    MeanImage,
+    mean_difference,
+    mean_spectrum,
+    mean_variance,
+    read_factor,
+    valid_difference,
+)
+from deflicker.noise.mean import SkyFit, SkyImage, fit_noise, fit_noise_and_sky
+from deflicker.noise.rows import RowNoise
+from deflicker.options import CleanOptions
+from deflicker.read_noise import (
+    ReadNoise,
+    guess_read_noise,
+    measure_image_noise,
+    measure_read_noise,
+)
+from deflicker.readout import Readout
+
+__all__ = ["IntegrationLevels", "Levels", "fit_levels", "report_levels"]
+
+log = logging.getLogger(__name__)
+
+Image = NDArray[np.float32]
+Usable = NDArray[np.bool_]
+
+OUTLIER = 5.0  # standard deviations of a difference from the mean: a hit that is not flagged
+
+
+@dataclass(frozen=True, kw_only=True)
+class Levels:
+    """What is known of an exposure before its differences are fitted.
+
+    Parameters
+    ----------
+    exposure : Exposure
+        The exposure.
+    clock : Clock
+        Order of its pixels.
+    noise : ReadNoise
+        Noise of one read.
+    mean : MeanImage
+        Mean of all differences.
+    fitted : SkyFit
+        Its noise, sky and mask.
+    flat : ndarray of float32, shape (n_slow, n_fast), or None
+        Flat field.
+    """
+
+    exposure: Exposure
+    clock: Clock
+    noise: ReadNoise
+    mean: MeanImage
+    fitted: SkyFit
+    flat: Image | None = None
+
+    def scene_mask(self) -> Usable:
+        """Pixels of the mean that were taken for sky, (ny, nx) in the science frame."""
+        return np.ascontiguousarray(self.exposure.readout.to_science(self.fitted.mask))
+
+    def integrations(self, user_mask: Usable | None) -> Iterator["IntegrationLevels"]:
+        """Fit one integration after the other.
+
+        Parameters
+        ----------
+        user_mask : ndarray of bool, shape (ny, nx) or (n_integrations, ny, nx), or None
+            True where a pixel may be used.
+
+        Yields
+        ------
+        IntegrationLevels
+            What the differences of the next integration are fitted with.
+        """
+        for number in range(self.exposure.n_integrations):
+            allowed = None
+            if user_mask is not None:
+                plane = user_mask[number] if user_mask.ndim == 3 else user_mask
+                allowed = self.exposure.readout.turned(plane)
+            yield self.of_integration(number, allowed)
+
+    def of_integration(
+        self, integration: int, allowed: Usable | None = None
+    ) -> "IntegrationLevels":
+        """Fit the noise that one integration has of its own.
+
+        Parameters
+        ----------
+        integration : int
+            Its index.
+        allowed : ndarray of bool, shape (n_slow, n_fast), optional
+            Pixels of its differences that may be used.
+
+        Returns
+        -------
+        IntegrationLevels
+            What its differences are fitted with.
+        """
+        exposure = self.exposure
+        if exposure.n_integrations == 1:
+            return IntegrationLevels(self, integration, self.mean, self.fitted.noise, allowed)
+        mean = mean_difference(exposure, range(integration, integration + 1))
+        n = exposure.n_integrations
+        spectrum = mean_spectrum(self.noise.spectrum, exposure, 1)
+        seen = self.fitted.mask & mean.usable
+        values = np.where(seen, mean.values - self.mean.values, np.float32(0))
+        variance = mean_variance(mean, spectrum.white, self.noise.gain)
+        weights = np.where(seen, 1 / variance, np.float32(0)).astype(np.float32)
+        own = fit_noise(values, weights, spectrum.scaled(1 - 1 / n), self.clock)
+        return IntegrationLevels(self, integration, mean, own + self.fitted.noise, allowed)
+
+
+@dataclass(frozen=True)
+class IntegrationLevels:
+    """What the differences of an integration are fitted with.
+
+    Parameters
+    ----------
+    levels : Levels
+        What is known of the exposure.
+    number : int
+        Index of the integration.
+    mean : MeanImage
+        Mean of the integration's differences.
+    noise : ndarray of float32, shape (n_slow, n_fast)
+        Noise of that mean in DN per group.
+    allowed : ndarray of bool, shape (n_slow, n_fast), or None
+        Pixels that may be used.
+    """
+
+    levels: Levels
+    number: int
+    mean: MeanImage
+    noise: Image
+    allowed: Usable | None
+
+    def fit(self, j: int, buffer: Image) -> DifferenceFit:
+        """Fit the noise of one difference.
+
+        Parameters
+        ----------
+        j : int
+            Index of the difference.
+        buffer : ndarray of float32, shape (n_slow, n_fast)
+            Changed.
+
+        Returns
+        -------
+        DifferenceFit
+            Noise of the mean and of the difference from it.
+        """
+        levels = self.levels
+        exposure, n = levels.exposure, levels.exposure.n_differences
+        values, good = valid_difference(exposure, self.number, j, out=buffer)
+        if self.allowed is not None:
+            good &= self.allowed
+        n_used = int(np.count_nonzero(good))
+        if n_used == 0:
+            return DifferenceFit(noise=RowNoise(np.zeros_like(buffer)))
+        noise = self.noise
+        if n > 1:
+            values -= self.mean.values
+            factor = read_factor(j, n)
+            spectrum = levels.noise.spectrum.scaled(factor)
+            photons = np.float32(levels.noise.gain * (1 - 1 / n))
+            variance = photons * np.maximum(self.mean.values, 0)
+            variance += np.float32(spectrum.white)
+            limit = np.float32(spectrum.correlated_variance) + variance
+            good &= values * values < np.float32(OUTLIER**2) * limit
+            weights = np.where(good, 1 / variance, np.float32(0)).astype(np.float32)
+            np.copyto(values, np.float32(0), where=~good)
+            noise = fit_noise(values, weights, spectrum, levels.clock)
+            noise += self.noise
+        sky = levels.fitted.sky
+        background = sky if levels.flat is None else sky * levels.flat
+        return DifferenceFit(noise=RowNoise(noise), background=background, n_used=n_used)
+
+
+def fit_levels(
+    exposure: Exposure,
+    options: CleanOptions,
+    *,
+    flat: Image | None,
+    science: Usable | None,
+    user_mask: Usable | None,
+) -> Levels:
+    """Measure spectrum and level 1 of an exposure.
+
+    Parameters
+    ----------
+    exposure : Exposure
+        The exposure.
+    options : CleanOptions
+        Clipping level, and whether there is a sky.
+    flat : ndarray of float32, shape (n_slow, n_fast), or None
+        Flat field, in the detector frame.
+    science : ndarray of bool, shape (ny, nx), or None
+        True where science regions are to be masked.
+    user_mask : ndarray of bool, shape (ny, nx) or (n_integrations, ny, nx), or None
+        True where a pixel may be used; no sources are looked for then.
+
+    Returns
+    -------
+    Levels
+        With which the differences of each integration are fitted.
+
+    Raises
+    ------
+    NothingToClean
+        If no pixel can be used, or there is no noise.
+    """
+    mean = mean_difference(exposure, range(exposure.n_integrations))
+    readout = exposure.readout
+    n_slow, n_fast = mean.values.shape
+    clock = Clock(
+        n_slow=n_slow, n_fast=n_fast, n_outputs=readout.n_outputs, interleaved=readout.interleaved
+    )
+    allowed = _allowed(mean, readout, science, user_mask)
+    if not allowed.any():
+        msg = "no pixel can be used: all are flagged, not finite, zero or masked"
+        raise NothingToClean(msg)
+
+    def fit(noise: ReadNoise) -> SkyFit:
+        spectrum = mean_spectrum(noise.spectrum, exposure, exposure.n_integrations)
+        variance = mean_variance(mean, spectrum.white, noise.gain)
+        return fit_noise_and_sky(
+            SkyImage(values=mean.values, variance=variance, usable=allowed, flat=flat),
+            spectrum,
+            clock,
+            n_sigma=0.0 if user_mask is not None else options.n_sigma,
+            has_sky=options.background_method is not None,
+            n_threads=options.n_threads,
+        )
+
+    noise = measure_read_noise(exposure, mean, clock, allowed=allowed)
+    if noise is None:
+        noise = guess_read_noise(exposure, mean, clock, allowed=allowed)
+        first = fit(noise)
+        left = mean.values - (first.sky if flat is None else first.sky * flat)
+        good = first.mask & mean.complete
+        noise = measure_image_noise(exposure, left, good, clock) or noise
+    return Levels(
+        exposure=exposure, clock=clock, noise=noise, mean=mean, fitted=fit(noise), flat=flat
+    )
+
+
+def _allowed(
+    mean: MeanImage, readout: Readout, science: Usable | None, user_mask: Usable | None
+) -> Usable:
+    """Pixels that the mean may be fitted to, in the detector frame."""
+    allowed: Usable = mean.usable
+    # As in every scene mask: exactly zero is no measurement.
+    allowed &= mean.values != 0
+    if science is not None:
+        allowed &= ~readout.to_detector(science)
+    if user_mask is not None:
+        every = user_mask.all(axis=0) if user_mask.ndim == 3 else user_mask
+        allowed &= readout.to_detector(np.asarray(every))
+    return allowed
+
+
+def report_levels(levels: Levels, result: CleanResult) -> None:
+    """Say what was measured, in three lines.
+
+    Parameters
+    ----------
+    levels : Levels
+        The spectrum.
+    result : CleanResult
+        What was removed.
+    """
+    spectrum, exposure = levels.noise.spectrum, levels.exposure
+    common = 2 * np.trapezoid(spectrum.common, spectrum.frequency)
+    own = 2 * np.trapezoid(spectrum.per_output, spectrum.frequency)
+    log.info(
+        "Noise of one read: rms %.3g common to the outputs, %.3g per output, %.3g white",
+        max(common, 0.0) ** 0.5,
+        max(own, 0.0) ** 0.5,
+        spectrum.white**0.5,
+    )
+    log.info(
+        "Correlated noise falls below the white noise at %.3g kHz; the outputs share %.0f %% of it",
+        spectrum.knee / 1000,
+        100 * spectrum.coherence,
+    )
+    reads = 1 if exposure.group_dq is None else 2
+    expected = reads * spectrum.correlated_variance
+    log.info(
+        "Removed %.0f %% of the variance of the correlated noise",
+        100 * min(result.noise_rms**2 / expected, 1.0) if expected > 0 else 0.0,
+    )

@@ -1,0 +1,264 @@
+"""Noise of an image that holds a sky: both are fitted together, to what is no source."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deflicker.clock import Clock
+from deflicker.noise.coupling import SlowModes
+from deflicker.noise.median import row_medians
+from deflicker.noise.sky import SkySplines, SmoothSky, sky_penalty
+from deflicker.noise.spectrum import NoiseSpectrum
+from deflicker.noise.wiener import NoiseEquations, NoisePrior, Records, Spectra, solve_noise
+from deflicker.scene.sources import BOX, find_sources, fine_structure, sky_map
+
+__all__ = ["SkyFit", "SkyImage", "fit_noise", "fit_noise_and_sky"]
+
+Image = NDArray[np.float32]
+Usable = NDArray[np.bool_]
+
+SOURCE_SIGMA = 1.5  # limit of the sources, for each n_sigma of the options
+FIRST_SOURCES = 4.0  # at least, while the noise is in the image
+# Of the solutions; between two of them sources are looked for again.
+TOLERANCES = (3e-2, 1e-2, 5e-3, 1e-3)
+DARK = 10  # percentile of the sky's brightness that is its level
+# Brightness of the sky counts beyond this many variances of the noise.
+SIGNIFICANT = 9.0
+# The sky is as bright as this fraction of its brightest part, and of the noise, everywhere.
+WINGS = 0.03
+LEAST_BRIGHTNESS = 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class SkyFit:
+    """Noise and sky of a mean image.
+
+    Parameters
+    ----------
+    noise : ndarray of float32, shape (n_slow, n_fast)
+        Noise in DN per group, of mean 0.
+    sky : ndarray of float32, shape (n_slow, n_fast)
+        Sky in DN per group, before the flat field.
+    mask : ndarray of bool, shape (n_slow, n_fast)
+        True where the image was taken for sky.
+    """
+
+    noise: Image
+    sky: Image
+    mask: Usable
+
+
+@dataclass(frozen=True, kw_only=True)
+class SkyImage:
+    """An image of sky, sources and noise.
+
+    Parameters
+    ----------
+    values : ndarray of float32, shape (n_slow, n_fast)
+        In the detector frame, in DN.
+    variance : ndarray of float32, shape (n_slow, n_fast)
+        White variance of the pixels in DN squared, positive.
+    usable : ndarray of bool, shape (n_slow, n_fast)
+        True where the image may be used; somewhere.
+    flat : ndarray of float32, shape (n_slow, n_fast), optional
+        Flat field, through which sky and sources are seen, and noise is not.
+    """
+
+    values: Image
+    variance: Image
+    usable: Usable
+    flat: Image | None = None
+
+    def seen(self, light: Image) -> Image:
+        """Light through the flat field."""
+        return light if self.flat is None else light * self.flat
+
+    def before_flat(self, light: Image) -> Image:
+        """Light without the flat field."""
+        return light if self.flat is None else light / self.flat
+
+    def without(self, light: Image) -> "SkyImage":
+        """Image without some light; 0 where it may not be used."""
+        values = np.where(self.usable, self.values - self.seen(light), np.float32(0))
+        return replace(self, values=values)
+
+
+def fit_noise_and_sky(
+    image: SkyImage,
+    spectrum: NoiseSpectrum,
+    clock: Clock,
+    *,
+    n_sigma: float = 2.0,
+    has_sky: bool = True,
+    n_threads: int = 1,
+) -> SkyFit:
+    """Fit the noise of an image together with its sky.
+
+    Parameters
+    ----------
+    image : SkyImage
+        The image.
+    spectrum : NoiseSpectrum
+        Spectrum of its noise.
+    clock : Clock
+        Order of the pixels.
+    n_sigma : float, optional
+        Clipping level for sources; 0 masks none.
+    has_sky : bool, optional
+        Whether there is a sky to fit; else the image is noise and sources alone.
+    n_threads : int, optional
+        Threads to use.
+
+    Returns
+    -------
+    SkyFit
+        Noise, sky and mask.
+
+    Notes
+    -----
+    The sky is a surface of splines with a Gaussian prior that is eliminated from the
+    equations of the noise, see `deflicker.noise.sky`. Sources are looked for in what noise
+    and sky leave, again and again while the solution becomes better.
+    """
+    usable = image.usable
+    seen = image.before_flat(image.values)[usable]
+    level = np.float32(np.median(seen)) if has_sky else np.float32(0)
+    image = image.without(np.full_like(image.values, level))
+    limit = SOURCE_SIGMA * n_sigma
+    mask = usable & ~_first_sources(image, clock, limit) if limit > 0 else usable
+    state = _SkyAndNoise(image, spectrum, Records(clock, n_threads), has_sky=has_sky)
+    state.solve(mask, tolerance=TOLERANCES[0] if limit > 0 else TOLERANCES[-1])
+    for tolerance in TOLERANCES[1:] if limit > 0 else ():
+        left = state.left()
+        mask = usable & ~find_sources(left, usable, n_sigma=limit)
+        if has_sky:
+            state.detail = fine_structure(left + state.detail, mask)
+        state.solve(mask, tolerance=tolerance)
+    return SkyFit(noise=state.noise, sky=state.sky + state.detail + level, mask=mask)
+
+
+def _first_sources(image: SkyImage, clock: Clock, limit: float) -> Usable:
+    """Sources of an image with its noise, of which the medians of rows are known."""
+    usable = image.usable
+    values = image.before_flat(image.values)
+    left = values - sky_map(values, usable)[1]
+    found = find_sources(left, usable, n_sigma=max(limit, FIRST_SOURCES))
+    for k in range(clock.n_outputs):
+        part = slice(k * clock.width, (k + 1) * clock.width)
+        seen = np.ascontiguousarray(usable[:, part] & ~found[:, part])
+        left[:, part] -= row_medians(np.ascontiguousarray(left[:, part]), seen)[:, np.newaxis]
+    return found | find_sources(left, usable & ~found, n_sigma=limit)
+
+
+class _SkyAndNoise:
+    """Noise and sky of an image as they are known, solved for several times."""
+
+    def __init__(
+        self, image: SkyImage, spectrum: NoiseSpectrum, records: Records, *, has_sky: bool
+    ) -> None:
+        self.image, self.spectrum, self.records = image, spectrum, records
+        self.prior = NoisePrior.of(spectrum, records)
+        self.splines = SkySplines(image.values.shape) if has_sky else None
+        self.noise = self.sky = self.detail = np.zeros_like(image.values)
+        self._solution: Spectra | None = None
+        self._slow_modes: SlowModes | None = None
+
+    def left(self) -> Image:
+        """Image without noise and sky, before the flat field."""
+        left = self.image.before_flat(self.image.values - self.noise)
+        return left - self.sky - self.detail
+
+    def solve(self, mask: Usable, *, tolerance: float) -> None:
+        """Fit noise and sky of what the mask leaves."""
+        clock = self.records.clock
+        values = self.image.without(self.detail).values
+        weights = np.where(mask, 1 / self.image.variance, np.float32(0)).astype(np.float32)
+        sky = self._sky(values, weights)
+        if sky is not None and self._slow_modes is None:
+            # A preconditioner that was made for another mask does as well.
+            self._slow_modes = SlowModes(sky, self.prior, self.records)
+
+        def weigh(values: Image) -> Image:
+            weighted = weights * values
+            return weighted if sky is None else sky.without_sky(weighted)
+
+        equations = NoiseEquations(
+            records=self.records,
+            prior=self.prior,
+            weigh=lambda pixels: clock.ordered(weigh(clock.image(pixels))),
+            mean_weight=float(weights.mean(dtype=np.float64)),
+            improve=self._slow_modes,
+        )
+        weighted = clock.ordered(weigh(values))
+        self._solution = solve_noise(equations, weighted, tolerance=tolerance, start=self._solution)
+        self.noise = _without_level(clock.image(self.records.pixels(self._solution)))
+        if sky is not None:
+            self.sky = sky.image(weights * (values - self.noise))
+
+    def _sky(self, values: Image, weights: Image) -> SmoothSky | None:
+        if self.splines is None:
+            return None
+        noise = SIGNIFICANT * _box_variance(self.spectrum, self.records.clock)
+        bright = _brightness(self.image.before_flat(values), weights > 0, self.splines)
+        power = np.maximum(bright**2 - noise, 0)
+        least = WINGS**2 * power.max() + LEAST_BRIGHTNESS**2 * self.spectrum.correlated_variance
+        penalty = sky_penalty(self.splines, np.sqrt(power + least))
+        return SmoothSky(self.splines, weights, penalty, self.image.flat)
+
+
+def _box_variance(spectrum: NoiseSpectrum, clock: Clock) -> float:
+    """Variance that the noise leaves in means of boxes, which are averages of rows."""
+    slow = spectrum.frequency < 0.5 / (BOX * clock.row_ticks)
+    power = spectrum.common + spectrum.per_output
+    whole = spectrum.correlated_variance
+    rows = 2 * float(np.trapezoid(power[slow], spectrum.frequency[slow])) if slow.any() else 0.0
+    return rows + max(whole - rows, 0.0) / BOX
+
+
+def _brightness(values: Image, usable: Usable, splines: SkySplines) -> NDArray[np.float64]:
+    """Brightness of the sky above its level near each spline."""
+    boxes, _ = sky_map(values, usable)
+    rows, columns = (
+        np.clip((centres * number / size).astype(int), 0, number - 1)
+        for centres, number, size in zip(splines.centres(), boxes.shape, values.shape, strict=True)
+    )
+    above = np.abs(boxes - np.percentile(boxes, DARK))
+    return above[np.ix_(rows, columns)].astype(np.float64)
+
+
+def fit_noise(values: Image, weights: Image, spectrum: NoiseSpectrum, clock: Clock) -> Image:
+    """Noise of an image that holds nothing else.
+
+    Parameters
+    ----------
+    values : ndarray of float32, shape (n_slow, n_fast)
+        Image in the detector frame, in DN; finite.
+    weights : ndarray of float32, shape (n_slow, n_fast)
+        Inverse white variance of its pixels; 0 where they may not be used.
+    spectrum : NoiseSpectrum
+        Spectrum of its noise.
+    clock : Clock
+        Order of the pixels.
+
+    Returns
+    -------
+    ndarray of float32, shape (n_slow, n_fast)
+        Noise in DN, of mean 0, finite everywhere.
+    """
+    records = Records(clock)
+    ordered = clock.ordered(weights)
+    equations = NoiseEquations(
+        records=records,
+        prior=NoisePrior.of(spectrum, records),
+        weigh=lambda pixels: np.multiply(ordered, pixels, out=pixels),
+        mean_weight=float(weights.mean(dtype=np.float64)),
+    )
+    solution = solve_noise(equations, ordered * clock.ordered(values))
+    return _without_level(clock.image(records.pixels(solution)))
+
+
+def _without_level(noise: Image) -> Image:
+    """Noise without its mean, in place: that is the sky's."""
+    noise -= np.float32(noise.mean(dtype=np.float64))
+    return noise

@@ -1,0 +1,207 @@
+"""Noise of one read of an exposure, from differences that do not hold the scene."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deflicker.arrays import Exposure
+from deflicker.clock import Clock
+from deflicker.errors import NothingToClean
+from deflicker.mean_image import (
+    MeanImage,
+    mean_difference,
+    mean_spectrum,
+    read_factor,
+    valid_difference,
+)
+from deflicker.noise.spectrum import NoiseSpectrum, measure_spectrum, typical_spectrum
+
+__all__ = ["ReadNoise", "guess_read_noise", "measure_image_noise", "measure_read_noise"]
+
+Image = NDArray[np.float32]
+Usable = NDArray[np.bool_]
+
+# The spectrum is measured from this many pixels, of a few differences.
+SAMPLE_PIXELS = 1 << 23
+MOST_SAMPLES = 16
+OUTLIER = 5.0
+DIM = 90  # percent of the pixels that have little photon noise
+GAIN_ROWS = 4  # every how many rows are enough for the photon noise
+GAIN_PERCENTILES = (1, 50, 80, 90, 95, 98, 99, 99.7)
+GAIN_PIXELS = 100
+MAD_TO_SIGMA = 1.4826
+MEDIAN_OF_SQUARE = 0.4549  # of a Gaussian of unit variance
+
+
+@dataclass(frozen=True)
+class ReadNoise:
+    """Noise of one read, or of one rate image.
+
+    Parameters
+    ----------
+    spectrum : NoiseSpectrum
+        Its spectrum, without photon noise.
+    gain : float
+        Photon variance of a difference for each DN of light.
+    """
+
+    spectrum: NoiseSpectrum
+    gain: float = 0.0
+
+
+def measure_read_noise(
+    exposure: Exposure, mean: MeanImage, clock: Clock, *, allowed: Usable
+) -> ReadNoise | None:
+    """Measure the noise from the differences' deviations from their mean.
+
+    Parameters
+    ----------
+    exposure : Exposure
+        The exposure.
+    mean : MeanImage
+        Mean of all its differences.
+    clock : Clock
+        Order of the pixels.
+    allowed : ndarray of bool, shape (n_slow, n_fast)
+        Pixels that may be used.
+
+    Returns
+    -------
+    ReadNoise or None
+        None where there is but one difference, or too few pixels.
+    """
+    n, n_integrations = exposure.n_differences, exposure.n_integrations
+    if n * n_integrations == 1 or not allowed.any():
+        return None
+    reads = 1 if exposure.group_dq is None else 2
+    factors: list[float] = []
+    gains: list[float] = []
+    bright = np.float32(np.percentile(mean.values[allowed], DIM))
+
+    def images() -> Iterator[tuple[Image, Usable]]:
+        buffer = np.empty(mean.values.shape, dtype=np.float32)
+        for i, j in _sample(exposure, mean.values.size):
+            own = mean
+            if n_integrations > 1 and n > 1:
+                own = mean_difference(exposure, range(i, i + 1))
+            values, good = valid_difference(exposure, i, j, out=buffer)
+            good &= own.complete & allowed
+            values -= own.values
+            if not good.any():
+                continue
+            if n > 1:
+                gains.append(_photon_gain(values, good, own.values) / (1 - 1 / n))
+            good &= own.values <= bright
+            factors.append(read_factor(j, n) if n > 1 else reads * (1 - 1 / n_integrations))
+            yield values, _without_outliers(values, good)
+
+    spectrum = measure_spectrum(images(), clock)
+    if spectrum is None:
+        return None
+    spectrum = spectrum.scaled(1 / float(np.mean(factors)))
+    gain = max(float(np.median(gains)), 0.0) if gains else 0.0
+    dim = allowed & (mean.values <= bright)
+    photons = gain * max(float(np.median(mean.values[dim])), 0.0) * (1 - 1 / n)
+    return ReadNoise(spectrum.with_white(spectrum.white - photons / float(np.mean(factors))), gain)
+
+
+def _sample(exposure: Exposure, n_pixels: int) -> list[tuple[int, int]]:
+    """Integration and difference of what is measured."""
+    pairs = [(i, j) for i in range(exposure.n_integrations) for j in range(exposure.n_differences)]
+    wanted = min(max(SAMPLE_PIXELS // n_pixels, 2), MOST_SAMPLES)
+    return [pairs[k] for k in np.unique(np.linspace(0, len(pairs) - 1, wanted).astype(int))]
+
+
+def _without_outliers(values: Image, good: Usable) -> Usable:
+    if not good.any():
+        return good
+    sigma = np.float32(MAD_TO_SIGMA * np.median(np.abs(values[good])))
+    return good & (np.abs(values) < np.float32(OUTLIER) * sigma)
+
+
+def _photon_gain(values: Image, good: Usable, light: Image) -> float:
+    """Slope of the variance of neighbouring pixels' differences with their light."""
+    values, light = values[::GAIN_ROWS], light[::GAIN_ROWS]
+    both = good[::GAIN_ROWS, 1:] & good[::GAIN_ROWS, :-1]
+    brightness = (light[:, 1:][both] + light[:, :-1][both]) / 2
+    square = (values[:, 1:] - values[:, :-1])[both] ** 2 / 2
+    if not brightness.size:
+        return 0.0
+    edges = np.percentile(brightness, GAIN_PERCENTILES)
+    middles, variances = [], []
+    for low, high in pairwise(edges):
+        some = (brightness >= low) & (brightness < high)
+        if np.count_nonzero(some) >= GAIN_PIXELS:
+            middles.append(float(np.median(brightness[some])))
+            variances.append(float(np.median(square[some])) / MEDIAN_OF_SQUARE)
+    if len(middles) < 2 or np.ptp(middles) == 0 or min(variances) <= 0:
+        return 0.0
+    return float(np.polyfit(middles, variances, 1, w=1 / np.array(variances))[0])
+
+
+def guess_read_noise(
+    exposure: Exposure, mean: MeanImage, clock: Clock, *, allowed: Usable
+) -> ReadNoise:
+    """Noise of detectors as they are, scaled to the differences of neighbouring pixels.
+
+    Parameters
+    ----------
+    exposure : Exposure
+        The exposure.
+    mean : MeanImage
+        Mean of its differences.
+    clock : Clock
+        Order of the pixels.
+    allowed : ndarray of bool, shape (n_slow, n_fast)
+        Pixels that may be used.
+
+    Returns
+    -------
+    ReadNoise
+        With a typical spectrum.
+
+    Raises
+    ------
+    NothingToClean
+        If neighbouring pixels do not differ.
+    """
+    both = allowed[:, 1:] & allowed[:, :-1]
+    steps = (mean.values[:, 1:] - mean.values[:, :-1])[both]
+    white = (MAD_TO_SIGMA * float(np.median(np.abs(steps)))) ** 2 / 2 if steps.size else 0.0
+    if not white > 0:
+        msg = "fit_method='wiener' finds no noise in the exposure: use 'median'"
+        raise NothingToClean(msg)
+    one = typical_spectrum(white=1.0, n_outputs=clock.n_outputs)
+    unit = mean_spectrum(one, exposure, exposure.n_integrations).white
+    return ReadNoise(one.scaled(white / unit))
+
+
+def measure_image_noise(
+    exposure: Exposure, noise: Image, usable: Usable, clock: Clock
+) -> ReadNoise | None:
+    """Measure the noise from the only image that there is, without its sky.
+
+    Parameters
+    ----------
+    exposure : Exposure
+        The exposure.
+    noise : ndarray of float32, shape (n_slow, n_fast)
+        Mean of its differences without sky.
+    usable : ndarray of bool, shape (n_slow, n_fast)
+        Pixels that hold nothing but noise.
+    clock : Clock
+        Order of the pixels.
+
+    Returns
+    -------
+    ReadNoise or None
+        None where too few pixels are usable.
+    """
+    spectrum = measure_spectrum([(noise, _without_outliers(noise, usable))], clock)
+    if spectrum is None:
+        return None
+    unit = mean_spectrum(spectrum, exposure, exposure.n_integrations).white / spectrum.white
+    return ReadNoise(spectrum.scaled(1 / unit))

@@ -1,0 +1,115 @@
+"""Sources, rough sky and fine structure, against images whose light is known."""
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+
+from deflicker.scene.sources import find_sources, fine_structure, sky_map
+
+SHAPE = (256, 320)
+EVERYWHERE = np.ones(SHAPE, bool)
+
+
+def noise(rng):
+    return rng.normal(0, 1, SHAPE).astype(np.float32)
+
+
+def star(flux, sigma, at=(100, 150)):
+    image = np.zeros(SHAPE, np.float32)
+    image[at] = flux
+    return gaussian_filter(image, sigma)
+
+
+def test_blank_sky_is_left(rng):
+    assert find_sources(noise(rng), EVERYWHERE, n_sigma=3).mean() < 0.1
+
+
+@pytest.mark.parametrize(("flux", "sigma"), [(100, 1.1), (120, 4.0), (800, 12.0)])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_sources_of_all_sizes_are_found(rng, flux, sigma, sign):
+    """The wide ones rise by one sigma: no single pixel shows them."""
+    found = find_sources(noise(rng) + sign * star(flux, sigma), EVERYWHERE, n_sigma=3)
+    near = np.hypot(*(np.indices(SHAPE) - np.reshape((100, 150), (2, 1, 1)))) < 0.8 * sigma
+    assert found[near].mean() > 0.9
+    far = np.hypot(*(np.indices(SHAPE) - np.reshape((100, 150), (2, 1, 1)))) > 8 * sigma + 30
+    assert found[far].mean() < 0.12
+
+
+def test_wings_join_the_source_that_they_touch(rng):
+    wings = star(1500, 10.0)  # 2.4 high, falling below one sigma of a pixel at 13 pixels
+    image = noise(rng) + star(500, 1.1) + wings
+    found = find_sources(image, EVERYWHERE, n_sigma=3)
+    assert found[wings > 0.6].mean() > 0.95
+
+
+def test_a_bright_spectrum_masks_little_more_than_itself(rng):
+    image = noise(rng)
+    image[100:108] += 1000
+    found = find_sources(image, EVERYWHERE, n_sigma=3)
+    assert found[100:108].all()
+    assert found[130:].mean() < 0.1
+    assert found[:80].mean() < 0.1
+
+
+def test_pixels_that_may_not_be_used_say_nothing(rng):
+    image = noise(rng)
+    image[40:60] = np.float32(1e6)
+    usable = EVERYWHERE.copy()
+    usable[40:60] = False
+    np.testing.assert_array_equal(
+        find_sources(image, usable, n_sigma=3) & usable,
+        find_sources(np.where(usable, image, 0), usable, n_sigma=3) & usable,
+    )
+    assert not find_sources(image, ~EVERYWHERE, n_sigma=3).any()
+
+
+def test_sky_map_follows_slopes_and_not_spectra(rng):
+    y, x = np.indices(SHAPE, dtype=np.float32)
+    slope = 0.1 * x + 0.05 * y
+    image = slope + noise(rng)
+    image[64:72] += 500
+    image[150:160, 100:110] += 300
+    boxes, sky = sky_map(image, EVERYWHERE)
+    assert boxes.shape == (16, 20)
+    inside = (slice(40, -40), slice(40, -40))
+    left = (sky - slope)[inside]
+    assert np.abs(left).max() < 1.5
+    assert abs(np.median(left)) < 0.6
+
+
+def test_sky_map_of_holes_and_odd_sizes(rng):
+    image = rng.normal(7, 0.1, (70, 45)).astype(np.float32)
+    usable = np.ones(image.shape, bool)
+    usable[:40, :20] = False
+    image[~usable] = np.nan
+    _, sky = sky_map(image, usable)
+    assert sky.shape == image.shape
+    np.testing.assert_allclose(sky, 7, atol=0.1)
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (20, 8)])
+def test_images_smaller_than_a_box(rng, shape):
+    image = rng.normal(0, 1, shape).astype(np.float32)
+    usable = np.ones(shape, bool)
+    assert find_sources(image, usable, n_sigma=3).shape == shape
+    assert np.isfinite(sky_map(image, usable)[1]).all()
+    assert fine_structure(image, usable).shape == shape
+
+
+def test_fine_structure_is_nothing_in_noise_and_most_of_a_blob(rng):
+    blank = fine_structure(noise(rng), EVERYWHERE)
+    assert np.std(blank) < 0.03  # of 0.14, what smoothing leaves of the noise
+    blob = star(1000, 9.0)
+    found = fine_structure(noise(rng) + blob, EVERYWHERE)
+    bright = blob > 0.5 * blob.max()
+    assert 0.8 < found[bright].mean() / blob[bright].mean() < 1.05
+
+
+def test_inputs_stay_as_they_are(rng):
+    image, usable = noise(rng), EVERYWHERE.copy()
+    before = image.copy()
+    for function in (fine_structure, sky_map):
+        function(image, usable)
+    find_sources(image, usable, n_sigma=3)
+    np.testing.assert_array_equal(image, before)
+    assert usable.all()
