@@ -9,7 +9,7 @@ from conftest import exposure_of
 
 from deflicker import CleanOptions, Exposure, NothingToClean, clean_exposure
 from deflicker.dq import DO_NOT_USE, JUMP_DET, SATURATED
-from deflicker.mean_image import mean_difference, read_factor
+from deflicker.mean_image import Differences, read_factor
 from deflicker.quality import measure_quality
 from deflicker.simulate import DETECTORS, EXPOSURES, Recipe, simulate
 
@@ -269,7 +269,7 @@ def test_odd_and_tiny_windows(shape):
 
 def test_mean_of_valid_differences(small):
     exposure = exposure_of(small)
-    mean = mean_difference(exposure, range(1))
+    mean = Differences(exposure).mean(range(1))
     data = exposure.readout.to_detector(small.data[0].astype(float))
     flags = exposure.readout.to_detector(small.group_dq[0])
     bad_pixel = exposure.readout.to_detector(small.pixel_dq & DO_NOT_USE) > 0

@@ -125,7 +125,7 @@ def clean_exposure(
     if levels is None:
         integrations = fitted_one_by_one(exposure, mask, options=options, flat=turned)
     else:
-        integrations, turned = levels.integrations(user_mask), None
+        integrations, turned = levels.integrations(), None
     with no_box_warnings():
         clean_groups(
             exposure,

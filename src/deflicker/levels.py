@@ -17,14 +17,7 @@ from deflicker.arrays import CleanResult, Exposure
 from deflicker.clock import Clock
 from deflicker.difference import DifferenceFit
 from deflicker.errors import NothingToClean
-from deflicker.mean_image import (
-    MeanImage,
-    mean_difference,
-    mean_spectrum,
-    mean_variance,
-    read_factor,
-    valid_difference,
-)
+from deflicker.mean_image import Differences, MeanImage, read_factor
 from deflicker.noise.mean import SkyFit, SkyImage, fit_noise, fit_noise_and_sky
 from deflicker.noise.rows import RowNoise
 from deflicker.options import CleanOptions
@@ -34,7 +27,6 @@ from deflicker.read_noise import (
     measure_image_noise,
     measure_read_noise,
 )
-from deflicker.readout import Readout
 
 __all__ = ["IntegrationLevels", "Levels", "fit_levels", "report_levels"]
 
@@ -52,10 +44,10 @@ class Levels:
 
     Parameters
     ----------
-    exposure : Exposure
-        The exposure.
+    differences : Differences
+        Those of the exposure.
     clock : Clock
-        Order of its pixels.
+        Order of the pixels.
     noise : ReadNoise
         Noise of one read.
     mean : MeanImage
@@ -66,7 +58,7 @@ class Levels:
         Flat field.
     """
 
-    exposure: Exposure
+    differences: Differences
     clock: Clock
     noise: ReadNoise
     mean: MeanImage
@@ -75,57 +67,34 @@ class Levels:
 
     def scene_mask(self) -> Usable:
         """Pixels of the mean that were taken for sky, (ny, nx) in the science frame."""
-        return np.ascontiguousarray(self.exposure.readout.to_science(self.fitted.mask))
+        readout = self.differences.exposure.readout
+        return np.ascontiguousarray(readout.to_science(self.fitted.mask))
 
-    def integrations(self, user_mask: Usable | None) -> Iterator["IntegrationLevels"]:
+    def integrations(self) -> Iterator["IntegrationLevels"]:
         """Fit one integration after the other.
-
-        Parameters
-        ----------
-        user_mask : ndarray of bool, shape (ny, nx) or (n_integrations, ny, nx), or None
-            True where a pixel may be used.
 
         Yields
         ------
         IntegrationLevels
             What the differences of the next integration are fitted with.
         """
-        for number in range(self.exposure.n_integrations):
-            allowed = None
-            if user_mask is not None:
-                plane = user_mask[number] if user_mask.ndim == 3 else user_mask
-                allowed = self.exposure.readout.turned(plane)
-            yield self.of_integration(number, allowed)
+        n = self.differences.exposure.n_integrations
+        if n == 1:
+            yield IntegrationLevels(self, 0, self.mean, self.fitted.noise)
+            return
+        for number in range(n):
+            mean = self.differences.mean([number])
+            yield IntegrationLevels(self, number, mean, self.fitted.noise + self._own(mean, n))
 
-    def of_integration(
-        self, integration: int, allowed: Usable | None = None
-    ) -> "IntegrationLevels":
-        """Fit the noise that one integration has of its own.
-
-        Parameters
-        ----------
-        integration : int
-            Its index.
-        allowed : ndarray of bool, shape (n_slow, n_fast), optional
-            Pixels of its differences that may be used.
-
-        Returns
-        -------
-        IntegrationLevels
-            What its differences are fitted with.
-        """
-        exposure = self.exposure
-        if exposure.n_integrations == 1:
-            return IntegrationLevels(self, integration, self.mean, self.fitted.noise, allowed)
-        mean = mean_difference(exposure, range(integration, integration + 1))
-        n = exposure.n_integrations
-        spectrum = mean_spectrum(self.noise.spectrum, exposure, 1)
+    def _own(self, mean: MeanImage, n: int) -> Image:
+        """Noise that the mean of one of ``n`` integrations has of its own."""
+        # What integrations deviate from their mean by.
+        spectrum = self.noise.spectrum.scaled(mean.factor * (1 - 1 / n))
         seen = self.fitted.mask & mean.usable
         values = np.where(seen, mean.values - self.mean.values, np.float32(0))
-        variance = mean_variance(mean, spectrum.white, self.noise.gain)
+        variance = mean.variance(spectrum.white, self.noise.gain * (1 - 1 / n))
         weights = np.where(seen, 1 / variance, np.float32(0)).astype(np.float32)
-        own = fit_noise(values, weights, spectrum.scaled(1 - 1 / n), self.clock)
-        return IntegrationLevels(self, integration, mean, own + self.fitted.noise, allowed)
+        return fit_noise(values, weights, spectrum, self.clock)
 
 
 @dataclass(frozen=True)
@@ -142,15 +111,12 @@ class IntegrationLevels:
         Mean of the integration's differences.
     noise : ndarray of float32, shape (n_slow, n_fast)
         Noise of that mean in DN per group.
-    allowed : ndarray of bool, shape (n_slow, n_fast), or None
-        Pixels that may be used.
     """
 
     levels: Levels
     number: int
     mean: MeanImage
     noise: Image
-    allowed: Usable | None
 
     def fit(self, j: int, buffer: Image) -> DifferenceFit:
         """Fit the noise of one difference.
@@ -168,10 +134,8 @@ class IntegrationLevels:
             Noise of the mean and of the difference from it.
         """
         levels = self.levels
-        exposure, n = levels.exposure, levels.exposure.n_differences
-        values, good = valid_difference(exposure, self.number, j, out=buffer)
-        if self.allowed is not None:
-            good &= self.allowed
+        n = levels.differences.exposure.n_differences
+        values, good = levels.differences.valid(self.number, j, out=buffer)
         n_used = int(np.count_nonzero(good))
         if n_used == 0:
             return DifferenceFit(noise=RowNoise(np.zeros_like(buffer)))
@@ -227,20 +191,24 @@ def fit_levels(
     NothingToClean
         If no pixel can be used, or there is no noise.
     """
-    mean = mean_difference(exposure, range(exposure.n_integrations))
+    differences = Differences(exposure, user_mask)
+    mean = differences.mean(range(exposure.n_integrations))
     readout = exposure.readout
-    n_slow, n_fast = mean.values.shape
+    n_slow, n_fast = differences.shape
     clock = Clock(
         n_slow=n_slow, n_fast=n_fast, n_outputs=readout.n_outputs, interleaved=readout.interleaved
     )
-    allowed = _allowed(mean, readout, science, user_mask)
+    # As in every scene mask: exactly zero is no measurement.
+    allowed = mean.usable & (mean.values != 0)
+    if science is not None:
+        allowed &= ~readout.to_detector(science)
     if not allowed.any():
         msg = "no pixel can be used: all are flagged, not finite, zero or masked"
         raise NothingToClean(msg)
 
     def fit(noise: ReadNoise) -> SkyFit:
-        spectrum = mean_spectrum(noise.spectrum, exposure, exposure.n_integrations)
-        variance = mean_variance(mean, spectrum.white, noise.gain)
+        spectrum = noise.spectrum.scaled(mean.factor)
+        variance = mean.variance(spectrum.white, noise.gain)
         return fit_noise_and_sky(
             SkyImage(values=mean.values, variance=variance, usable=allowed, flat=flat),
             spectrum,
@@ -250,31 +218,16 @@ def fit_levels(
             n_threads=options.n_threads,
         )
 
-    noise = measure_read_noise(exposure, mean, clock, allowed=allowed)
+    noise = measure_read_noise(differences, mean, clock, allowed=allowed)
     if noise is None:
-        noise = guess_read_noise(exposure, mean, clock, allowed=allowed)
+        noise = guess_read_noise(mean, clock, allowed=allowed)
         first = fit(noise)
         left = mean.values - (first.sky if flat is None else first.sky * flat)
         good = first.mask & mean.complete
-        noise = measure_image_noise(exposure, left, good, clock) or noise
+        noise = measure_image_noise(mean, left, good, clock) or noise
     return Levels(
-        exposure=exposure, clock=clock, noise=noise, mean=mean, fitted=fit(noise), flat=flat
+        differences=differences, clock=clock, noise=noise, mean=mean, fitted=fit(noise), flat=flat
     )
-
-
-def _allowed(
-    mean: MeanImage, readout: Readout, science: Usable | None, user_mask: Usable | None
-) -> Usable:
-    """Pixels that the mean may be fitted to, in the detector frame."""
-    allowed: Usable = mean.usable
-    # As in every scene mask: exactly zero is no measurement.
-    allowed &= mean.values != 0
-    if science is not None:
-        allowed &= ~readout.to_detector(science)
-    if user_mask is not None:
-        every = user_mask.all(axis=0) if user_mask.ndim == 3 else user_mask
-        allowed &= readout.to_detector(np.asarray(every))
-    return allowed
 
 
 def report_levels(levels: Levels, result: CleanResult) -> None:
@@ -287,7 +240,7 @@ def report_levels(levels: Levels, result: CleanResult) -> None:
     result : CleanResult
         What was removed.
     """
-    spectrum, exposure = levels.noise.spectrum, levels.exposure
+    spectrum, exposure = levels.noise.spectrum, levels.differences.exposure
     common = 2 * np.trapezoid(spectrum.common, spectrum.frequency)
     own = 2 * np.trapezoid(spectrum.per_output, spectrum.frequency)
     log.info(

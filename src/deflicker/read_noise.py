@@ -10,13 +10,7 @@ from numpy.typing import NDArray
 from deflicker.arrays import Exposure
 from deflicker.clock import Clock
 from deflicker.errors import NothingToClean
-from deflicker.mean_image import (
-    MeanImage,
-    mean_difference,
-    mean_spectrum,
-    read_factor,
-    valid_difference,
-)
+from deflicker.mean_image import Differences, MeanImage, read_factor
 from deflicker.noise.spectrum import NoiseSpectrum, measure_spectrum, typical_spectrum
 
 __all__ = ["ReadNoise", "guess_read_noise", "measure_image_noise", "measure_read_noise"]
@@ -34,6 +28,8 @@ GAIN_PERCENTILES = (1, 50, 80, 90, 95, 98, 99, 99.7)
 GAIN_PIXELS = 100
 MAD_TO_SIGMA = 1.4826
 MEDIAN_OF_SQUARE = 0.4549  # of a Gaussian of unit variance
+SQUARE_ERROR = 2.5
+SIGNIFICANT_SLOPE = 5.0
 
 
 @dataclass(frozen=True)
@@ -53,16 +49,16 @@ class ReadNoise:
 
 
 def measure_read_noise(
-    exposure: Exposure, mean: MeanImage, clock: Clock, *, allowed: Usable
+    differences: Differences, mean: MeanImage, clock: Clock, *, allowed: Usable
 ) -> ReadNoise | None:
     """Measure the noise from the differences' deviations from their mean.
 
     Parameters
     ----------
-    exposure : Exposure
-        The exposure.
+    differences : Differences
+        Those of an exposure.
     mean : MeanImage
-        Mean of all its differences.
+        Mean of all of them.
     clock : Clock
         Order of the pixels.
     allowed : ndarray of bool, shape (n_slow, n_fast)
@@ -73,6 +69,7 @@ def measure_read_noise(
     ReadNoise or None
         None where there is but one difference, or too few pixels.
     """
+    exposure = differences.exposure
     n, n_integrations = exposure.n_differences, exposure.n_integrations
     if n * n_integrations == 1 or not allowed.any():
         return None
@@ -86,8 +83,8 @@ def measure_read_noise(
         for i, j in _sample(exposure, mean.values.size):
             own = mean
             if n_integrations > 1 and n > 1:
-                own = mean_difference(exposure, range(i, i + 1))
-            values, good = valid_difference(exposure, i, j, out=buffer)
+                own = differences.mean([i])
+            values, good = differences.valid(i, j, out=buffer)
             good &= own.complete & allowed
             values -= own.values
             if not good.any():
@@ -131,28 +128,40 @@ def _photon_gain(values: Image, good: Usable, light: Image) -> float:
     if not brightness.size:
         return 0.0
     edges = np.percentile(brightness, GAIN_PERCENTILES)
-    middles, variances = [], []
+    middles, variances, numbers = [], [], []
     for low, high in pairwise(edges):
         some = (brightness >= low) & (brightness < high)
         if np.count_nonzero(some) >= GAIN_PIXELS:
             middles.append(float(np.median(brightness[some])))
             variances.append(float(np.median(square[some])) / MEDIAN_OF_SQUARE)
-    if len(middles) < 2 or np.ptp(middles) == 0 or min(variances) <= 0:
+            numbers.append(np.count_nonzero(some))
+    if len(middles) < 2 or min(variances) <= 0:
         return 0.0
-    return float(np.polyfit(middles, variances, 1, w=1 / np.array(variances))[0])
+    return _significant_slope(np.array(middles), np.array(variances), np.array(numbers))
 
 
-def guess_read_noise(
-    exposure: Exposure, mean: MeanImage, clock: Clock, *, allowed: Usable
-) -> ReadNoise:
+def _significant_slope(
+    x: NDArray[np.float64], variances: NDArray[np.float64], numbers: NDArray[np.int_]
+) -> float:
+    """Slope of a line through variances; 0 where their errors may have made it."""
+    # The median of n squares of a Gaussian has a relative error of 2.34 / sqrt(n), about.
+    errors = SQUARE_ERROR * variances / np.sqrt(numbers)
+    weights = errors**-2
+    centred = x - np.average(x, weights=weights)
+    power = float(np.sum(weights * centred**2))
+    if power <= 0:
+        return 0.0
+    slope = float(np.sum(weights * centred * variances)) / power
+    return slope if slope > SIGNIFICANT_SLOPE / power**0.5 else 0.0
+
+
+def guess_read_noise(mean: MeanImage, clock: Clock, *, allowed: Usable) -> ReadNoise:
     """Noise of detectors as they are, scaled to the differences of neighbouring pixels.
 
     Parameters
     ----------
-    exposure : Exposure
-        The exposure.
     mean : MeanImage
-        Mean of its differences.
+        Mean of the differences.
     clock : Clock
         Order of the pixels.
     allowed : ndarray of bool, shape (n_slow, n_fast)
@@ -174,22 +183,21 @@ def guess_read_noise(
     if not white > 0:
         msg = "fit_method='wiener' finds no noise in the exposure: use 'median'"
         raise NothingToClean(msg)
-    one = typical_spectrum(white=1.0, n_outputs=clock.n_outputs)
-    unit = mean_spectrum(one, exposure, exposure.n_integrations).white
-    return ReadNoise(one.scaled(white / unit))
+    spectrum = typical_spectrum(white=white, n_outputs=clock.n_outputs)
+    return ReadNoise(spectrum.scaled(1 / mean.factor))
 
 
 def measure_image_noise(
-    exposure: Exposure, noise: Image, usable: Usable, clock: Clock
+    mean: MeanImage, noise: Image, usable: Usable, clock: Clock
 ) -> ReadNoise | None:
     """Measure the noise from the only image that there is, without its sky.
 
     Parameters
     ----------
-    exposure : Exposure
-        The exposure.
+    mean : MeanImage
+        Mean of the differences.
     noise : ndarray of float32, shape (n_slow, n_fast)
-        Mean of its differences without sky.
+        The mean without its sky.
     usable : ndarray of bool, shape (n_slow, n_fast)
         Pixels that hold nothing but noise.
     clock : Clock
@@ -201,7 +209,4 @@ def measure_image_noise(
         None where too few pixels are usable.
     """
     spectrum = measure_spectrum([(noise, _without_outliers(noise, usable))], clock)
-    if spectrum is None:
-        return None
-    unit = mean_spectrum(spectrum, exposure, exposure.n_integrations).white / spectrum.white
-    return ReadNoise(spectrum.scaled(1 / unit))
+    return None if spectrum is None else ReadNoise(spectrum.scaled(1 / mean.factor))

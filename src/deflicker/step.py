@@ -349,7 +349,7 @@ class CleanFlickerNoiseStep(MissionStep):
             result,
             parameters=self.get_pars(full_spec=False),
             unit=unit,
-            flat_field=self.apply_flat_field,
+            flat_field=self.apply_flat_field and self.fit_method != "wiener",
         )
 
     def repeat_history(self, model: datamodels.JwstDataModel) -> None:

@@ -8,7 +8,7 @@ from deflicker.noise.wiener import NoisePrior, Records, Spectra
 
 __all__ = ["SlowModes"]
 
-CYCLES = 64
+CYCLES = 32
 
 
 class SlowModes:

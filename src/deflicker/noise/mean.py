@@ -24,7 +24,7 @@ FIRST_SOURCES = 4.0  # at least, while the noise is in the image
 TOLERANCES = (3e-2, 1e-2, 5e-3, 1e-3)
 DARK = 10  # percentile of the sky's brightness that is its level
 # Brightness of the sky counts beyond this many variances of the noise.
-SIGNIFICANT = 9.0
+SIGNIFICANT = 16.0
 # The sky is as bright as this fraction of its brightest part, and of the noise, everywhere.
 WINGS = 0.03
 LEAST_BRIGHTNESS = 0.05

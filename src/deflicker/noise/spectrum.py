@@ -16,7 +16,7 @@ HALF_SAMPLING = 0.5  # cycles per tick
 BINS_PER_OCTAVE = 3
 # Bins of a lag window that are used, and the lags that the longest one may have.
 FIRST_BIN, LAST_BIN = 6, 12
-SLOPES = np.arange(0.4, 2.01, 0.05)
+SLOPES = np.arange(0.6, 2.01, 0.05)
 # Power below this fraction of the power law through the spectrum is not believed.
 LEAST_OF_LAW = 0.02
 LEAST_OF_WHITE = 1e-4
@@ -218,7 +218,7 @@ def measure_spectrum(
     slow = frequency <= HALF_SAMPLING / 2
     # Beyond the knee a difference of two large powers is worth less than the law.
     weak = slow & (law < white / 3)
-    own = np.where(weak, law, np.maximum(own, np.where(slow, limit, 0)))
+    own = np.where(weak, law, np.maximum(own, np.where(slow, limit, law)))
     common = np.maximum(common, 0)
     if cross is None:
         coherence = 0.0

@@ -1,5 +1,6 @@
 """Wiener filter of the outputs' records: the noise that is most probable given the pixels."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,6 +13,8 @@ from deflicker.noise.spectrum import NoiseSpectrum
 from deflicker.workers import map_in_order
 
 __all__ = ["NoiseEquations", "NoisePrior", "Records", "solve_noise"]
+
+log = logging.getLogger(__name__)
 
 PADDING = 1.02
 TOLERANCE = 0.02
@@ -70,6 +73,18 @@ class Records:
     def _for_outputs(self, transform: Callable[[int], None]) -> None:
         for _ in map_in_order(transform, range(self.clock.n_outputs), n_threads=self.n_threads):
             pass
+
+    def product(self, one: Spectra, other: Spectra) -> float:
+        """Scalar product of records; all frequencies but the ends stand for two."""
+        total = 0.0
+        for x, y in zip(one, other, strict=True):
+            # Parts of float32 are summed in blocks, as numpy does, and blocks in float64.
+            total += 2 * float(np.sum(x.real * y.real, dtype=np.float64))
+            total += 2 * float(np.sum(x.imag * y.imag, dtype=np.float64))
+            total -= float(x[0].real * y[0].real)
+            if self.size % 2 == 0:
+                total -= float(x[-1].real * y[-1].real)
+        return total
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -180,9 +195,10 @@ def solve_noise(
     Solves ``(S^-1 + A^T W A) x = A^T W d`` by preconditioned conjugate gradients
     (Wiener 1949; in this form e.g. Elsner and Wandelt 2013, A&A 549, A111).
     """
+    product = equations.records.product
     residual = equations.records.spectra(weighted)
     direction = equations.precondition(residual)
-    power = _product(residual, direction)
+    power = product(residual, direction)
     enough = tolerance**2 * power
     if start is None:
         solution = np.zeros_like(residual)
@@ -190,20 +206,22 @@ def solve_noise(
         solution = start
         residual -= equations.apply(solution)
         direction = equations.precondition(residual)
-        power = _product(residual, direction)
+        power = product(residual, direction)
     for _ in range(MOST_ITERATIONS):
         if not power > enough:
             break
         image = equations.apply(direction)
-        step = np.float32(power / _product(direction, image))
+        step = np.float32(power / product(direction, image))
         solution += step * direction
         image *= step
         residual -= image
         del image
         improved = equations.precondition(residual)
-        previous, power = power, _product(residual, improved)
+        previous, power = power, product(residual, improved)
         direction *= np.float32(power / previous)
         direction += improved
+    else:
+        log.debug("The noise has not converged after %d iterations", MOST_ITERATIONS)
     return solution
 
 
@@ -218,14 +236,3 @@ def _in_modes(
     result = spectra * deviation
     result += shared
     return result
-
-
-def _product(one: Spectra, other: Spectra) -> float:
-    """Scalar product of the records; every frequency but 0 stands for its negative too."""
-    total = 0.0
-    for x, y in zip(one, other, strict=True):
-        # Parts of float32 are summed in blocks, as numpy does, and blocks in float64.
-        total += 2 * float(np.sum(x.real * y.real, dtype=np.float64))
-        total += 2 * float(np.sum(x.imag * y.imag, dtype=np.float64))
-        total -= float(x[0].real * y[0].real)
-    return total

@@ -22,8 +22,7 @@ OPENING = 5
 PIXEL_CAP = 3.0
 ENOUGH_VALUES = 400_000
 WINGS_SIZE, WINGS_TOUCHED, WINGS_REACH = 4, 0.3, 4
-DETAIL_BLOCK = 4
-DETAIL_SIGMA = 1.0
+DETAIL_SCALES = (4, 1)
 DETAIL_MARGIN = 1.2
 MAD_TO_SIGMA = 1.4826
 
@@ -164,26 +163,35 @@ def fine_structure(image: NDArray[np.float32], usable: NDArray[np.bool_]) -> NDA
 
     Notes
     -----
-    Means of blocks of 4 pixels, smoothed, times the fraction of their local power that the
-    power of most blocks does not explain: an empirical Wiener filter.
+    Means of blocks of 4 pixels, then pixels, smoothed, times the fraction of their local
+    power that the power of most does not explain: an empirical Wiener filter.
     """
-    size = DETAIL_BLOCK
-    if min(image.shape) < 4 * size:
-        return np.zeros_like(image)
-    sums = _block_sums(np.where(usable, image, np.float32(0)), size)
-    weights = _block_sums(usable.astype(np.float32), size)
-    covered = gaussian_filter(weights, DETAIL_SIGMA, mode="constant")
+    detail = np.zeros_like(image)
+    left = np.where(usable, image, np.float32(0))
+    for size in DETAIL_SCALES:
+        if min(image.shape) >= 4 * size:
+            detail += _structure(np.where(usable, left - detail, np.float32(0)), usable, size)
+    return detail
+
+
+def _structure(values: NDArray[np.float32], usable: NDArray[np.bool_], size: int) -> NDArray:
+    """Structure of one size."""
+    covered = _block_sums(usable.astype(np.float32), size)
+    covered = gaussian_filter(covered, 1.0, mode="constant")
     seen = covered > LEAST_COVERED * size * size
     if not seen.any():
-        return np.zeros_like(image)
-    smooth = gaussian_filter(sums, DETAIL_SIGMA, mode="constant") / np.maximum(covered, 1e-3)
+        return np.zeros_like(values)
+    smooth = gaussian_filter(_block_sums(values, size), 1.0, mode="constant")
+    smooth /= np.maximum(covered, np.float32(LEAST_COVERED))
     smooth[~seen] = 0
     # In units of the noise of a fully covered block.
-    scores = smooth * np.sqrt(covered / (size * size))
-    sigma = MAD_TO_SIGMA * float(np.median(np.abs(scores[seen])))
-    power = gaussian_filter(scores**2, 2 * DETAIL_SIGMA, mode="constant")
-    explained = DETAIL_MARGIN * sigma**2
+    power = (smooth * smooth) * (covered / (size * size))
+    explained = np.float32(DETAIL_MARGIN * _scatter(np.sqrt(power[seen])) ** 2)
+    if size > 1:
+        power = gaussian_filter(power, 2.0, mode="constant")
     smooth *= np.clip(1 - explained / np.maximum(power, explained), 0, 1)
-    detail = zoom(smooth, size, order=1, mode="nearest", grid_mode=True)
-    missing = [(0, n - k) for n, k in zip(image.shape, detail.shape, strict=True)]
-    return np.pad(detail, missing, mode="edge")
+    if size == 1:
+        return smooth
+    structure = zoom(smooth, size, order=1, mode="nearest", grid_mode=True)
+    missing = [(0, n - k) for n, k in zip(values.shape, structure.shape, strict=True)]
+    return np.pad(structure, missing, mode="edge")
