@@ -27,6 +27,15 @@ def test_ramp_as_arrays(ramp, small_nircam):
 
 
 @pytest.mark.parametrize(
+    ("pattern", "interleaved"), [("NRSIRS2", True), ("NRSIRS2RAPID", True), ("NRSRAPID", False)]
+)
+def test_irs2_interleaves_reference_pixels(ramp, pattern, interleaved):
+    assert not exposure_from_model(ramp).readout.interleaved
+    ramp.meta.exposure.readpatt = pattern
+    assert exposure_from_model(ramp).readout.interleaved == interleaved
+
+
+@pytest.mark.parametrize(
     ("kind", "shape"),
     [
         (datamodels.CubeModel, (3, 128, 256)),

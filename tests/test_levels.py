@@ -202,6 +202,37 @@ def test_user_mask_is_the_mask(stripe, rng):
     np.testing.assert_allclose(*(r[..., mask] for r in removed), atol=0.01)
 
 
+def test_masks_of_integrations_may_have_nothing_in_common():
+    truth = simulate(replace(STRIPE, n_integrations=2), seed=12)
+    left = np.zeros(STRIPE.shape, bool)
+    left[:, :600] = True
+    masks = np.stack([left, ~left])
+    result = clean_exposure(exposure_of(truth), WIENER, user_mask=masks)
+    assert measure_quality(truth, result.data).removed_differences > 60
+
+
+def test_a_group_that_nobody_may_use(stripe):
+    dq = stripe.group_dq.copy()
+    dq[:, 2] |= np.uint8(DO_NOT_USE)
+    result = cleaned(stripe, group_dq=dq)
+    assert result.spectrum.white**0.5 == pytest.approx(4.4, rel=0.1)
+    assert result.lost == [(0, 2), (0, 3)]
+    removed = np.diff(stripe.data - result.data, axis=1)
+    noise = np.diff(stripe.correlated, axis=1)
+    good = np.isfinite(removed[0]).all(axis=0)
+    for j in (0, 3):
+        assert np.var((noise - removed)[0, j][good]) < 0.35 * np.var(noise[0, j][good])
+    assert not removed[0, 1:3][:, good].any()
+
+
+def test_interleaved_reference_pixels_are_time_too(stripe):
+    """The wrong clock finds less, and still does not harm."""
+    wrong = replace(stripe.recipe.readout, interleaved=True)
+    result = cleaned(stripe, readout=wrong)
+    figures = measure_quality(stripe, result.data)
+    assert 30 < figures.removed_differences < quality(stripe).removed_differences
+
+
 def test_masked_science_regions_are_not_in_the_mask(stripe):
     science = np.zeros(STRIPE.shape, bool)
     science[100:120] = True

@@ -95,15 +95,17 @@ def test_a_model_is_written_as_ever(series, tmp_path):
         {"background_method": "model", "save_mask": True, "save_background": True},
         {"save_noise": True, "n_sigma": 0},
         {"single_mask": False, "save_mask": True, "save_noise": True},
+        {"fit_method": "wiener", "save_background": True, "save_noise": True},
     ],
     ids=str,
 )
 def test_output_and_products_are_those_of_memory(series, tmp_path, parameters, caplog):
     method = "fft" if SERIES["bots"].shape == fits.getdata(series).shape[-2:] else "median"
-    clean(series, tmp_path / "memory", "none", fit_method=method, **parameters)
+    parameters = {"fit_method": method, **parameters}
+    clean(series, tmp_path / "memory", "none", **parameters)
     assert "stays on disk" not in caplog.text
     with caplog.at_level(logging.INFO):
-        clean(series, tmp_path / "disk", "10 kB", fit_method=method, **parameters)
+        clean(series, tmp_path / "disk", "10 kB", **parameters)
     assert "stays on disk" in caplog.text
     names = same_files(tmp_path / "memory", tmp_path / "disk")
     assert len(names) == 1 + sum(key.startswith("save_") for key in parameters)

@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 
 from deflicker.clock import PIXEL_SECONDS, Clock
-from deflicker.noise.spectrum import NoiseSpectrum, measure_spectrum, typical_spectrum
+from deflicker.noise.spectrum import (
+    NoiseSpectrum,
+    find_directions,
+    measure_spectrum,
+    typical_spectrum,
+)
 from deflicker.recipes import DetectorNoise
 from deflicker.simulate import Recipe, simulate
 
@@ -122,3 +127,22 @@ def test_typical_noise_is_that_of_the_table():
     assert 2 * own[1:].mean() / 2 == pytest.approx(0.3**2 * 19.4, rel=0.15)
     single = typical_spectrum(white=19.4, n_outputs=1)
     assert not single.common.any()
+
+
+@pytest.mark.parametrize("read", [(False, True, False, True), (False, False, True, True)])
+def test_directions_are_found_and_not_supposed(read):
+    values, usable = next(iter(images(NOISE)))
+    turned, seen = values.copy(), usable.copy()
+    for k, mirrored in enumerate(read):
+        if mirrored != (k % 2 == 1):
+            part = slice(256 * k, 256 * (k + 1))
+            turned[:, part], seen[:, part] = values[:, part][:, ::-1], usable[:, part][:, ::-1]
+    assert find_directions(turned, seen, CLOCK) == read
+
+
+@pytest.mark.parametrize("mirrored", [(False, True, False, True), (False, False, False, False)])
+def test_directions_are_as_supposed_where_nothing_is_shared(mirrored):
+    clock = replace(CLOCK, mirrored=mirrored)
+    noise = replace(NOISE, common=0.0, alternating=0.0)
+    values, usable = next(iter(images(noise)))
+    assert find_directions(values, usable, clock) == mirrored

@@ -357,6 +357,22 @@ def test_fourier_is_for_nirspec(ramp, caplog, instrument, detector):
     assert caplog.text.count("fit_method='fft' is for NIRSpec") == 1
 
 
+def test_the_wiener_filter_is_not_for_miri(ramp, caplog):
+    ramp.meta.instrument.name, ramp.meta.instrument.detector = "MIRI", "MIRIMAGE"
+    ramp.meta.exposure.type = "MIR_IMAGE"
+    with caplog.at_level(logging.WARNING), run(ramp, fit_method="wiener") as result:
+        assert result.meta.cal_step.clean_flicker_noise == "SKIPPED"
+        assert np.array_equal(result.data, ramp.data, equal_nan=True)
+    assert caplog.text.count("fit_method='wiener' is for near-infrared detectors") == 1
+
+
+def test_the_wiener_filter_in_the_step(ramp, small_nircam):
+    expected = clean_exposure(exposure_of(small_nircam), CleanOptions(fit_method="wiener")).data
+    with run(ramp, fit_method="wiener") as cleaned:
+        assert cleaned.meta.cal_step.clean_flicker_noise == "COMPLETE"
+        assert np.array_equal(cleaned.data, expected, equal_nan=True)
+
+
 @pytest.mark.parametrize("detector", ["NRS1", "NRS2"])
 def test_fourier_of_nirspec(ramp, small_nircam, detector):
     ramp.meta.instrument.name, ramp.meta.instrument.detector = "NIRSPEC", detector

@@ -65,7 +65,7 @@ def solve(clock, weights, values, *, sky=None, improve=True, tolerance=1e-6):
         mean_weight=float(weights.mean()),
         improve=SlowModes(sky, prior, records) if sky is not None and improve else None,
     )
-    solution = solve_noise(equations, clock.ordered(weigh(values)), tolerance=tolerance)
+    solution = solve_noise(equations, clock.ordered(values), tolerance=tolerance)
     return clock.image(records.pixels(solution))
 
 
@@ -136,7 +136,7 @@ def test_threads_change_nothing():
             weigh=lambda pixels, ordered=ordered: ordered * pixels,
             mean_weight=float(weights.mean()),
         )
-        results.append(solve_noise(equations, ordered * clock.ordered(values)))
+        results.append(solve_noise(equations, clock.ordered(values)))
     np.testing.assert_array_equal(*results)
 
 
@@ -150,10 +150,10 @@ def test_a_start_is_only_a_start():
         weigh=lambda pixels: ordered * pixels,
         mean_weight=float(weights.mean()),
     )
-    weighted = ordered * clock.ordered(values)
-    cold = solve_noise(equations, weighted, tolerance=1e-6)
+    data = clock.ordered(values)
+    cold = solve_noise(equations, data, tolerance=1e-6)
     rng = np.random.default_rng(2)
     start = records.spectra(rng.normal(size=records.shape).astype(np.float32))
-    warm = solve_noise(equations, weighted, tolerance=1e-6, start=start)
+    warm = solve_noise(equations, data, tolerance=1e-6, start=start)
     scale = np.abs(records.pixels(cold)).max()
     np.testing.assert_allclose(records.pixels(warm), records.pixels(cold), atol=1e-3 * scale)

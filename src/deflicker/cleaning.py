@@ -132,7 +132,7 @@ def clean_exposure(
             result,
             integrations,
             flat=turned,
-            n_threads=options.n_threads,
+            n_threads=options.n_threads if levels is None else levels.n_threads(options),
             advance=output.advance,
         )
     if len(result.lost) == len(result.n_used):

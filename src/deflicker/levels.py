@@ -20,6 +20,7 @@ from deflicker.errors import NothingToClean
 from deflicker.mean_image import Differences, MeanImage, read_factor
 from deflicker.noise.mean import SkyFit, SkyImage, fit_noise, fit_noise_and_sky
 from deflicker.noise.rows import RowNoise
+from deflicker.noise.wiener import Records
 from deflicker.options import CleanOptions
 from deflicker.read_noise import (
     ReadNoise,
@@ -46,7 +47,7 @@ class Levels:
     ----------
     differences : Differences
         Those of the exposure.
-    clock : Clock
+    records : Records
         Order of the pixels.
     noise : ReadNoise
         Noise of one read.
@@ -59,11 +60,15 @@ class Levels:
     """
 
     differences: Differences
-    clock: Clock
+    records: Records
     noise: ReadNoise
     mean: MeanImage
     fitted: SkyFit
     flat: Image | None = None
+
+    def n_threads(self, options: CleanOptions) -> int:
+        """Differences to fit at the same time; one where the outputs share the threads."""
+        return 1 if self.records.n_threads > 1 else options.n_threads
 
     def scene_mask(self) -> Usable:
         """Pixels of the mean that were taken for sky, (ny, nx) in the science frame."""
@@ -94,7 +99,7 @@ class Levels:
         values = np.where(seen, mean.values - self.mean.values, np.float32(0))
         variance = mean.variance(spectrum.white, self.noise.gain * (1 - 1 / n))
         weights = np.where(seen, 1 / variance, np.float32(0)).astype(np.float32)
-        return fit_noise(values, weights, spectrum, self.clock)
+        return fit_noise(values, weights, spectrum, self.records)
 
 
 @dataclass(frozen=True)
@@ -145,13 +150,17 @@ class IntegrationLevels:
             factor = read_factor(j, n)
             spectrum = levels.noise.spectrum.scaled(factor)
             photons = np.float32(levels.noise.gain * (1 - 1 / n))
-            variance = photons * np.maximum(self.mean.values, 0)
-            variance += np.float32(spectrum.white)
-            limit = np.float32(spectrum.correlated_variance) + variance
-            good &= values * values < np.float32(OUTLIER**2) * limit
-            weights = np.where(good, 1 / variance, np.float32(0)).astype(np.float32)
+            weights = np.maximum(self.mean.values, 0)
+            weights *= photons
+            weights += np.float32(spectrum.white)
+            limit = weights + np.float32(spectrum.correlated_variance)
+            limit *= np.float32(OUTLIER**2)
+            good &= np.square(values) < limit
+            del limit
+            np.divide(1, weights, out=weights)
+            np.copyto(weights, np.float32(0), where=~good)
             np.copyto(values, np.float32(0), where=~good)
-            noise = fit_noise(values, weights, spectrum, levels.clock)
+            noise = fit_noise(values, weights, spectrum, levels.records)
             noise += self.noise
         sky = levels.fitted.sky
         background = sky if levels.flat is None else sky * levels.flat
@@ -218,7 +227,7 @@ def fit_levels(
             n_threads=options.n_threads,
         )
 
-    noise = measure_read_noise(differences, mean, clock, allowed=allowed)
+    noise, clock = measure_read_noise(differences, mean, clock, allowed=allowed)
     if noise is None:
         noise = guess_read_noise(mean, clock, allowed=allowed)
         first = fit(noise)
@@ -226,7 +235,13 @@ def fit_levels(
         good = first.mask & mean.complete
         noise = measure_image_noise(mean, left, good, clock) or noise
     return Levels(
-        differences=differences, clock=clock, noise=noise, mean=mean, fitted=fit(noise), flat=flat
+        differences=differences,
+        # Outputs share the threads where there are several, and differences else.
+        records=Records(clock, options.n_threads if clock.n_outputs > 1 else 1),
+        noise=noise,
+        mean=mean,
+        fitted=fit(noise),
+        flat=flat,
     )
 
 

@@ -1,8 +1,8 @@
 """Noise of one read of an exposure, from differences that do not hold the scene."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
+from itertools import chain, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,12 @@ from deflicker.arrays import Exposure
 from deflicker.clock import Clock
 from deflicker.errors import NothingToClean
 from deflicker.mean_image import Differences, MeanImage, read_factor
-from deflicker.noise.spectrum import NoiseSpectrum, measure_spectrum, typical_spectrum
+from deflicker.noise.spectrum import (
+    NoiseSpectrum,
+    find_directions,
+    measure_spectrum,
+    typical_spectrum,
+)
 
 __all__ = ["ReadNoise", "guess_read_noise", "measure_image_noise", "measure_read_noise"]
 
@@ -50,7 +55,7 @@ class ReadNoise:
 
 def measure_read_noise(
     differences: Differences, mean: MeanImage, clock: Clock, *, allowed: Usable
-) -> ReadNoise | None:
+) -> tuple[ReadNoise | None, Clock]:
     """Measure the noise from the differences' deviations from their mean.
 
     Parameters
@@ -60,49 +65,64 @@ def measure_read_noise(
     mean : MeanImage
         Mean of all of them.
     clock : Clock
-        Order of the pixels.
+        Supposed order of the pixels.
     allowed : ndarray of bool, shape (n_slow, n_fast)
         Pixels that may be used.
 
     Returns
     -------
-    ReadNoise or None
+    noise : ReadNoise or None
         None where there is but one difference, or too few pixels.
+    clock : Clock
+        With the directions in which outputs are read, as the noise tells them.
     """
     exposure = differences.exposure
-    n, n_integrations = exposure.n_differences, exposure.n_integrations
-    if n * n_integrations == 1 or not allowed.any():
-        return None
-    reads = 1 if exposure.group_dq is None else 2
-    factors: list[float] = []
-    gains: list[float] = []
-    bright = np.float32(np.percentile(mean.values[allowed], DIM))
+    if exposure.n_differences * exposure.n_integrations == 1 or not allowed.any():
+        return None, clock
+    samples = _Samples(differences, mean, allowed)
+    images = iter(samples)
+    first = next(images, None)
+    if first is None:
+        return None, clock
+    clock = replace(clock, mirrored=find_directions(*first, clock))
+    spectrum = measure_spectrum(chain([first], images), clock)
+    if spectrum is None:
+        return None, clock
+    scale = float(np.mean(samples.factors))
+    gain = max(float(np.median(samples.gains)), 0.0) if samples.gains else 0.0
+    dim = allowed & (mean.values <= samples.bright)
+    light = max(float(np.median(mean.values[dim])), 0.0)
+    photons = gain * light * (1 - 1 / exposure.n_differences)
+    return ReadNoise(spectrum.with_white(spectrum.white - photons).scaled(1 / scale), gain), clock
 
-    def images() -> Iterator[tuple[Image, Usable]]:
-        buffer = np.empty(mean.values.shape, dtype=np.float32)
-        for i, j in _sample(exposure, mean.values.size):
-            own = mean
-            if n_integrations > 1 and n > 1:
-                own = differences.mean([i])
-            values, good = differences.valid(i, j, out=buffer)
-            good &= own.complete & allowed
+
+class _Samples:
+    """Some differences without their mean; what is learnt of each is noted on the way."""
+
+    def __init__(self, differences: Differences, mean: MeanImage, allowed: Usable) -> None:
+        self.differences, self.mean, self.allowed = differences, mean, allowed
+        self.bright = np.float32(np.percentile(mean.values[allowed], DIM))
+        self.factors: list[float] = []
+        self.gains: list[float] = []
+
+    def __iter__(self) -> Iterator[tuple[Image, Usable]]:
+        exposure = self.differences.exposure
+        n, n_integrations = exposure.n_differences, exposure.n_integrations
+        reads = 1 if exposure.group_dq is None else 2
+        buffer = np.empty(self.mean.values.shape, dtype=np.float32)
+        for i, j in _sample(exposure, buffer.size):
+            several = n_integrations > 1 and n > 1
+            own = self.differences.mean([i]) if several else self.mean
+            values, good = self.differences.valid(i, j, out=buffer)
+            good &= own.complete & self.allowed
             values -= own.values
             if not good.any():
                 continue
             if n > 1:
-                gains.append(_photon_gain(values, good, own.values) / (1 - 1 / n))
-            good &= own.values <= bright
-            factors.append(read_factor(j, n) if n > 1 else reads * (1 - 1 / n_integrations))
+                self.gains.append(_photon_gain(values, good, own.values) / (1 - 1 / n))
+            good &= own.values <= self.bright
+            self.factors.append(read_factor(j, n) if n > 1 else reads * (1 - 1 / n_integrations))
             yield values, _without_outliers(values, good)
-
-    spectrum = measure_spectrum(images(), clock)
-    if spectrum is None:
-        return None
-    spectrum = spectrum.scaled(1 / float(np.mean(factors)))
-    gain = max(float(np.median(gains)), 0.0) if gains else 0.0
-    dim = allowed & (mean.values <= bright)
-    photons = gain * max(float(np.median(mean.values[dim])), 0.0) * (1 - 1 / n)
-    return ReadNoise(spectrum.with_white(spectrum.white - photons / float(np.mean(factors))), gain)
 
 
 def _sample(exposure: Exposure, n_pixels: int) -> list[tuple[int, int]]:

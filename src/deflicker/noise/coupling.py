@@ -45,12 +45,12 @@ class SlowModes:
             part[:, columns] = sky.weights[:, columns]
             if sky.flat is not None:
                 part *= sky.flat
-            along = (splines.fast.T @ splines.bins(part).T).T
+            along = (splines.fast.T @ splines.bins(part).astype(np.float64).T).T
             for b in np.flatnonzero(along.any(axis=0)):
                 coupling[:, b, k] = splines.slow.T @ (along[:, b : b + 1] * waves)
         flattened = coupling.reshape(-1, n_outputs * n_modes)
         square = matrix.reshape(n_outputs * n_modes, -1)
-        square -= flattened.T @ sky.factors.solve(flattened)
+        square -= flattened.T @ sky.solve_all(flattened)
         square += _inverse_prior(prior, self.n, n_outputs)
         self._inverse = np.linalg.inv((square + square.T) / 2)
 

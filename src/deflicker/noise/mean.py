@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from deflicker.clock import Clock
 from deflicker.noise.coupling import SlowModes
 from deflicker.noise.median import row_medians
-from deflicker.noise.sky import SkySplines, SmoothSky, sky_penalty
+from deflicker.noise.sky import OrderedWeights, SkySplines, SmoothSky, sky_penalty
 from deflicker.noise.spectrum import NoiseSpectrum
 from deflicker.noise.wiener import NoiseEquations, NoisePrior, Records, Spectra, solve_noise
 from deflicker.scene.sources import BOX, find_sources, fine_structure, sky_map
@@ -159,7 +159,8 @@ class _SkyAndNoise:
     ) -> None:
         self.image, self.spectrum, self.records = image, spectrum, records
         self.prior = NoisePrior.of(spectrum, records)
-        self.splines = SkySplines(image.values.shape) if has_sky else None
+        width = records.clock.width
+        self.splines = SkySplines(image.values.shape, width=width) if has_sky else None
         self.noise = self.sky = self.detail = np.zeros_like(image.values)
         self._solution: Spectra | None = None
         self._slow_modes: SlowModes | None = None
@@ -179,19 +180,15 @@ class _SkyAndNoise:
             # A preconditioner that was made for another mask does as well.
             self._slow_modes = SlowModes(sky, self.prior, self.records)
 
-        def weigh(values: Image) -> Image:
-            weighted = weights * values
-            return weighted if sky is None else sky.without_sky(weighted)
-
         equations = NoiseEquations(
             records=self.records,
             prior=self.prior,
-            weigh=lambda pixels: clock.ordered(weigh(clock.image(pixels))),
+            weigh=OrderedWeights(weights, clock, sky),
             mean_weight=float(weights.mean(dtype=np.float64)),
             improve=self._slow_modes,
         )
-        weighted = clock.ordered(weigh(values))
-        self._solution = solve_noise(equations, weighted, tolerance=tolerance, start=self._solution)
+        data = clock.ordered(values)
+        self._solution = solve_noise(equations, data, tolerance=tolerance, start=self._solution)
         self.noise = _without_level(clock.image(self.records.pixels(self._solution)))
         if sky is not None:
             self.sky = sky.image(weights * (values - self.noise))
@@ -227,7 +224,7 @@ def _brightness(values: Image, usable: Usable, splines: SkySplines) -> NDArray[n
     return above[np.ix_(rows, columns)].astype(np.float64)
 
 
-def fit_noise(values: Image, weights: Image, spectrum: NoiseSpectrum, clock: Clock) -> Image:
+def fit_noise(values: Image, weights: Image, spectrum: NoiseSpectrum, records: Records) -> Image:
     """Noise of an image that holds nothing else.
 
     Parameters
@@ -238,7 +235,7 @@ def fit_noise(values: Image, weights: Image, spectrum: NoiseSpectrum, clock: Clo
         Inverse white variance of its pixels; 0 where they may not be used.
     spectrum : NoiseSpectrum
         Spectrum of its noise.
-    clock : Clock
+    records : Records
         Order of the pixels.
 
     Returns
@@ -246,15 +243,15 @@ def fit_noise(values: Image, weights: Image, spectrum: NoiseSpectrum, clock: Clo
     ndarray of float32, shape (n_slow, n_fast)
         Noise in DN, of mean 0, finite everywhere.
     """
-    records = Records(clock)
-    ordered = clock.ordered(weights)
+    clock = records.clock
     equations = NoiseEquations(
         records=records,
         prior=NoisePrior.of(spectrum, records),
-        weigh=lambda pixels: np.multiply(ordered, pixels, out=pixels),
+        weigh=OrderedWeights(weights, clock, None),
         mean_weight=float(weights.mean(dtype=np.float64)),
     )
-    solution = solve_noise(equations, ordered * clock.ordered(values))
+    del weights  # full arrays are large, and the solution needs some
+    solution = solve_noise(equations, clock.ordered(values))
     return _without_level(clock.image(records.pixels(solution)))
 
 

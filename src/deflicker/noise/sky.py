@@ -1,15 +1,18 @@
 """The sky as a smooth surface that is eliminated from the equations of the noise."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import comb
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import cho_solve_banded, cholesky_banded
 from scipy.sparse import csr_array, diags_array, eye_array, kron
-from scipy.sparse.linalg import SuperLU, splu
+from scipy.sparse.linalg import splu
 
-__all__ = ["SkySplines", "SmoothSky", "sky_penalty"]
+from deflicker.clock import Clock
+
+__all__ = ["OrderedWeights", "SkySplines", "SmoothSky", "sky_penalty"]
 
 SPACING = 32.0  # pixels between knots
 FAST_BIN = 4  # pixels along the fast axis that share one value of the sky
@@ -30,19 +33,24 @@ class SkySplines:
         (n_slow, n_fast) of the image in pixels.
     spacing : float, optional
         About the distance of the knots in pixels.
+    width : int, optional
+        Columns of an output; n_fast by default. What shares a value is of one output.
     """
 
-    def __init__(self, shape: tuple[int, int], *, spacing: float = SPACING) -> None:
+    def __init__(
+        self, shape: tuple[int, int], *, spacing: float = SPACING, width: int | None = None
+    ) -> None:
         n_slow, n_fast = shape
-        self.fast_bin = FAST_BIN if n_fast % FAST_BIN == 0 else 1
+        self.fast_bin = FAST_BIN if (width or n_fast) % FAST_BIN == 0 else 1
         self.slow, self.slow_spacing = _splines(n_slow, spacing)
         pixels, self.fast_spacing = _splines(n_fast, spacing)
         n_bins = n_fast // self.fast_bin
         mean = kron(eye_array(n_bins), np.full((1, self.fast_bin), 1 / self.fast_bin))
         self.fast = csr_array(mean @ pixels)
         self.grid = (self.slow.shape[1], self.fast.shape[1])
-        self._slow_transposed = csr_array(self.slow.T)
-        self._fast_transposed = csr_array(self.fast.T)
+        # Dense products cost less than sparse ones here.
+        self._slow = self.slow.toarray().astype(np.float32)
+        self._fast = self.fast.toarray().astype(np.float32)
 
     def centres(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Pixel positions of the splines along the slow and the fast axis."""
@@ -53,22 +61,29 @@ class SkySplines:
 
     def image(self, coefficients: Coefficients) -> Image:
         """Surface (n_slow, n_fast) of some coefficients."""
-        bins = self.slow @ (self.fast @ coefficients.T).T
-        return np.repeat(bins.astype(np.float32), self.fast_bin, axis=1)
+        return np.repeat(self.values_in_bins(coefficients), self.fast_bin, axis=1)
+
+    def values_in_bins(self, coefficients: Coefficients) -> Image:
+        """Surface of some coefficients, one value for all pixels that share it."""
+        return self._slow @ (coefficients.astype(np.float32) @ self._fast.T)
 
     def sums(self, image: Image) -> Coefficients:
         """Apply the transpose: sums of an image weighted with each spline."""
-        return self._slow_transposed @ (self._fast_transposed @ self.bins(image).T).T
+        return self.sums_of_bins(self.bins(image))
 
-    def bins(self, image: Image) -> NDArray[np.float64]:
-        """Sums of the pixels that share a value."""
-        parts = image.reshape(len(image), -1, self.fast_bin)
-        return np.einsum("sfb->sf", parts, dtype=np.float64)
+    def sums_of_bins(self, bins: Image) -> Coefficients:
+        """Sums weighted with each spline, of sums of the pixels that share a value."""
+        return (self._slow.T @ (bins @ self._fast)).astype(np.float64)
+
+    def bins(self, image: Image) -> Image:
+        """Sums of the pixels that share a value, along the last axis."""
+        parts = image.reshape(*image.shape[:-1], -1, self.fast_bin)
+        return np.einsum("...fb->...f", parts)
 
     def normal_matrix(self, weights: Image) -> csr_array:
         """Products of all pairs of splines, summed over an image with weights."""
         n_slow, n_fast = self.grid
-        binned = self.bins(weights)
+        binned = self.bins(weights).astype(np.float64)
         rows, columns, values = [], [], []
         for dy in range(4):
             pairs = self.slow[:, : n_slow - dy].multiply(self.slow[:, dy:])
@@ -194,18 +209,42 @@ class SmoothSky:
     flat: Image | None = None
 
     @cached_property
-    def factors(self) -> SuperLU:
-        """Factors of ``E^T F w F E + penalty``."""
+    def matrix(self) -> csr_array:
+        """Matrix ``E^T F w F E + penalty``."""
         weights = self.weights if self.flat is None else self.weights * self.flat**2
-        matrix = (self.splines.normal_matrix(weights) + self.penalty).tocsc()
-        options = {"SymmetricMode": True}
-        return splu(matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options=options)
+        return csr_array(self.splines.normal_matrix(weights) + self.penalty)
+
+    @cached_property
+    def _factors(self) -> NDArray[np.float64]:
+        """Cholesky factors of the matrix, whose band is that of splines that overlap."""
+        entries = self.matrix.tocoo()
+        rows, columns = entries.coords
+        width = int(np.max(columns - rows))
+        band = np.zeros((width + 1, entries.shape[0]))
+        upper = columns >= rows
+        band[(width + rows - columns)[upper], columns[upper]] = entries.data[upper]
+        return cholesky_banded(band, overwrite_ab=True, check_finite=False)
 
     def coefficients(self, weighted: Image) -> Coefficients:
         """Most probable sky of weighted data ``w d`` that hold nothing else."""
         seen = weighted if self.flat is None else weighted * self.flat
-        sums = self.splines.sums(seen)
-        return self.factors.solve(sums.ravel()).reshape(sums.shape)
+        return self.solve(self.splines.sums(seen))
+
+    def solve(self, sums: Coefficients) -> Coefficients:
+        """Solve ``(E^T F w F E + penalty) c = sums``."""
+        solved = cho_solve_banded((self._factors, False), sums.ravel(), check_finite=False)
+        return solved.reshape(sums.shape)
+
+    def solve_all(self, columns: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Solve for many right sides (n_coefficients, n), which is quicker together."""
+        options = {"SymmetricMode": True}
+        factors = splu(
+            self.matrix.tocsc(),
+            permc_spec="MMD_AT_PLUS_A",
+            diag_pivot_thresh=0.0,
+            options=options,
+        )
+        return factors.solve(columns)
 
     def image(self, weighted: Image) -> Image:
         """Most probable sky of weighted data, as an image before the flat field."""
@@ -221,3 +260,51 @@ class SmoothSky:
         if self.flat is not None:
             sky *= self.flat
         return np.subtract(weighted, sky, out=sky)
+
+
+class OrderedWeights:
+    """Weights of pixels in read-out order, of data whose sky is unknown.
+
+    Parameters
+    ----------
+    weights : ndarray of float32, shape (n_slow, n_fast)
+        Weights w of the pixels.
+    clock : Clock
+        Order of the pixels.
+    sky : SmoothSky, optional
+        The sky that is unknown.
+    """
+
+    def __init__(self, weights: Image, clock: Clock, sky: SmoothSky | None) -> None:
+        self._sky = sky
+        self._weights = clock.ordered(weights)
+        self._flat = None if sky is None or sky.flat is None else clock.ordered(sky.flat)
+        if sky is not None:
+            # Bins are mirrored as their pixels are.
+            self._bins = replace(clock, n_fast=clock.n_fast // sky.splines.fast_bin)
+
+    def __call__(self, pixels: Image) -> Image:
+        """Apply the weights to pixels (n_outputs, n_slow, width), in place.
+
+        Parameters
+        ----------
+        pixels : ndarray of float32, shape (n_outputs, n_slow, width)
+            Changed.
+
+        Returns
+        -------
+        ndarray of float32, shape (n_outputs, n_slow, width)
+            The same memory.
+        """
+        pixels *= self._weights
+        if self._sky is None:
+            return pixels
+        splines = self._sky.splines
+        seen = pixels if self._flat is None else pixels * self._flat
+        sums = splines.sums_of_bins(self._bins.image(splines.bins(seen)))
+        values = splines.values_in_bins(self._sky.solve(sums))
+        weighted = self._weights if self._flat is None else self._weights * self._flat
+        parts = (*pixels.shape[:-1], -1, splines.fast_bin)
+        sky = weighted.reshape(parts) * self._bins.ordered(values)[..., np.newaxis]
+        pixels -= sky.reshape(pixels.shape)
+        return pixels

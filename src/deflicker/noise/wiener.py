@@ -137,7 +137,8 @@ class NoiseEquations:
     prior : NoisePrior
         Covariance S of the noise.
     weigh : callable
-        Applies the weights W, a symmetric matrix, to pixels (n_outputs, n_slow, width).
+        Applies the weights W, a symmetric matrix, to pixels (n_outputs, n_slow, width)
+        of float32; may change them.
     mean_weight : float
         Mean diagonal element of W, for the preconditioner.
     improve : callable, optional
@@ -166,7 +167,7 @@ class NoiseEquations:
 
 def solve_noise(
     equations: NoiseEquations,
-    weighted: NDArray[np.float32],
+    data: NDArray[np.float32],
     *,
     tolerance: float = TOLERANCE,
     start: Spectra | None = None,
@@ -177,8 +178,8 @@ def solve_noise(
     ----------
     equations : NoiseEquations
         Prior, weights and order of the pixels.
-    weighted : ndarray of float32, shape (n_outputs, n_slow, width)
-        Weighted data W d, pixels in read-out order.
+    data : ndarray of float32, shape (n_outputs, n_slow, width)
+        Data d, pixels in read-out order; finite. May be changed.
     tolerance : float, optional
         Of the residual, relative to the first, both in the preconditioner's norm.
     start : ndarray of complex64, shape (n_outputs, size // 2 + 1), optional
@@ -196,7 +197,8 @@ def solve_noise(
     (Wiener 1949; in this form e.g. Elsner and Wandelt 2013, A&A 549, A111).
     """
     product = equations.records.product
-    residual = equations.records.spectra(weighted)
+    residual = equations.records.spectra(equations.weigh(data))
+    del data
     direction = equations.precondition(residual)
     power = product(residual, direction)
     enough = tolerance**2 * power
@@ -212,9 +214,9 @@ def solve_noise(
             break
         image = equations.apply(direction)
         step = np.float32(power / product(direction, image))
-        solution += step * direction
         image *= step
         residual -= image
+        solution += np.multiply(direction, step, out=image)
         del image
         improved = equations.precondition(residual)
         previous, power = power, product(residual, improved)

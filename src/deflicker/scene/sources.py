@@ -64,16 +64,16 @@ def find_sources(
         if min(image.shape) < 4 * size:
             break
         sums = _block_sums(values if size == 1 else np.clip(values, -cap, cap), size)
-        sums = gaussian_filter(sums, 1.0, mode="constant")
+        sums = _smooth(sums)
         covered = _block_sums(usable.astype(np.float32), size)
-        covered = gaussian_filter(covered, 1.0, mode="constant")
+        covered = _smooth(covered)
         enough = covered > LEAST_COVERED * size * size
         if not enough.any():
             continue
         scores = sums / np.sqrt(np.maximum(covered, np.float32(LEAST_COVERED)))
         known = scores[enough]
         scores -= np.median(known[:: max(1, known.size // ENOUGH_VALUES)])
-        sigma = _scatter(scores[enough])
+        sigma = _scatter(scores[enough].astype(np.float32))
         high = enough & (np.abs(scores) > n_sigma * sigma)
         if size == 1:
             high = binary_dilation(high)
@@ -85,6 +85,11 @@ def find_sources(
         blocks = np.repeat(np.repeat(high, size, axis=0), size, axis=1)
         found[: blocks.shape[0], : blocks.shape[1]] |= blocks
     return found
+
+
+def _smooth(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Gaussian of one pixel, to three pixels from its middle."""
+    return gaussian_filter(image, 1.0, mode="constant", truncate=3.0)
 
 
 def _scatter(values: NDArray[np.float32]) -> float:
@@ -177,11 +182,11 @@ def fine_structure(image: NDArray[np.float32], usable: NDArray[np.bool_]) -> NDA
 def _structure(values: NDArray[np.float32], usable: NDArray[np.bool_], size: int) -> NDArray:
     """Structure of one size."""
     covered = _block_sums(usable.astype(np.float32), size)
-    covered = gaussian_filter(covered, 1.0, mode="constant")
+    covered = _smooth(covered)
     seen = covered > LEAST_COVERED * size * size
     if not seen.any():
         return np.zeros_like(values)
-    smooth = gaussian_filter(_block_sums(values, size), 1.0, mode="constant")
+    smooth = _smooth(_block_sums(values, size))
     smooth /= np.maximum(covered, np.float32(LEAST_COVERED))
     smooth[~seen] = 0
     # In units of the noise of a fully covered block.
