@@ -17,7 +17,7 @@ from deflicker.arrays import CleanResult, Exposure
 from deflicker.clock import Clock
 from deflicker.difference import DifferenceFit
 from deflicker.errors import NothingToClean
-from deflicker.mean_image import Differences, MeanImage, read_factor
+from deflicker.mean_image import Differences, MeanImage
 from deflicker.noise.mean import SkyFit, SkyImage, fit_noise, fit_noise_and_sky
 from deflicker.noise.rows import RowNoise
 from deflicker.noise.wiener import Records
@@ -71,7 +71,9 @@ class Levels:
         return 1 if self.records.n_threads > 1 else options.n_threads
 
     def scene_mask(self) -> Usable:
-        """Pixels of the mean that were taken for sky, (ny, nx) in the science frame."""
+        """The user's mask, or pixels of the mean that were taken for sky (ny, nx)."""
+        if self.differences.user_mask is not None:
+            return self.differences.user_mask
         readout = self.differences.exposure.readout
         return np.ascontiguousarray(readout.to_science(self.fitted.mask))
 
@@ -145,9 +147,9 @@ class IntegrationLevels:
         if n_used == 0:
             return DifferenceFit(noise=RowNoise(np.zeros_like(buffer)))
         noise = self.noise
-        if n > 1:
+        factor = self.mean.deviation_factor(self.number, j) if n > 1 else 0.0
+        if factor > 0:
             values -= self.mean.values
-            factor = read_factor(j, n)
             spectrum = levels.noise.spectrum.scaled(factor)
             photons = np.float32(levels.noise.gain * (1 - 1 / n))
             weights = np.maximum(self.mean.values, 0)
@@ -188,7 +190,7 @@ def fit_levels(
     science : ndarray of bool, shape (ny, nx), or None
         True where science regions are to be masked.
     user_mask : ndarray of bool, shape (ny, nx) or (n_integrations, ny, nx), or None
-        True where a pixel may be used; no sources are looked for then.
+        True where a pixel may be used.
 
     Returns
     -------
@@ -222,7 +224,7 @@ def fit_levels(
             SkyImage(values=mean.values, variance=variance, usable=allowed, flat=flat),
             spectrum,
             clock,
-            n_sigma=0.0 if user_mask is not None else options.n_sigma,
+            n_sigma=options.n_sigma,
             has_sky=options.background_method is not None,
             n_threads=options.n_threads,
         )

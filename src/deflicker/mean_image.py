@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from deflicker.arrays import Exposure
 
-__all__ = ["Differences", "MeanImage", "read_factor"]
+__all__ = ["Differences", "MeanImage"]
 
 Image = NDArray[np.float32]
 Usable = NDArray[np.bool_]
@@ -27,13 +27,47 @@ class MeanImage:
         In DN per group; 0 where there is none.
     number : ndarray of uint32, shape (n_slow, n_fast)
         Valid differences of each pixel.
-    factor : float
-        Variance of the mean for a unit of that of a read, where no difference is missing.
+    used : frozenset of tuple
+        Integration and index of the differences with any valid pixel.
+    reads : int, optional
+        Reads in a difference: 2; 1 for rates.
     """
 
     values: Image
     number: NDArray[np.uint32]
-    factor: float
+    used: frozenset[tuple[int, int]]
+    reads: int = 2
+
+    @property
+    def factor(self) -> float:
+        """Variance for a unit of that of a read, where no difference is missing.
+
+        Reads between consecutive differences cancel.
+        """
+        if not self.used:
+            return 1.0
+        return sum(self._reads_with_mean(i, j) for i, j in self.used) / len(self.used) ** 2
+
+    def deviation_factor(self, integration: int, j: int) -> float:
+        """Variance of a difference from this mean for a unit of that of a read.
+
+        Parameters
+        ----------
+        integration, j : int
+            Indices of the integration and of the difference, one of those used.
+
+        Returns
+        -------
+        float
+            About 2, less for the first and the last of a ramp; 0 for the only one.
+        """
+        covariance = self._reads_with_mean(integration, j) / len(self.used)
+        return max(self.reads - 2 * covariance + self.factor, 0.0)
+
+    def _reads_with_mean(self, integration: int, j: int) -> int:
+        """Covariance of a difference with the sum of all: neighbours share a read."""
+        neighbours = ((integration, j - 1), (integration, j + 1))
+        return self.reads - sum(one in self.used for one in neighbours)
 
     @property
     def usable(self) -> Usable:
@@ -131,44 +165,19 @@ class Differences:
         Returns
         -------
         MeanImage
-            Noise of reads between the first and the last of consecutive differences cancels.
+            Their mean, pixel by pixel over those that are valid.
         """
         total = np.zeros(self.shape, dtype=np.float32)
         number = np.zeros(self.shape, dtype=np.uint32)
         buffer = np.empty(self.shape, dtype=np.float32)
-        n_used, n_reads = 0, 0
+        used = set()
         for i in integrations:
-            before = False
             for j in range(self.exposure.n_differences):
                 values, good = self.valid(i, j, out=buffer)
                 np.add(total, values, out=total, where=good)
                 number += good
-                used = bool(good.any())
-                n_used += used
-                n_reads += (1 if self.exposure.group_dq is None else 2) * (used and not before)
-                before = used
+                if good.any():
+                    used.add((i, j))
         np.divide(total, number, out=total, where=number > 0)
-        return MeanImage(total, number, n_reads / n_used**2 if n_used else 1.0)
-
-
-def read_factor(j: int, n: int) -> float:
-    """Variance of a difference from the mean of all, for a unit of that of a read.
-
-    Parameters
-    ----------
-    j, n : int
-        Index and number of the differences of a ramp.
-
-    Returns
-    -------
-    float
-        About 2; less for the first and the last.
-
-    Examples
-    --------
-    >>> from deflicker.mean_image import read_factor
-    >>> read_factor(0, 2)
-    1.5
-    """
-    ends = (j == 0) + (j == n - 1)
-    return 2 + 2 / n**2 - 2 * ends / n
+        reads = 1 if self.exposure.group_dq is None else 2
+        return MeanImage(total, number, frozenset(used), reads)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from deflicker.arrays import Exposure
 from deflicker.clock import Clock
 from deflicker.errors import NothingToClean
-from deflicker.mean_image import Differences, MeanImage, read_factor
+from deflicker.mean_image import Differences, MeanImage
 from deflicker.noise.spectrum import (
     NoiseSpectrum,
     find_directions,
@@ -108,7 +108,6 @@ class _Samples:
     def __iter__(self) -> Iterator[tuple[Image, Usable]]:
         exposure = self.differences.exposure
         n, n_integrations = exposure.n_differences, exposure.n_integrations
-        reads = 1 if exposure.group_dq is None else 2
         buffer = np.empty(self.mean.values.shape, dtype=np.float32)
         for i, j in _sample(exposure, buffer.size):
             several = n_integrations > 1 and n > 1
@@ -116,12 +115,13 @@ class _Samples:
             values, good = self.differences.valid(i, j, out=buffer)
             good &= own.complete & self.allowed
             values -= own.values
-            if not good.any():
+            factor = own.deviation_factor(i, j) if good.any() else 0.0
+            if not factor > 0:
                 continue
             if n > 1:
                 self.gains.append(_photon_gain(values, good, own.values) / (1 - 1 / n))
             good &= own.values <= self.bright
-            self.factors.append(read_factor(j, n) if n > 1 else reads * (1 - 1 / n_integrations))
+            self.factors.append(factor)
             yield values, _without_outliers(values, good)
 
 
