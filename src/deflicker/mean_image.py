@@ -25,7 +25,7 @@ class MeanImage:
     ----------
     values : ndarray of float32, shape (n_slow, n_fast)
         In DN per group; 0 where there is none.
-    number : ndarray of uint32, shape (n_slow, n_fast)
+    number : ndarray of unsigned int, shape (n_slow, n_fast)
         Valid differences of each pixel.
     used : frozenset of tuple
         Integration and index of the differences with any valid pixel.
@@ -34,7 +34,7 @@ class MeanImage:
     """
 
     values: Image
-    number: NDArray[np.uint32]
+    number: NDArray[np.unsignedinteger]
     used: frozenset[tuple[int, int]]
     reads: int = 2
 
@@ -168,7 +168,9 @@ class Differences:
             Their mean, pixel by pixel over those that are valid.
         """
         total = np.zeros(self.shape, dtype=np.float32)
-        number = np.zeros(self.shape, dtype=np.uint32)
+        integrations = list(integrations)
+        most = len(integrations) * self.exposure.n_differences
+        number = np.zeros(self.shape, dtype=np.min_scalar_type(most))
         buffer = np.empty(self.shape, dtype=np.float32)
         used = set()
         for i in integrations:

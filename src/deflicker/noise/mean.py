@@ -133,7 +133,9 @@ def fit_noise_and_sky(
         left = state.left()
         mask = usable & ~find_sources(left, usable, n_sigma=limit)
         if has_sky:
-            state.detail = fine_structure(left + state.detail, mask)
+            left += state.detail
+            state.detail = fine_structure(left, mask)
+        del left  # full arrays are large, and the solution needs some
         state.solve(mask, tolerance=tolerance)
     return SkyFit(noise=state.noise, sky=state.sky + state.detail + level, mask=mask)
 
@@ -187,8 +189,9 @@ class _SkyAndNoise:
             mean_weight=float(weights.mean(dtype=np.float64)),
             improve=self._slow_modes,
         )
-        data = clock.ordered(values)
-        self._solution = solve_noise(equations, data, tolerance=tolerance, start=self._solution)
+        self._solution = solve_noise(
+            equations, clock.ordered(values), tolerance=tolerance, start=self._solution
+        )
         self.noise = _without_level(clock.image(self.records.pixels(self._solution)))
         if sky is not None:
             self.sky = sky.image(weights * (values - self.noise))
@@ -250,7 +253,7 @@ def fit_noise(values: Image, weights: Image, spectrum: NoiseSpectrum, records: R
         weigh=OrderedWeights(weights, clock, None),
         mean_weight=float(weights.mean(dtype=np.float64)),
     )
-    del weights  # full arrays are large, and the solution needs some
+    del weights
     solution = solve_noise(equations, clock.ordered(values))
     return _without_level(clock.image(records.pixels(solution)))
 

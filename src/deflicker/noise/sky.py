@@ -303,8 +303,8 @@ class OrderedWeights:
         seen = pixels if self._flat is None else pixels * self._flat
         sums = splines.sums_of_bins(self._bins.image(splines.bins(seen)))
         values = splines.values_in_bins(self._sky.solve(sums))
-        weighted = self._weights if self._flat is None else self._weights * self._flat
-        parts = (*pixels.shape[:-1], -1, splines.fast_bin)
-        sky = weighted.reshape(parts) * self._bins.ordered(values)[..., np.newaxis]
-        pixels -= sky.reshape(pixels.shape)
+        for k, sky in enumerate(self._bins.ordered(values)):
+            weights = self._weights[k] if self._flat is None else self._weights[k] * self._flat[k]
+            weighted = weights.reshape(*sky.shape, splines.fast_bin) * sky[..., np.newaxis]
+            pixels[k] -= weighted.reshape(weights.shape)
         return pixels
