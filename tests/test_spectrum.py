@@ -6,12 +6,8 @@ import numpy as np
 import pytest
 
 from deflicker.clock import PIXEL_SECONDS, Clock
-from deflicker.noise.spectrum import (
-    NoiseSpectrum,
-    find_directions,
-    measure_spectrum,
-    typical_spectrum,
-)
+from deflicker.noise.directions import find_directions
+from deflicker.noise.spectrum import NoiseSpectrum, measure_spectrum, typical_spectrum
 from deflicker.recipes import DetectorNoise
 from deflicker.simulate import Recipe, simulate
 

@@ -15,7 +15,15 @@ from deflicker.readout import Readout, count_outputs
 from deflicker.simulate import SimulatedExposure
 from deflicker.stored import as_array, as_ramps
 
-__all__ = ["exposure_from_model", "mask_model", "model_from_simulation", "product_model"]
+__all__ = [
+    "check_method",
+    "describe",
+    "exposure_from_model",
+    "mask_model",
+    "model_from_simulation",
+    "product_model",
+    "unit_of",
+]
 
 # What turns the data of each model into (integrations, groups, rows, columns).
 _NEW_AXES: Final[Mapping[type, tuple[Any, ...]]] = MappingProxyType(
@@ -85,6 +93,71 @@ def exposure_from_model(model: datamodels.JwstDataModel) -> Exposure:
     except ValueError as error:
         msg = f"the data quality arrays do not fit: {error}"
         raise CannotClean(msg) from error
+
+
+def check_method(model: datamodels.JwstDataModel, fit_method: str) -> None:
+    """Refuse a noise model on a detector that it is not for.
+
+    Parameters
+    ----------
+    model : JwstDataModel
+        What is to be cleaned.
+    fit_method : str
+        The noise model.
+
+    Raises
+    ------
+    NothingToClean
+        If it is not for the model's instrument.
+    """
+    instrument = model.meta.instrument.name.upper()
+    if fit_method == "fft" and instrument != "NIRSPEC":
+        msg = "fit_method='fft' is for NIRSpec; use 'median'"
+        raise NothingToClean(msg)
+    if fit_method == "wiener" and instrument not in _NEAR_INFRARED:
+        msg = "fit_method='wiener' is for near-infrared detectors, not for MIRI; use 'median'"
+        raise NothingToClean(msg)
+
+
+def unit_of(model: datamodels.JwstDataModel) -> str:
+    """Tell the unit of a model's data.
+
+    Parameters
+    ----------
+    model : JwstDataModel
+        Ramp or rate.
+
+    Returns
+    -------
+    str
+        DN or DN/s.
+    """
+    return "DN" if isinstance(model, datamodels.RampModel) else "DN/s"
+
+
+def describe(model: datamodels.JwstDataModel) -> dict[str, str]:
+    """Tell what was observed, for tables that are no models.
+
+    Parameters
+    ----------
+    model : JwstDataModel
+        The exposure.
+
+    Returns
+    -------
+    dict
+        Values by name; those that the model does not know are left out.
+    """
+    told = {
+        "filename": model.meta.filename,
+        "instrument": model.meta.instrument.name,
+        "detector": model.meta.instrument.detector,
+        "exp_type": model.meta.exposure.type,
+        "subarray": model.meta.subarray.name,
+        "readpatt": model.meta.exposure.readpatt,
+        "date_obs": model.meta.observation.date,
+    }
+    return {name: value for name, value in told.items() if value is not None}
 
 
 def _required(model: datamodels.JwstDataModel, attribute: str, keyword: str) -> Any:

@@ -11,12 +11,8 @@ from deflicker.arrays import Exposure
 from deflicker.clock import Clock
 from deflicker.errors import NothingToClean
 from deflicker.mean_image import Differences, MeanImage
-from deflicker.noise.spectrum import (
-    NoiseSpectrum,
-    find_directions,
-    measure_spectrum,
-    typical_spectrum,
-)
+from deflicker.noise.directions import find_directions
+from deflicker.noise.spectrum import NoiseSpectrum, measure_spectrum, typical_spectrum
 
 __all__ = ["ReadNoise", "guess_read_noise", "measure_image_noise", "measure_read_noise"]
 

@@ -14,7 +14,14 @@ from deflicker import __version__
 from deflicker.arrays import CleanResult
 from deflicker.cleaning import clean_exposure
 from deflicker.errors import CannotClean, NothingToClean
-from deflicker.exposure import exposure_from_model, mask_model, product_model
+from deflicker.exposure import (
+    check_method,
+    describe,
+    exposure_from_model,
+    mask_model,
+    product_model,
+    unit_of,
+)
 from deflicker.footprints import science_regions
 from deflicker.history import expected_result, history_text
 from deflicker.host import MissionStep
@@ -230,12 +237,7 @@ class CleanFlickerNoiseStep(MissionStep):
         if self.autoparam:
             msg = "autoparam=True is not available yet; set the parameters yourself"
             raise CannotClean(msg)
-        if self.fit_method == "fft" and model.meta.instrument.name.upper() != "NIRSPEC":
-            msg = "fit_method='fft' is for NIRSpec; use 'median'"
-            raise NothingToClean(msg)
-        if self.fit_method == "wiener" and model.meta.instrument.name.upper() == "MIRI":
-            msg = "fit_method='wiener' is for near-infrared detectors, not for MIRI; use 'median'"
-            raise NothingToClean(msg)
+        check_method(model, self.fit_method)
         if self.save_spectrum and self.fit_method != "wiener":
             log.warning("Only fit_method='wiener' measures a spectrum: save_spectrum is ignored")
         user_mask = self._user_mask()
@@ -320,28 +322,15 @@ class CleanFlickerNoiseStep(MissionStep):
 
     def _save_spectrum(self, model: datamodels.JwstDataModel, spectrum: NoiseSpectrum) -> None:
         """Save the spectrum of the noise as a table, under a name like those of the products."""
-        path = Path(
-            self.make_output_path(
-                basepath=model.meta.filename, suffix="flicker_spectrum", ext="ecsv"
-            )
-        )
-        told = {
-            "filename": model.meta.filename,
-            "instrument": model.meta.instrument.name,
-            "detector": model.meta.instrument.detector,
-            "exp_type": model.meta.exposure.type,
-            "subarray": model.meta.subarray.name,
-            "readpatt": model.meta.exposure.readpatt,
-            "date_obs": model.meta.observation.date,
-            "history": self.history_entry,
-        }
-        meta = {name: value for name, value in told.items() if value is not None}
-        write_spectrum(spectrum, path, meta=meta, unit=_unit(model))
+        name, suffix = model.meta.filename, "flicker_spectrum"
+        path = Path(self.make_output_path(basepath=name, suffix=suffix, ext="ecsv"))
+        meta = {**describe(model), "history": self.history_entry}
+        write_spectrum(spectrum, path, meta=meta, unit=unit_of(model))
         log.info("Saved %s", path)
 
     def _write_history(self, model: datamodels.JwstDataModel, result: CleanResult) -> None:
         """Tell in the header what was done."""
-        self.history_entry = self._history(result, unit=_unit(model))
+        self.history_entry = self._history(result, unit=unit_of(model))
         self.repeat_history(model)
 
     def _history(self, result: CleanResult, *, unit: str) -> str:
@@ -375,8 +364,3 @@ class CleanFlickerNoiseStep(MissionStep):
         """
         products = (self.save_mask, self.save_background, self.save_noise, self.save_spectrum)
         return super().saves_files() or any(products)
-
-
-def _unit(model: datamodels.JwstDataModel) -> str:
-    """Unit of the data of ramps, or of rates."""
-    return "DN" if isinstance(model, datamodels.RampModel) else "DN/s"
