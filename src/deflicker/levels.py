@@ -67,11 +67,28 @@ class Levels:
     flat: Image | None = None
 
     def n_threads(self, options: CleanOptions) -> int:
-        """Differences to fit at the same time; one where the outputs share the threads."""
+        """Number of differences to fit at the same time.
+
+        Parameters
+        ----------
+        options : CleanOptions
+            With the number of threads.
+
+        Returns
+        -------
+        int
+            One where the outputs of a difference share the threads.
+        """
         return 1 if self.records.n_threads > 1 else options.n_threads
 
     def scene_mask(self) -> Usable:
-        """The user's mask, or pixels of the mean that were taken for sky (ny, nx)."""
+        """Tell where the mean was taken for sky.
+
+        Returns
+        -------
+        ndarray of bool, shape (ny, nx) or (n_integrations, ny, nx)
+            In the science frame; the user's mask where there is one.
+        """
         if self.differences.user_mask is not None:
             return self.differences.user_mask
         readout = self.differences.exposure.readout
