@@ -202,6 +202,34 @@ def test_user_mask_is_the_mask(stripe, rng):
     np.testing.assert_allclose(*(r[..., mask] for r in removed), atol=0.01)
 
 
+def test_a_clipping_level_that_leaves_nothing():
+    """All pixels are sources then, and all are used."""
+    truth = simulate(replace(STRIPE, n_stars=0), seed=13)
+    assert quality(truth, replace(WIENER, n_sigma=0.01)).removed_differences > 70
+
+
+def test_without_clipping_nothing_is_masked():
+    truth = simulate(replace(STRIPE, n_stars=0, cosmic_rays=0.0), seed=13)
+    result = cleaned(truth, replace(WIENER, n_sigma=0))
+    assert result.mask[(truth.pixel_dq & DO_NOT_USE) == 0].all()
+    assert measure_quality(truth, result.data).removed_rate > 70
+
+
+def test_pedestals_are_neither_noise_nor_outliers(stripe):
+    data = stripe.data.copy()
+    data[0, 3:] += 500
+    result = cleaned(stripe, data=data)
+    assert measure_quality(replace(stripe, data=data), result.data).removed_differences > 75
+
+
+def test_what_is_not_finite_warns_nobody(stripe):
+    data = stripe.data.copy()
+    data[0, 1:3, 20:30, 40:80] = np.inf
+    data[0, 2, 60:70, 40:80] = -np.inf
+    result = cleaned(stripe, data=data)
+    np.testing.assert_array_equal(np.isfinite(result.data), np.isfinite(data))
+
+
 def test_masks_of_integrations_may_have_nothing_in_common():
     truth = simulate(replace(STRIPE, n_integrations=2, n_stars=0), seed=12)
     left = np.zeros(STRIPE.shape, bool)

@@ -160,13 +160,13 @@ class IntegrationLevels:
         levels = self.levels
         n = levels.differences.exposure.n_differences
         values, good = levels.differences.valid(self.number, j, out=buffer)
-        n_used = int(np.count_nonzero(good))
-        if n_used == 0:
-            return DifferenceFit(noise=RowNoise(np.zeros_like(buffer)))
         noise = self.noise
         factor = self.mean.deviation_factor(self.number, j) if n > 1 else 0.0
-        if factor > 0:
-            values -= self.mean.values
+        if factor > 0 and good.any():
+            with np.errstate(invalid="ignore", over="ignore"):  # of what is not good
+                values -= self.mean.values
+            # A pedestal is no noise, and must not make all pixels outliers.
+            values -= np.median(values[good])
             spectrum = levels.noise.spectrum.scaled(factor)
             photons = np.float32(levels.noise.gain * (1 - 1 / n))
             weights = np.maximum(self.mean.values, 0)
@@ -174,13 +174,17 @@ class IntegrationLevels:
             weights += np.float32(spectrum.white)
             limit = weights + np.float32(spectrum.correlated_variance)
             limit *= np.float32(OUTLIER**2)
-            good &= np.square(values) < limit
+            with np.errstate(over="ignore"):
+                good &= np.square(values) < limit
             del limit
             np.divide(1, weights, out=weights)
             np.copyto(weights, np.float32(0), where=~good)
             np.copyto(values, np.float32(0), where=~good)
             noise = fit_noise(values, weights, spectrum, levels.records)
             noise += self.noise
+        n_used = int(np.count_nonzero(good))
+        if n_used == 0:
+            return DifferenceFit(noise=RowNoise(np.zeros_like(buffer)))
         sky = levels.fitted.sky
         background = sky if levels.flat is None else sky * levels.flat
         return DifferenceFit(noise=RowNoise(noise), background=background, n_used=n_used)

@@ -15,6 +15,7 @@ Usable = NDArray[np.bool_]
 
 # The correlated noise of other reads is in the mean of a pixel that misses some.
 INCOMPLETE = 2.0
+USED_FRACTION = 0.1
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class MeanImage:
     number : ndarray of unsigned int, shape (n_slow, n_fast)
         Valid differences of each pixel.
     used : frozenset of tuple
-        Integration and index of the differences with any valid pixel.
+        Integration and index of the differences in which most pixels are valid.
     reads : int, optional
         Reads in a difference: 2; 1 for rates.
     """
@@ -54,13 +55,15 @@ class MeanImage:
         Parameters
         ----------
         integration, j : int
-            Indices of the integration and of the difference, one of those used.
+            Indices of the integration and of the difference.
 
         Returns
         -------
         float
             About 2, less for the first and the last of a ramp; 0 for the only one.
         """
+        if not self.used:
+            return 0.0
         covariance = self._reads_with_mean(integration, j) / len(self.used)
         return max(self.reads - 2 * covariance + self.factor, 0.0)
 
@@ -172,14 +175,15 @@ class Differences:
         most = len(integrations) * self.exposure.n_differences
         number = np.zeros(self.shape, dtype=np.min_scalar_type(most))
         buffer = np.empty(self.shape, dtype=np.float32)
-        used = set()
+        found = {}
         for i in integrations:
             for j in range(self.exposure.n_differences):
                 values, good = self.valid(i, j, out=buffer)
                 np.add(total, values, out=total, where=good)
                 number += good
-                if good.any():
-                    used.add((i, j))
+                found[i, j] = int(np.count_nonzero(good))
         np.divide(total, number, out=total, where=number > 0)
         reads = 1 if self.exposure.group_dq is None else 2
-        return MeanImage(total, number, frozenset(used), reads)
+        most_found = max(found.values(), default=0)
+        used = frozenset(one for one, n in found.items() if n > USED_FRACTION * most_found)
+        return MeanImage(total, number, used, reads)

@@ -7,7 +7,6 @@ from itertools import chain, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from deflicker.arrays import Exposure
 from deflicker.clock import Clock
 from deflicker.errors import NothingToClean
 from deflicker.mean_image import Differences, MeanImage
@@ -105,15 +104,17 @@ class _Samples:
         exposure = self.differences.exposure
         n, n_integrations = exposure.n_differences, exposure.n_integrations
         buffer = np.empty(self.mean.values.shape, dtype=np.float32)
-        for i, j in _sample(exposure, buffer.size):
+        for i, j in _sample(self.mean):
             several = n_integrations > 1 and n > 1
             own = self.differences.mean([i]) if several else self.mean
             values, good = self.differences.valid(i, j, out=buffer)
             good &= own.complete & self.allowed
-            values -= own.values
+            with np.errstate(invalid="ignore", over="ignore"):  # of what is not good
+                values -= own.values
             factor = own.deviation_factor(i, j) if good.any() else 0.0
             if not factor > 0:
                 continue
+            values -= np.median(values[good])  # a pedestal is no noise
             if n > 1:
                 self.gains.append(_photon_gain(values, good, own.values) / (1 - 1 / n))
             good &= own.values <= self.bright
@@ -121,11 +122,11 @@ class _Samples:
             yield values, _without_outliers(values, good)
 
 
-def _sample(exposure: Exposure, n_pixels: int) -> list[tuple[int, int]]:
-    """Integration and difference of what is measured."""
-    pairs = [(i, j) for i in range(exposure.n_integrations) for j in range(exposure.n_differences)]
-    wanted = min(max(SAMPLE_PIXELS // n_pixels, 2), MOST_SAMPLES)
-    return [pairs[k] for k in np.unique(np.linspace(0, len(pairs) - 1, wanted).astype(int))]
+def _sample(mean: MeanImage) -> list[tuple[int, int]]:
+    """Integration and difference of what is measured, evenly spread."""
+    pairs = sorted(mean.used)
+    wanted = min(max(SAMPLE_PIXELS // mean.values.size, 2), MOST_SAMPLES, len(pairs))
+    return [pairs[k] for k in ((np.arange(wanted) + 0.5) * len(pairs) / max(wanted, 1)).astype(int)]
 
 
 def _without_outliers(values: Image, good: Usable) -> Usable:
@@ -140,7 +141,7 @@ def _photon_gain(values: Image, good: Usable, light: Image) -> float:
     values, light = values[::GAIN_ROWS], light[::GAIN_ROWS]
     both = good[::GAIN_ROWS, 1:] & good[::GAIN_ROWS, :-1]
     brightness = (light[:, 1:][both] + light[:, :-1][both]) / 2
-    square = (values[:, 1:] - values[:, :-1])[both] ** 2 / 2
+    square = (values[:, 1:][both] - values[:, :-1][both]) ** 2 / 2
     if not brightness.size:
         return 0.0
     edges = np.percentile(brightness, GAIN_PERCENTILES)

@@ -28,6 +28,7 @@ SIGNIFICANT = 16.0
 # The sky is as bright as this fraction of its brightest part, and of the noise, everywhere.
 WINGS = 0.03
 LEAST_BRIGHTNESS = 0.05
+LEAST_WHITE = 0.01  # of the white noise, where no other is
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,18 +127,24 @@ def fit_noise_and_sky(
     level = np.float32(np.median(seen)) if has_sky else np.float32(0)
     image = image.without(np.full_like(image.values, level))
     limit = SOURCE_SIGMA * n_sigma
-    mask = usable & ~_first_sources(image, clock, limit) if limit > 0 else usable
+    mask = _left_over(usable, _first_sources(image, clock, limit)) if limit > 0 else usable
     state = _SkyAndNoise(image, spectrum, Records(clock, n_threads), has_sky=has_sky)
     state.solve(mask, tolerance=TOLERANCES[0] if limit > 0 else TOLERANCES[-1])
     for tolerance in TOLERANCES[1:] if limit > 0 else ():
         left = state.left()
-        mask = usable & ~find_sources(left, usable, n_sigma=limit)
+        mask = _left_over(usable, find_sources(left, usable, n_sigma=limit))
         if has_sky:
             left += state.detail
             state.detail = fine_structure(left, mask)
         del left  # full arrays are large, and the solution needs some
         state.solve(mask, tolerance=tolerance)
     return SkyFit(noise=state.noise, sky=state.sky + state.detail + level, mask=mask)
+
+
+def _left_over(usable: Usable, sources: Usable) -> Usable:
+    """Pixels without sources; all where nothing would be left."""
+    mask = usable & ~sources
+    return mask if mask.any() else usable
 
 
 def _first_sources(image: SkyImage, clock: Clock, limit: float) -> Usable:
@@ -199,10 +206,11 @@ class _SkyAndNoise:
     def _sky(self, values: Image, weights: Image) -> SmoothSky | None:
         if self.splines is None:
             return None
-        noise = SIGNIFICANT * _box_variance(self.spectrum, self.records.clock)
+        limit = SIGNIFICANT * _box_variance(self.spectrum, self.records.clock)
         bright = _brightness(self.image.before_flat(values), weights > 0, self.splines)
-        power = np.maximum(bright**2 - noise, 0)
-        least = WINGS**2 * power.max() + LEAST_BRIGHTNESS**2 * self.spectrum.correlated_variance
+        power = np.maximum(bright**2 - limit, 0)
+        noise = self.spectrum.correlated_variance + LEAST_WHITE * self.spectrum.white
+        least = WINGS**2 * power.max() + LEAST_BRIGHTNESS**2 * noise
         penalty = sky_penalty(self.splines, np.sqrt(power + least))
         return SmoothSky(self.splines, weights, penalty, self.image.flat)
 

@@ -192,6 +192,8 @@ def _structure(values: NDArray[np.float32], usable: NDArray[np.bool_], size: int
     # In units of the noise of a fully covered block.
     power = (smooth * smooth) * (covered / (size * size))
     explained = np.float32(DETAIL_MARGIN * _scatter(np.sqrt(power[seen])) ** 2)
+    if not explained > 0:
+        return np.zeros_like(values)
     if size > 1:
         power = gaussian_filter(power, 2.0, mode="constant")
     smooth *= np.clip(1 - explained / np.maximum(power, explained), 0, 1)
