@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from deflicker.noise.sky import SkySplines, SmoothSky, sky_penalty
+from deflicker.clock import Clock
+from deflicker.noise.sky import (
+    OrderedWeights,
+    SeenPixels,
+    SkySplines,
+    SmoothSky,
+    in_bins,
+    sky_penalty,
+)
 
 SHAPE = (40, 64)
 
@@ -11,7 +19,7 @@ SHAPE = (40, 64)
 def dense(splines):
     """Image of each spline as a column."""
     unit = np.eye(int(np.prod(splines.grid)))
-    images = [splines.image(c.reshape(splines.grid)) for c in unit]
+    images = [splines.image(c.reshape(splines.grid)) for c in unit]  # of bins
     return np.stack([i.ravel() for i in images], axis=1).astype(float)
 
 
@@ -20,16 +28,15 @@ def test_splines_hold_planes(shape):
     splines = SkySplines(shape, spacing=10)
     rows, columns = splines.centres()
     plane = 2 + 0.5 * rows[:, np.newaxis] - 0.25 * columns
-    y, x = np.indices(shape)
+    y, x = np.indices((shape[0], splines.n_bins))
     # Pixels that share a value have that of their middle.
-    middle = x // splines.fast_bin * splines.fast_bin + splines.fast_bin / 2
-    expected = 2 + 0.5 * (y + 0.5) - 0.25 * middle
+    expected = 2 + 0.5 * (y + 0.5) - 0.25 * (x + 0.5) * splines.fast_bin
     np.testing.assert_allclose(splines.image(plane), expected, atol=1e-4)
 
 
 def test_sums_are_the_transpose_of_the_image(rng):
     splines = SkySplines(SHAPE, spacing=10)
-    image = rng.normal(size=SHAPE).astype(np.float32)
+    image = rng.normal(size=(40, 16)).astype(np.float32)
     np.testing.assert_allclose(
         splines.sums(image).ravel(), dense(splines).T @ image.ravel(), rtol=1e-5, atol=1e-5
     )
@@ -38,7 +45,7 @@ def test_sums_are_the_transpose_of_the_image(rng):
 @pytest.mark.parametrize("shape", [SHAPE, (7, 30), (3, 6)])
 def test_normal_matrix(rng, shape):
     splines = SkySplines(shape, spacing=10)
-    weights = rng.uniform(0, 2, shape).astype(np.float32)
+    weights = rng.uniform(0, 2, (shape[0], splines.n_bins)).astype(np.float32)
     matrix = dense(splines)
     expected = matrix.T @ (weights.ravel()[:, np.newaxis] * matrix)
     got = splines.normal_matrix(weights).toarray()
@@ -65,26 +72,46 @@ def test_penalty_leaves_the_level_free_and_counts_derivatives():
     assert cubic @ third @ cubic == pytest.approx(cubic @ penalty @ cubic / 1e6, rel=1e-6)
 
 
-def test_a_smooth_sky_is_taken_out_of_the_data(rng):
+def test_a_smooth_sky_is_found(rng):
     splines = SkySplines(SHAPE, spacing=10)
-    weights = rng.uniform(0.5, 2, SHAPE).astype(np.float32)
+    weights = rng.uniform(0.5, 2, (40, 16)).astype(np.float32)
     sky = SmoothSky(splines, weights, sky_penalty(splines, np.full(splines.grid, 1e3)))
-    y, x = np.indices(SHAPE)
-    surface = (5 + 3 * np.sin(y / 15) + 0.05 * (x // 4 * 4)).astype(np.float32)
+    y, x = np.indices((40, 16))
+    surface = (5 + 3 * np.sin(y / 15) + 0.2 * x).astype(np.float32)
     np.testing.assert_allclose(sky.image(weights * surface), surface, atol=0.15)
-    assert np.abs(sky.without_sky(weights * surface)).max() < 0.2
     stiff = SmoothSky(splines, weights, sky_penalty(splines, np.full(splines.grid, 1e-3)))
     level = stiff.image(weights * surface)
     assert np.ptp(level) < 1e-2
     assert level.mean() == pytest.approx(np.average(surface, weights=weights), abs=0.05)
 
 
+@pytest.mark.parametrize("with_flat", [False, True])
+def test_weights_do_not_see_the_sky(rng, with_flat):
+    flat = rng.uniform(0.7, 1.3, SHAPE).astype(np.float32) if with_flat else None
+    pixels = SeenPixels(np.zeros(SHAPE, np.float32), np.full(SHAPE, 2, np.float32), flat)
+    splines = SkySplines(SHAPE, spacing=10)
+    y, x = np.indices((40, 16))
+    halo = np.exp(-((y - 20) ** 2 + (4 * x - 32) ** 2) / 30).astype(np.float32)
+    sky = SmoothSky(
+        splines,
+        in_bins(pixels.of_sky(pixels.of_sky(pixels.weights)), 4),
+        sky_penalty(splines, np.full(splines.grid, 1e3)),
+        halo[np.newaxis],
+    )
+    clock = Clock(n_slow=40, n_fast=64, n_outputs=2)
+    surface = 5 + 3 * np.sin(y / 15) + 40 * halo
+    seen = np.repeat(surface.astype(np.float32), 4, axis=1)
+    weigh = OrderedWeights(pixels, clock, sky)
+    assert np.abs(weigh(clock.ordered(pixels.of_sky(seen)))).max() < 0.3
+    noise = rng.normal(size=SHAPE).astype(np.float32)
+    weighted = weigh(clock.ordered(noise))
+    assert np.std(weighted) > 1.5
+
+
 def test_sky_behind_a_flat_field(rng):
     splines = SkySplines(SHAPE, spacing=10)
-    weights = np.ones(SHAPE, np.float32)
-    flat = np.repeat(rng.uniform(0.7, 1.3, (40, 16)).astype(np.float32), 4, axis=1)
+    flat = rng.uniform(0.7, 1.3, SHAPE).astype(np.float32)
     penalty = sky_penalty(splines, np.full(splines.grid, 1e3))
-    sky = SmoothSky(splines, weights, penalty, flat)
-    surface = np.full(SHAPE, 4, np.float32)
-    np.testing.assert_allclose(sky.image(weights * surface * flat), surface, atol=1e-3)
-    assert np.abs(sky.without_sky(weights * surface * flat)).max() < 1e-3
+    sky = SmoothSky(splines, in_bins(flat**2, 4), penalty)
+    image = sky.image(in_bins(flat * (4 * flat), 4))
+    np.testing.assert_allclose(image, 4, atol=1e-3)

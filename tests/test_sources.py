@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from deflicker.scene.sources import find_sources, fine_structure, sky_map
+from deflicker.scene.sources import find_sources, fine_structure, sky_map, source_halos
 
 SHAPE = (256, 320)
 EVERYWHERE = np.ones(SHAPE, bool)
@@ -35,11 +35,29 @@ def test_sources_of_all_sizes_are_found(rng, flux, sigma, sign):
     assert found[far].mean() < 0.12
 
 
-def test_wings_join_the_source_that_they_touch(rng):
+def test_bright_wings_are_found(rng):
     wings = star(1500, 10.0)  # 2.4 high, falling below one sigma of a pixel at 13 pixels
     image = noise(rng) + star(500, 1.1) + wings
     found = find_sources(image, EVERYWHERE, n_sigma=3)
-    assert found[wings > 0.6].mean() > 0.95
+    assert found[wings > 0.8].mean() > 0.95
+
+
+@pytest.mark.parametrize("binning", [1, 4])
+def test_halos_are_those_of_compact_sources(binning):
+    light = star(1000, 1.1, at=(102, 150))  # near the middle of a block of four pixels
+    halos = source_halos(light, binning=binning)
+    assert halos.shape == (4, 256, 320 // binning)
+    y, x = np.indices(halos.shape[1:])
+    radius = np.hypot(y - 102, (x + 0.5) * binning - 150.5)
+    for halo, size in zip(halos, (8, 16, 32, 64), strict=True):
+        # Half a pixel is worth 0.3 of the inverse size at most.
+        np.testing.assert_allclose(
+            halo, np.exp(-(radius**2) / (2 * size**2)), atol=0.03 + 0.3 / size
+        )
+    galaxy = star(1e5, 30.0)
+    assert len(source_halos(np.zeros_like(light), binning=binning)) == 0
+    both = source_halos(light + galaxy, binning=binning)
+    assert np.unravel_index(both[0].argmax(), both[0].shape)[0] in range(97, 104)
 
 
 def test_a_bright_spectrum_masks_little_more_than_itself(rng):

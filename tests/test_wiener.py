@@ -5,7 +5,7 @@ import pytest
 
 from deflicker.clock import Clock
 from deflicker.noise.coupling import SlowModes
-from deflicker.noise.sky import SkySplines, SmoothSky, sky_penalty
+from deflicker.noise.sky import OrderedWeights, SeenPixels, SkySplines, SmoothSky, sky_penalty
 from deflicker.noise.spectrum import NoiseSpectrum
 from deflicker.noise.wiener import NoiseEquations, NoisePrior, Records, solve_noise
 
@@ -50,23 +50,29 @@ def covariance(clock):
     return of_lags(common)[lag] + of_lags(own)[lag] * (output[:, None] == output[None, :])
 
 
-def solve(clock, weights, values, *, sky=None, improve=True, tolerance=1e-6):
+def solve(clock, pixels, *, sky=None, improve=True, tolerance=1e-6):
     records = Records(clock)
     prior = NoisePrior.of(SPECTRUM, records)
-
-    def weigh(image):
-        weighted = weights * image
-        return weighted if sky is None else sky.without_sky(weighted)
-
     equations = NoiseEquations(
         records=records,
         prior=prior,
-        weigh=lambda pixels: clock.ordered(weigh(clock.image(pixels))),
-        mean_weight=float(weights.mean()),
-        improve=SlowModes(sky, prior, records) if sky is not None and improve else None,
+        weigh=OrderedWeights(pixels, clock, sky),
+        mean_weight=float(pixels.weights.mean()),
+        improve=SlowModes(sky, pixels, prior, records) if sky is not None and improve else None,
     )
-    solution = solve_noise(equations, clock.ordered(values), tolerance=tolerance)
+    solution = solve_noise(equations, clock.ordered(pixels.values), tolerance=tolerance)
     return clock.image(records.pixels(solution))
+
+
+def in_sky_bins(splines, image):
+    return image.reshape(len(image), splines.n_bins, -1).sum(axis=2)
+
+
+def make_sky(pixels, **options):
+    splines = SkySplines(pixels.weights.shape, spacing=12)
+    penalty = sky_penalty(splines, np.full(splines.grid, 5.0))
+    flat = 1 if pixels.flat is None else pixels.flat
+    return SmoothSky(splines, in_sky_bins(splines, pixels.weights * flat**2), penalty, **options)
 
 
 @pytest.mark.parametrize("n_outputs", [1, 2, 4])
@@ -78,50 +84,101 @@ def test_solution_is_that_of_dense_matrices(n_outputs):
     data = noise[np.ix_(seen, seen)] + np.diag(1 / w[seen])
     expected = noise[:, seen] @ np.linalg.solve(data, values.ravel()[seen].astype(float))
     np.testing.assert_allclose(
-        solve(clock, weights, values).ravel(), expected, atol=2e-4 * np.abs(expected).max()
+        solve(clock, SeenPixels(values, weights)).ravel(),
+        expected,
+        atol=2e-4 * np.abs(expected).max(),
     )
 
 
+@pytest.mark.parametrize("with_halos", [False, True])
 @pytest.mark.parametrize("with_flat", [False, True])
-def test_solution_with_a_sky_is_that_of_dense_matrices(with_flat):
+def test_solution_with_a_sky_is_that_of_dense_matrices(with_flat, with_halos):
     clock, weights, values = problem(n_slow=24, width=16)
-    splines = SkySplines(values.shape, spacing=12)
-    penalty = sky_penalty(splines, np.full(splines.grid, 5.0))
-    flat = np.random.default_rng(3).uniform(0.8, 1.2, values.shape).astype(np.float32)
-    flat = np.repeat(flat[:, ::4], 4, axis=1) if with_flat else None
-    sky = SmoothSky(splines, weights, penalty, flat)
+    rng = np.random.default_rng(3)
+    flat = rng.uniform(0.8, 1.2, values.shape).astype(np.float32) if with_flat else None
+    halos = rng.uniform(0, 1, (2 if with_halos else 0, 24, 8)).astype(np.float32)
+    pixels = SeenPixels(values, weights, flat)
+    sky = make_sky(pixels, halos=halos)
+    splines, penalty = sky.splines, sky.penalty.toarray()
     matrix = np.stack([splines.image(c.reshape(splines.grid)).ravel()
                        for c in np.eye(np.prod(splines.grid))], axis=1).astype(float)  # fmt: skip
-    if flat is not None:
+    if with_halos:
+        matrix = np.concatenate([matrix, halos.reshape(2, -1).T], axis=1)
+        penalty = np.pad(penalty, [(0, 2), (0, 2)])
+    # Four pixels of the image share a value.
+    matrix = np.repeat(matrix.reshape(24, 8, -1), 4, axis=1).reshape(values.size, -1)
+    if with_flat:
         matrix *= flat.ravel()[:, np.newaxis]
     noise, w = covariance(clock), weights.ravel().astype(float)
-    normal = matrix.T @ (w[:, np.newaxis] * matrix) + penalty.toarray()
+    normal = matrix.T @ (w[:, np.newaxis] * matrix) + penalty
     projected = np.diag(w) - w[:, None] * (matrix @ np.linalg.solve(normal, matrix.T * w))
     system = np.linalg.inv(noise) + projected
     expected = np.linalg.solve(system, projected @ values.ravel().astype(float))
-    got = solve(clock, weights, values, sky=sky, tolerance=1e-6)
+    got = solve(clock, pixels, sky=sky)
     np.testing.assert_allclose(got.ravel(), expected, atol=2e-3 * np.abs(expected).max())
     # The sky that goes with it.
     coefficients = np.linalg.solve(normal, matrix.T @ (w * (values.ravel() - expected)))
-    image = sky.image(weights * (values - got))
-    wanted = matrix @ coefficients
-    if flat is not None:
-        wanted /= flat.ravel()
-    np.testing.assert_allclose(image.ravel(), wanted, atol=5e-3 * np.abs(wanted).max())
+    image = sky.image(in_sky_bins(splines, pixels.of_sky(weights * (values - got))))
+    wanted = (matrix @ coefficients).reshape(values.shape)
+    if with_flat:
+        wanted /= flat
+    wanted = wanted[:, ::4]
+    np.testing.assert_allclose(image, wanted, atol=5e-3 * np.abs(wanted).max())
 
 
 def test_slow_modes_change_the_way_and_not_the_solution():
     clock, weights, values = problem(n_slow=24, width=16)
-    splines = SkySplines(values.shape, spacing=12)
-    sky = SmoothSky(splines, weights, sky_penalty(splines, np.full(splines.grid, 5.0)))
-    with_modes = solve(clock, weights, values, sky=sky, tolerance=1e-6)
-    without = solve(clock, weights, values, sky=sky, improve=False, tolerance=1e-6)
+    pixels = SeenPixels(values, weights)
+    sky = make_sky(pixels)
+    with_modes = solve(clock, pixels, sky=sky)
+    without = solve(clock, pixels, sky=sky, improve=False)
     np.testing.assert_allclose(with_modes, without, atol=2e-3 * np.abs(without).max())
+
+
+def test_slow_modes_save_iterations(monkeypatch):
+    clock, weights, values = problem(n_slow=256, width=64)
+    pixels = SeenPixels(values, weights)
+    sky = make_sky(pixels)
+    applied = []
+    apply = NoiseEquations.apply
+    monkeypatch.setattr(NoiseEquations, "apply", lambda *args: applied.append(1) or apply(*args))
+    solve(clock, pixels, sky=sky, tolerance=1e-3)
+    number = len(applied)
+    solve(clock, pixels, sky=sky, tolerance=1e-3, improve=False)
+    assert 1.2 * number < len(applied) - number
+
+
+def test_binned_pixels_are_weighted_means():
+    _, weights, values = problem()
+    flat = np.random.default_rng(3).uniform(0.8, 1.2, values.shape).astype(np.float32)
+    binned = SeenPixels(values, weights, flat).binned(4)
+    w = weights.reshape(12, 4, 4)
+    np.testing.assert_allclose(binned.weights, w.sum(axis=2), rtol=1e-6)
+    some = w.sum(axis=2) > 0
+    for got, whole in ((binned.values, values), (binned.flat, flat)):
+        mean = np.average(whole.reshape(12, 4, 4)[some], axis=1, weights=w[some])
+        np.testing.assert_allclose(got[some], mean, rtol=1e-5, atol=1e-5)
+        assert np.all(np.isfinite(got))
+
+
+@pytest.mark.parametrize("interleaved", [False, True])
+def test_noise_of_means_of_pixels_is_that_of_the_pixels(interleaved):
+    clock = Clock(n_slow=40, n_fast=128, n_outputs=2, interleaved=interleaved)
+    fine, coarse = Records(clock), Records(clock.binned(4))
+    assert fine.size == 4 * coarse.size
+    rng = np.random.default_rng(1)
+    spectra = np.zeros((2, coarse.size // 2 + 1), np.complex64)
+    spectra[:, 1:60] = rng.normal(size=(2, 59)) + 1j * rng.normal(size=(2, 59))
+    pixels = clock.image(fine.pixels(coarse.refined(spectra, fine)))
+    means = pixels.reshape(40, 32, 4).mean(axis=2)
+    got = coarse.clock.image(coarse.pixels(spectra))
+    np.testing.assert_allclose(got, means, atol=0.005 * np.abs(means).max())
+    assert fine.refined(spectra, fine) is spectra
 
 
 def test_no_pixel_no_noise():
     clock, weights, values = problem()
-    np.testing.assert_array_equal(solve(clock, 0 * weights, values), 0)
+    np.testing.assert_array_equal(solve(clock, SeenPixels(values, 0 * weights)), 0)
 
 
 def test_threads_change_nothing():

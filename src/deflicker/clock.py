@@ -1,6 +1,6 @@
 """Pixels of the outputs in the order in which they are read."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,8 @@ class Clock:
     mirrored : tuple of bool, optional
         For each output whether it is read against the fast axis; every second one
         by default.
+    binning : int, optional
+        Pixels of the detector along the fast axis in one of the image, and in a tick.
 
     Raises
     ------
@@ -56,6 +58,7 @@ class Clock:
     n_outputs: int = 1
     interleaved: bool = False
     mirrored: tuple[bool, ...] = field(default=())
+    binning: int = 1
 
     def __post_init__(self) -> None:
         if self.n_fast % self.n_outputs:
@@ -74,8 +77,8 @@ class Clock:
     def row_ticks(self) -> int:
         """Ticks from one row to the next."""
         if self.interleaved:
-            return max(IRS2_ROW_TICKS, self._irs2_ticks()[-1] + 1)
-        return self.width + ROW_OVERHEAD
+            return max(IRS2_ROW_TICKS // self.binning, self._irs2_ticks()[-1] + 1)
+        return self.width + ROW_OVERHEAD // self.binning
 
     @property
     def n_ticks(self) -> int:
@@ -83,9 +86,25 @@ class Clock:
         return self.n_slow * self.row_ticks
 
     def _irs2_ticks(self) -> NDArray[np.int_]:
+        science, block = IRS2_SCIENCE // self.binning, IRS2_BLOCK // self.binning
         columns = np.arange(self.width)
-        gaps = (columns + IRS2_SCIENCE) // (2 * IRS2_SCIENCE)
-        return columns + gaps * (IRS2_BLOCK - 2 * IRS2_SCIENCE)
+        gaps = (columns + science) // (2 * science)
+        return columns + gaps * (block - 2 * science)
+
+    def binned(self, size: int) -> "Clock":
+        """Read-out order of an image of which neighbouring pixels are taken together.
+
+        Parameters
+        ----------
+        size : int
+            Pixels along the fast axis that become one: 1, 2 or 4, a divisor of the width.
+
+        Returns
+        -------
+        Clock
+            With fewer, longer ticks.
+        """
+        return replace(self, n_fast=self.n_fast // size, binning=size * self.binning)
 
     def ordered(self, image: NDArray) -> NDArray:
         """Copy an image into read-out order.

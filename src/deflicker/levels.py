@@ -250,7 +250,9 @@ def fit_levels(
             n_threads=options.n_threads,
         )
 
-    noise, clock = measure_read_noise(differences, mean, clock, allowed=allowed)
+    noise, clock = measure_read_noise(
+        differences, mean, clock, allowed=allowed, n_threads=options.n_threads
+    )
     if noise is None:
         noise = guess_read_noise(mean, clock, allowed=allowed)
         first = fit(noise)

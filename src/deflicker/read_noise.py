@@ -11,6 +11,7 @@ from deflicker.clock import Clock
 from deflicker.errors import NothingToClean
 from deflicker.mean_image import Differences, MeanImage
 from deflicker.noise.directions import find_directions
+from deflicker.noise.median import MAD_TO_SIGMA
 from deflicker.noise.spectrum import NoiseSpectrum, measure_spectrum, typical_spectrum
 
 __all__ = ["ReadNoise", "guess_read_noise", "measure_image_noise", "measure_read_noise"]
@@ -26,7 +27,6 @@ DIM = 90  # percent of the pixels that have little photon noise
 GAIN_ROWS = 4  # every how many rows are enough for the photon noise
 GAIN_PERCENTILES = (1, 50, 80, 90, 95, 98, 99, 99.7)
 GAIN_PIXELS = 100
-MAD_TO_SIGMA = 1.4826
 MEDIAN_OF_SQUARE = 0.4549  # of a Gaussian of unit variance
 SQUARE_ERROR = 2.5
 SIGNIFICANT_SLOPE = 5.0
@@ -49,7 +49,12 @@ class ReadNoise:
 
 
 def measure_read_noise(
-    differences: Differences, mean: MeanImage, clock: Clock, *, allowed: Usable
+    differences: Differences,
+    mean: MeanImage,
+    clock: Clock,
+    *,
+    allowed: Usable,
+    n_threads: int = 1,
 ) -> tuple[ReadNoise | None, Clock]:
     """Measure the noise from the differences' deviations from their mean.
 
@@ -63,6 +68,8 @@ def measure_read_noise(
         Supposed order of the pixels.
     allowed : ndarray of bool, shape (n_slow, n_fast)
         Pixels that may be used.
+    n_threads : int, optional
+        Threads to use.
 
     Returns
     -------
@@ -80,7 +87,7 @@ def measure_read_noise(
     if first is None:
         return None, clock
     clock = replace(clock, mirrored=find_directions(*first, clock))
-    spectrum = measure_spectrum(chain([first], images), clock)
+    spectrum = measure_spectrum(chain([first], images), clock, n_threads=n_threads)
     if spectrum is None:
         return None, clock
     scale = float(np.mean(samples.factors))

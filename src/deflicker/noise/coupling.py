@@ -3,12 +3,12 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from deflicker.noise.sky import SmoothSky
+from deflicker.noise.sky import SeenPixels, SmoothSky, in_bins
 from deflicker.noise.wiener import NoisePrior, Records, Spectra
 
 __all__ = ["SlowModes"]
 
-CYCLES = 32
+CYCLES = 8
 
 
 class SlowModes:
@@ -16,36 +16,38 @@ class SlowModes:
 
     Noise of a few cycles in a read-out looks like a sky that changes along the slow axis.
     Equal weights say that pixels determine it, the true weights, without the sky, that they
-    hardly do: without this, the conjugate gradients take ten times as long.
+    hardly do: without this, the conjugate gradients hardly converge there.
 
     Parameters
     ----------
     sky : SmoothSky
         The sky that is eliminated.
+    pixels : SeenPixels
+        Weights and flat field of the pixels.
     prior : NoisePrior
         Covariance of the noise.
     records : Records
         Where the pixels are in time.
     """
 
-    def __init__(self, sky: SmoothSky, prior: NoisePrior, records: Records) -> None:
+    def __init__(
+        self, sky: SmoothSky, pixels: SeenPixels, prior: NoisePrior, records: Records
+    ) -> None:
         clock = records.clock
         self.n = min(CYCLES, clock.n_slow // 4, records.size // 4)
         n_outputs, n_modes = clock.n_outputs, 2 * self.n
         waves = _waves(self.n, records)
         splines = sky.splines
-        weights = clock.ordered(sky.weights)
+        size = clock.n_fast // splines.n_bins
+        seen = in_bins(pixels.of_sky(pixels.weights), size).astype(np.float64)
+        width = splines.n_bins // n_outputs
         matrix = np.zeros((n_outputs, n_modes, n_outputs, n_modes))
         coupling = np.zeros((*splines.grid, n_outputs, n_modes))
         for k in range(n_outputs):
-            rows = weights[k].sum(axis=1, dtype=np.float64)
-            matrix[k, :, k] = waves.T @ (rows[:, np.newaxis] * waves)
-            columns = slice(k * clock.width, (k + 1) * clock.width)
-            part = np.zeros_like(sky.weights)
-            part[:, columns] = sky.weights[:, columns]
-            if sky.flat is not None:
-                part *= sky.flat
-            along = (splines.fast.T @ splines.bins(part).astype(np.float64).T).T
+            rows = pixels.weights[:, k * clock.width : (k + 1) * clock.width].sum(axis=1)
+            matrix[k, :, k] = waves.T @ (rows.astype(np.float64)[:, np.newaxis] * waves)
+            columns = slice(k * width, (k + 1) * width)
+            along = (splines.fast[columns].T @ seen[:, columns].T).T
             for b in np.flatnonzero(along.any(axis=0)):
                 coupling[:, b, k] = splines.slow.T @ (along[:, b : b + 1] * waves)
         flattened = coupling.reshape(-1, n_outputs * n_modes)

@@ -8,26 +8,33 @@ from numpy.typing import NDArray
 from deflicker.clock import Clock
 from deflicker.noise.coupling import SlowModes
 from deflicker.noise.median import row_medians
-from deflicker.noise.sky import OrderedWeights, SkySplines, SmoothSky, sky_penalty
-from deflicker.noise.spectrum import NoiseSpectrum
+from deflicker.noise.sky import (
+    OrderedWeights,
+    SeenPixels,
+    SkySplines,
+    SmoothSky,
+    sky_penalty,
+)
+from deflicker.noise.spectrum import HALF_SAMPLING, NoiseSpectrum
 from deflicker.noise.wiener import NoiseEquations, NoisePrior, Records, Spectra, solve_noise
-from deflicker.scene.sources import BOX, find_sources, fine_structure, sky_map
+from deflicker.scene.sources import BOX, find_sources, fine_structure, sky_map, source_halos
 
 __all__ = ["SkyFit", "SkyImage", "fit_noise", "fit_noise_and_sky"]
 
 Image = NDArray[np.float32]
 Usable = NDArray[np.bool_]
 
-SOURCE_SIGMA = 1.5  # limit of the sources, for each n_sigma of the options
+SOURCE_SIGMA = 1.4  # limit of the sources, for each n_sigma of the options
 FIRST_SOURCES = 4.0  # at least, while the noise is in the image
 # Of the solutions; between two of them sources are looked for again.
-TOLERANCES = (3e-2, 1e-2, 5e-3, 1e-3)
+TOLERANCES = (1e-3, 1e-3, 1e-3)
 DARK = 10  # percentile of the sky's brightness that is its level
 # Brightness of the sky counts beyond this many variances of the noise.
 SIGNIFICANT = 16.0
 # The sky is as bright as this fraction of its brightest part, and of the noise, everywhere.
 WINGS = 0.03
 LEAST_BRIGHTNESS = 0.05
+HALO_LIGHT = 5.0  # standard deviations of pixels whose light has wings
 LEAST_WHITE = 0.01  # of the white noise, where no other is
 
 
@@ -125,20 +132,26 @@ def fit_noise_and_sky(
     usable = image.usable
     seen = image.before_flat(image.values)[usable]
     level = np.float32(np.median(seen)) if has_sky else np.float32(0)
+    del seen
     image = image.without(np.full_like(image.values, level))
     limit = SOURCE_SIGMA * n_sigma
-    mask = _left_over(usable, _first_sources(image, clock, limit)) if limit > 0 else usable
-    state = _SkyAndNoise(image, spectrum, Records(clock, n_threads), has_sky=has_sky)
-    state.solve(mask, tolerance=TOLERANCES[0] if limit > 0 else TOLERANCES[-1])
-    for tolerance in TOLERANCES[1:] if limit > 0 else ():
-        left = state.left()
-        mask = _left_over(usable, find_sources(left, usable, n_sigma=limit))
-        if has_sky:
-            left += state.detail
-            state.detail = fine_structure(left, mask)
-        del left  # full arrays are large, and the solution needs some
+    mask = (
+        _left_over(usable, _first_sources(image, clock, limit, n_threads)) if limit > 0 else usable
+    )
+    state = _SkyAndNoise(image, spectrum, clock, has_sky=has_sky, n_threads=n_threads)
+    for tolerance in TOLERANCES if limit > 0 else TOLERANCES[-1:]:
         state.solve(mask, tolerance=tolerance)
-    return SkyFit(noise=state.noise, sky=state.sky + state.detail + level, mask=mask)
+        if limit > 0:
+            left = state.left()
+            mask = _left_over(
+                usable, find_sources(left, usable, n_sigma=limit, n_threads=n_threads)
+            )
+            if has_sky:
+                left += state.detail
+                state.detail = fine_structure(left, mask, n_threads=n_threads)
+            del left  # full arrays are large, and the solution needs some
+    noise = state.finish(mask)
+    return SkyFit(noise=noise, sky=state.sky() + level, mask=mask)
 
 
 def _left_over(usable: Usable, sources: Usable) -> Usable:
@@ -147,72 +160,127 @@ def _left_over(usable: Usable, sources: Usable) -> Usable:
     return mask if mask.any() else usable
 
 
-def _first_sources(image: SkyImage, clock: Clock, limit: float) -> Usable:
+def _first_sources(image: SkyImage, clock: Clock, limit: float, n_threads: int) -> Usable:
     """Sources of an image with its noise, of which the medians of rows are known."""
     usable = image.usable
     values = image.before_flat(image.values)
     left = values - sky_map(values, usable)[1]
-    found = find_sources(left, usable, n_sigma=max(limit, FIRST_SOURCES))
+    found = find_sources(left, usable, n_sigma=max(limit, FIRST_SOURCES), n_threads=n_threads)
     for k in range(clock.n_outputs):
         part = slice(k * clock.width, (k + 1) * clock.width)
         seen = np.ascontiguousarray(usable[:, part] & ~found[:, part])
         left[:, part] -= row_medians(np.ascontiguousarray(left[:, part]), seen)[:, np.newaxis]
-    return found | find_sources(left, usable & ~found, n_sigma=limit)
+    return found | find_sources(left, usable & ~found, n_sigma=limit, n_threads=n_threads)
 
 
 class _SkyAndNoise:
-    """Noise and sky of an image as they are known, solved for several times."""
+    """Noise and sky of an image as they are known, solved for several times.
+
+    All but the last of the solutions are of means of a few pixels, which cost less.
+    """
 
     def __init__(
-        self, image: SkyImage, spectrum: NoiseSpectrum, records: Records, *, has_sky: bool
+        self,
+        image: SkyImage,
+        spectrum: NoiseSpectrum,
+        clock: Clock,
+        *,
+        has_sky: bool,
+        n_threads: int,
     ) -> None:
-        self.image, self.spectrum, self.records = image, spectrum, records
-        self.prior = NoisePrior.of(spectrum, records)
-        width = records.clock.width
-        self.splines = SkySplines(image.values.shape, width=width) if has_sky else None
-        self.noise = self.sky = self.detail = np.zeros_like(image.values)
+        self.image, self.spectrum, self.clock, self.n_threads = image, spectrum, clock, n_threads
+        self.splines = SkySplines(image.values.shape, width=clock.width)
+        self.has_sky = has_sky
+        self.size = self.splines.fast_bin
+        self.records = Records(clock.binned(self.size), n_threads)
+        self.prior = NoisePrior.of(spectrum, self.records)
+        # Of the noise, means of pixels hold what is slow. The rest is white in them.
+        fast = spectrum.variance_above(HALF_SAMPLING / self.size) if self.size > 1 else 0.0
+        self._known = np.float32(spectrum.white / (spectrum.white + fast))
+        self.detail = np.zeros_like(image.values)
+        bins = (clock.n_slow, clock.n_fast // self.size)
+        self._noise = self._smooth = np.zeros(bins, dtype=np.float32)
         self._solution: Spectra | None = None
         self._slow_modes: SlowModes | None = None
 
+    def sky(self) -> Image:
+        """Sky, before the flat field."""
+        sky = np.repeat(self._smooth, self.size, axis=1)
+        sky += self.detail
+        return sky
+
     def left(self) -> Image:
         """Image without noise and sky, before the flat field."""
-        left = self.image.before_flat(self.image.values - self.noise)
-        return left - self.sky - self.detail
+        left = self.image.values - np.repeat(self._noise, self.size, axis=1)
+        left = self.image.before_flat(left)
+        left -= self.sky()
+        return left
 
     def solve(self, mask: Usable, *, tolerance: float) -> None:
-        """Fit noise and sky of what the mask leaves."""
-        clock = self.records.clock
-        values = self.image.without(self.detail).values
-        weights = np.where(mask, 1 / self.image.variance, np.float32(0)).astype(np.float32)
-        sky = self._sky(values, weights)
+        """Fit slow noise and sky of what the mask leaves."""
+        seen = self._seen(mask)
+        brightness = self._brightness(seen) if self.has_sky else None
+        seen = seen.binned(self.size)
+        seen = replace(seen, weights=seen.weights * self._known)
+        sky = None
+        if brightness is not None:
+            sky = SmoothSky(
+                self.splines,
+                weights=seen.of_sky(seen.of_sky(seen.weights)),
+                penalty=sky_penalty(self.splines, brightness),
+                halos=self._halos(mask),
+            )
         if sky is not None and self._slow_modes is None:
             # A preconditioner that was made for another mask does as well.
-            self._slow_modes = SlowModes(sky, self.prior, self.records)
-
+            self._slow_modes = SlowModes(sky, seen, self.prior, self.records)
         equations = NoiseEquations(
             records=self.records,
             prior=self.prior,
-            weigh=OrderedWeights(weights, clock, sky),
-            mean_weight=float(weights.mean(dtype=np.float64)),
+            weigh=OrderedWeights(seen, self.records.clock, sky),
+            mean_weight=float(seen.weights.mean(dtype=np.float64)),
             improve=self._slow_modes,
         )
-        self._solution = solve_noise(
-            equations, clock.ordered(values), tolerance=tolerance, start=self._solution
-        )
-        self.noise = _without_level(clock.image(self.records.pixels(self._solution)))
+        ordered = self.records.clock.ordered(seen.values)
+        self._solution = solve_noise(equations, ordered, tolerance=tolerance, start=self._solution)
+        pixels = self.records.pixels(self._solution)
+        self._noise = _without_level(self.records.clock.image(pixels))
         if sky is not None:
-            self.sky = sky.image(weights * (values - self.noise))
+            self._smooth = sky.image(seen.of_sky(seen.weights * (seen.values - self._noise)))
 
-    def _sky(self, values: Image, weights: Image) -> SmoothSky | None:
-        if self.splines is None:
-            return None
-        limit = SIGNIFICANT * _box_variance(self.spectrum, self.records.clock)
-        bright = _brightness(self.image.before_flat(values), weights > 0, self.splines)
+    def finish(self, mask: Usable) -> Image:
+        """Fit all of the noise, the sky being known."""
+        records = Records(self.clock, self.n_threads)
+        start = None if self._solution is None else self.records.refined(self._solution, records)
+        self._solution = self._slow_modes = None
+        weights = self._weights(mask)
+        values = self.image.without(self.sky()).values
+        return fit_noise(values, weights, self.spectrum, records, start=start)
+
+    def _seen(self, mask: Usable) -> SeenPixels:
+        """What the mask leaves of the image without the fine structure of the sky."""
+        values = self.image.without(self.detail).values
+        return SeenPixels(values, self._weights(mask), self.image.flat)
+
+    def _weights(self, mask: Usable) -> Image:
+        return np.where(mask, 1 / self.image.variance, np.float32(0)).astype(np.float32)
+
+    def _brightness(self, seen: SeenPixels) -> NDArray[np.float64]:
+        """How bright the sky is near each spline."""
+        limit = SIGNIFICANT * _box_variance(self.spectrum, self.clock)
+        values = self.image.before_flat(seen.values)
+        bright = _brightness(values, seen.weights > 0, self.splines)
         power = np.maximum(bright**2 - limit, 0)
         noise = self.spectrum.correlated_variance + LEAST_WHITE * self.spectrum.white
         least = WINGS**2 * power.max() + LEAST_BRIGHTNESS**2 * noise
-        penalty = sky_penalty(self.splines, np.sqrt(power + least))
-        return SmoothSky(self.splines, weights, penalty, self.image.flat)
+        return np.sqrt(power + least)
+
+    def _halos(self, mask: Usable) -> NDArray[np.float32]:
+        """Wings of the sources that the mask leaves out."""
+        light = self.image.before_flat(self.image.values)
+        light = light - np.repeat(self._smooth, self.size, axis=1)
+        faint = light < np.float32(HALO_LIGHT) * np.sqrt(self.image.variance)
+        light[faint | mask | ~self.image.usable] = 0
+        return source_halos(light, binning=self.size)
 
 
 def _box_variance(spectrum: NoiseSpectrum, clock: Clock) -> float:
@@ -235,7 +303,14 @@ def _brightness(values: Image, usable: Usable, splines: SkySplines) -> NDArray[n
     return above[np.ix_(rows, columns)].astype(np.float64)
 
 
-def fit_noise(values: Image, weights: Image, spectrum: NoiseSpectrum, records: Records) -> Image:
+def fit_noise(
+    values: Image,
+    weights: Image,
+    spectrum: NoiseSpectrum,
+    records: Records,
+    *,
+    start: Spectra | None = None,
+) -> Image:
     """Noise of an image that holds nothing else.
 
     Parameters
@@ -248,6 +323,8 @@ def fit_noise(values: Image, weights: Image, spectrum: NoiseSpectrum, records: R
         Spectrum of its noise.
     records : Records
         Order of the pixels.
+    start : ndarray of complex64, shape (n_outputs, records.size // 2 + 1), optional
+        Spectra of noise that is near; changed.
 
     Returns
     -------
@@ -258,11 +335,11 @@ def fit_noise(values: Image, weights: Image, spectrum: NoiseSpectrum, records: R
     equations = NoiseEquations(
         records=records,
         prior=NoisePrior.of(spectrum, records),
-        weigh=OrderedWeights(weights, clock, None),
+        weigh=OrderedWeights(SeenPixels(values, weights), clock),
         mean_weight=float(weights.mean(dtype=np.float64)),
     )
     del weights
-    solution = solve_noise(equations, clock.ordered(values))
+    solution = solve_noise(equations, clock.ordered(values), start=start)
     return _without_level(clock.image(records.pixels(solution)))
 
 

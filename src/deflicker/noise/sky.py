@@ -1,6 +1,6 @@
 """The sky as a smooth surface that is eliminated from the equations of the noise."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from math import comb
 
@@ -12,20 +12,90 @@ from scipy.sparse.linalg import splu
 
 from deflicker.clock import Clock
 
-__all__ = ["OrderedWeights", "SkySplines", "SmoothSky", "sky_penalty"]
+__all__ = ["OrderedWeights", "SeenPixels", "SkySplines", "SmoothSky", "in_bins", "sky_penalty"]
 
 SPACING = 32.0  # pixels between knots
 FAST_BIN = 4  # pixels along the fast axis that share one value of the sky
 SCALE = 256.0  # pixels over which the sky changes by about itself
 THIRD_DERIVATIVE = 10.0
 LOWER_DERIVATIVES = 3.0
+TINY = np.float32(1e-30)
+HALO_DOUBT = 1e-5  # keeps halos that splines hold well determined
 
 Image = NDArray[np.float32]
 Coefficients = NDArray[np.float64]
 
 
+def in_bins(image: Image, size: int) -> Image:
+    """Sums of neighbouring pixels along the fast axis.
+
+    Parameters
+    ----------
+    image : ndarray of float32, shape (..., n_fast)
+        Image in any unit.
+    size : int
+        Pixels in a sum; a divisor of n_fast.
+
+    Returns
+    -------
+    ndarray of float32, shape (..., n_fast // size)
+        The sums; the image itself where they are of one pixel.
+    """
+    if size == 1:
+        return image
+    return np.einsum("...fb->...f", image.reshape(*image.shape[:-1], -1, size))
+
+
+@dataclass(frozen=True)
+class SeenPixels:
+    """Pixels that see a sky through a flat field.
+
+    Parameters
+    ----------
+    values : ndarray of float32, shape (n_slow, n_fast)
+        Data d; finite.
+    weights : ndarray of float32, shape (n_slow, n_fast)
+        Inverse variances w, 0 where the pixels may not be used.
+    flat : ndarray of float32, shape (n_slow, n_fast), optional
+        Flat field F.
+    """
+
+    values: Image
+    weights: Image
+    flat: Image | None = None
+
+    def of_sky(self, weighted: Image) -> Image:
+        """Apply F: what weighted data tell of the sky."""
+        return weighted if self.flat is None else weighted * self.flat
+
+    def binned(self, size: int) -> "SeenPixels":
+        """Take means of neighbouring pixels along the fast axis.
+
+        Parameters
+        ----------
+        size : int
+            Pixels in a mean.
+
+        Returns
+        -------
+        SeenPixels
+            Weighted means, with the sums of the weights.
+        """
+        if size == 1:
+            return self
+        weights = in_bins(self.weights, size)
+        number: Image = np.maximum(weights, TINY)
+        values = in_bins(self.values * self.weights, size) / number
+        if self.flat is None:
+            return SeenPixels(values, weights)
+        flat = in_bins(self.weights * self.flat, size) / number
+        return SeenPixels(values, weights, flat)
+
+
 class SkySplines:
     """Cubic B-splines on a grid of knots over an image.
+
+    Neighbouring pixels along the fast axis share a value, their mean: a bin.
 
     Parameters
     ----------
@@ -44,8 +114,8 @@ class SkySplines:
         self.fast_bin = FAST_BIN if (width or n_fast) % FAST_BIN == 0 else 1
         self.slow, self.slow_spacing = _splines(n_slow, spacing)
         pixels, self.fast_spacing = _splines(n_fast, spacing)
-        n_bins = n_fast // self.fast_bin
-        mean = kron(eye_array(n_bins), np.full((1, self.fast_bin), 1 / self.fast_bin))
+        self.n_bins = n_fast // self.fast_bin
+        mean = kron(eye_array(self.n_bins), np.full((1, self.fast_bin), 1 / self.fast_bin))
         self.fast = csr_array(mean @ pixels)
         self.grid = (self.slow.shape[1], self.fast.shape[1])
         # Dense products cost less than sparse ones here.
@@ -60,30 +130,17 @@ class SkySplines:
         )
 
     def image(self, coefficients: Coefficients) -> Image:
-        """Surface (n_slow, n_fast) of some coefficients."""
-        return np.repeat(self.values_in_bins(coefficients), self.fast_bin, axis=1)
-
-    def values_in_bins(self, coefficients: Coefficients) -> Image:
-        """Surface of some coefficients, one value for all pixels that share it."""
+        """Surface (n_slow, n_bins) of some coefficients."""
         return self._slow @ (coefficients.astype(np.float32) @ self._fast.T)
 
     def sums(self, image: Image) -> Coefficients:
-        """Apply the transpose: sums of an image weighted with each spline."""
-        return self.sums_of_bins(self.bins(image))
-
-    def sums_of_bins(self, bins: Image) -> Coefficients:
-        """Sums weighted with each spline, of sums of the pixels that share a value."""
-        return (self._slow.T @ (bins @ self._fast)).astype(np.float64)
-
-    def bins(self, image: Image) -> Image:
-        """Sums of the pixels that share a value, along the last axis."""
-        parts = image.reshape(*image.shape[:-1], -1, self.fast_bin)
-        return np.einsum("...fb->...f", parts)
+        """Apply the transpose: sums of an image (n_slow, n_bins) weighted with each spline."""
+        return (self._slow.T @ (image @ self._fast)).astype(np.float64)
 
     def normal_matrix(self, weights: Image) -> csr_array:
-        """Products of all pairs of splines, summed over an image with weights."""
+        """Products of all pairs of splines, summed over an image (n_slow, n_bins)."""
         n_slow, n_fast = self.grid
-        binned = self.bins(weights).astype(np.float64)
+        binned = weights.astype(np.float64)
         rows, columns, values = [], [], []
         for dy in range(4):
             pairs = self.slow[:, : n_slow - dy].multiply(self.slow[:, dy:])
@@ -187,32 +244,36 @@ def sky_penalty(splines: SkySplines, brightness: NDArray[np.float64]) -> csr_arr
     return csr_array(sum(terms[1:], start=terms[0]))
 
 
+def _no_halos() -> NDArray[np.float32]:
+    return np.empty((0, 0, 0), dtype=np.float32)
+
+
 @dataclass(frozen=True)
 class SmoothSky:
-    """A sky F E c with a Gaussian prior, seen with some weights.
+    """A sky E c with a Gaussian prior, seen with some weights.
 
     Parameters
     ----------
     splines : SkySplines
         The matrix E.
-    weights : ndarray of float32, shape (n_slow, n_fast)
-        Weights w of the pixels, 0 where masked.
+    weights : ndarray of float32, shape (n_slow, n_bins)
+        Sums over each bin of ``w F^2``: weights w of the pixels, 0 where masked, and flat
+        field F through which the sky is seen.
     penalty : csr_array
         Inverse prior covariance of the coefficients c.
-    flat : ndarray of float32, shape (n_slow, n_fast), or None
-        Flat field F.
+    halos : ndarray of float32, shape (n_halos, n_slow, n_bins), optional
+        Images H, of which the sky holds any multiples a.
     """
 
     splines: SkySplines
     weights: Image
     penalty: csr_array
-    flat: Image | None = None
+    halos: NDArray[np.float32] = field(default_factory=_no_halos)
 
     @cached_property
     def matrix(self) -> csr_array:
         """Matrix ``E^T F w F E + penalty``."""
-        weights = self.weights if self.flat is None else self.weights * self.flat**2
-        return csr_array(self.splines.normal_matrix(weights) + self.penalty)
+        return csr_array(self.splines.normal_matrix(self.weights) + self.penalty)
 
     @cached_property
     def _factors(self) -> NDArray[np.float64]:
@@ -225,10 +286,44 @@ class SmoothSky:
         band[(width + rows - columns)[upper], columns[upper]] = entries.data[upper]
         return cholesky_banded(band, overwrite_ab=True, check_finite=False)
 
-    def coefficients(self, weighted: Image) -> Coefficients:
-        """Most probable sky of weighted data ``w d`` that hold nothing else."""
-        seen = weighted if self.flat is None else weighted * self.flat
-        return self.solve(self.splines.sums(seen))
+    def image(self, sums: Image) -> Image:
+        """Most probable sky of data that hold nothing else.
+
+        Parameters
+        ----------
+        sums : ndarray of float32, shape (n_slow, n_bins)
+            Sums over each bin of ``w F d``.
+
+        Returns
+        -------
+        ndarray of float32, shape (n_slow, n_bins)
+            Before the flat field.
+        """
+        coefficients = self.solve(self.splines.sums(sums))
+        if not len(self.halos):
+            return self.splines.image(coefficients)
+        halos = self.halos.reshape(len(self.halos), -1)
+        coupling, solved, inverse = self._halo_equations
+        told = (halos @ sums.ravel()).astype(np.float64) - coupling @ coefficients.ravel()
+        amplitudes = inverse @ told
+        coefficients -= (solved @ amplitudes).reshape(coefficients.shape)
+        image = self.splines.image(coefficients)
+        image += (amplitudes.astype(np.float32) @ halos).reshape(image.shape)
+        return image
+
+    @cached_property
+    def _halo_equations(self) -> tuple[NDArray[np.float64], ...]:
+        """``H^T F w F E``, the matrix's inverse times it, and the inverse for halos alone."""
+        halos = self.halos.reshape(len(self.halos), -1)
+        weighted = halos * self.weights.ravel()
+        coupling = np.stack(
+            [self.splines.sums(w.reshape(self.weights.shape)).ravel() for w in weighted]
+        )
+        solved = cho_solve_banded((self._factors, False), coupling.T, check_finite=False)
+        square = (weighted @ halos.T).astype(np.float64)
+        regular = square - coupling @ solved
+        regular += HALO_DOUBT * np.diag(np.diag(square))
+        return coupling, solved, np.linalg.inv(regular)
 
     def solve(self, sums: Coefficients) -> Coefficients:
         """Solve ``(E^T F w F E + penalty) c = sums``."""
@@ -246,42 +341,32 @@ class SmoothSky:
         )
         return factors.solve(columns)
 
-    def image(self, weighted: Image) -> Image:
-        """Most probable sky of weighted data, as an image before the flat field."""
-        return self.splines.image(self.coefficients(weighted))
-
-    def without_sky(self, weighted: Image) -> Image:
-        """Apply ``1 - w F E (E^T F w F E + penalty)^-1 E^T F`` to weighted data.
-
-        With it, weights become those of data whose sky is unknown.
-        """
-        sky = self.image(weighted)
-        sky *= self.weights
-        if self.flat is not None:
-            sky *= self.flat
-        return np.subtract(weighted, sky, out=sky)
-
 
 class OrderedWeights:
     """Weights of pixels in read-out order, of data whose sky is unknown.
 
     Parameters
     ----------
-    weights : ndarray of float32, shape (n_slow, n_fast)
-        Weights w of the pixels.
+    pixels : SeenPixels
+        Weights w of the pixels, and flat field F.
     clock : Clock
         Order of the pixels.
     sky : SmoothSky, optional
         The sky that is unknown.
+
+    Notes
+    -----
+    Applies ``w - w F E (E^T F w F E + penalty)^-1 E^T F w``.
     """
 
-    def __init__(self, weights: Image, clock: Clock, sky: SmoothSky | None) -> None:
+    def __init__(self, pixels: SeenPixels, clock: Clock, sky: SmoothSky | None = None) -> None:
         self._sky = sky
-        self._weights = clock.ordered(weights)
-        self._flat = None if sky is None or sky.flat is None else clock.ordered(sky.flat)
+        self._weights = clock.ordered(pixels.weights)
+        self._flat = None if pixels.flat is None else clock.ordered(pixels.flat)
         if sky is not None:
+            self._size = clock.n_fast // sky.splines.n_bins
             # Bins are mirrored as their pixels are.
-            self._bins = replace(clock, n_fast=clock.n_fast // sky.splines.fast_bin)
+            self._bins = clock.binned(self._size)
 
     def __call__(self, pixels: Image) -> Image:
         """Apply the weights to pixels (n_outputs, n_slow, width), in place.
@@ -299,12 +384,10 @@ class OrderedWeights:
         pixels *= self._weights
         if self._sky is None:
             return pixels
-        splines = self._sky.splines
         seen = pixels if self._flat is None else pixels * self._flat
-        sums = splines.sums_of_bins(self._bins.image(splines.bins(seen)))
-        values = splines.values_in_bins(self._sky.solve(sums))
-        for k, sky in enumerate(self._bins.ordered(values)):
+        sky = self._sky.image(self._bins.image(in_bins(seen, self._size)))
+        for k, light in enumerate(self._bins.ordered(sky)):
             weights = self._weights[k] if self._flat is None else self._weights[k] * self._flat[k]
-            weighted = weights.reshape(*sky.shape, splines.fast_bin) * sky[..., np.newaxis]
+            weighted = weights.reshape(*light.shape, self._size) * light[..., np.newaxis]
             pixels[k] -= weighted.reshape(weights.shape)
         return pixels

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.fft import irfft, next_fast_len, rfft
 
 from deflicker.clock import PIXEL_SECONDS, Clock
+from deflicker.workers import map_in_order
 
 __all__ = ["NoiseSpectrum", "measure_spectrum", "typical_spectrum"]
 
@@ -107,13 +108,15 @@ class NoiseSpectrum:
         """
         return replace(self, white=max(white, 0.1 * self.white))
 
-    def at(self, size: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def at(self, size: int, *, binning: int = 1) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Power at the frequencies of a record.
 
         Parameters
         ----------
         size : int
             Ticks of the record.
+        binning : int, optional
+            Pixels whose mean is taken in each tick.
 
         Returns
         -------
@@ -121,12 +124,29 @@ class NoiseSpectrum:
             At the frequencies of a real Fourier transform; at least a ten-thousandth of
             the white noise, which keeps the equations well conditioned.
         """
-        frequency = np.arange(size // 2 + 1) / size
+        frequency = np.arange(size // 2 + 1) / (size * binning)
         floor = LEAST_OF_WHITE * self.white
         return (
-            np.maximum(self._interpolate(self.common, frequency), floor),
-            np.maximum(self._interpolate(self.per_output, frequency), floor),
+            np.maximum(self._interpolate(self.common, frequency), floor) / binning,
+            np.maximum(self._interpolate(self.per_output, frequency), floor) / binning,
         )
+
+    def variance_above(self, frequency: float) -> float:
+        """Variance of the correlated noise of a pixel beyond a frequency.
+
+        Parameters
+        ----------
+        frequency : float
+            In cycles per tick.
+
+        Returns
+        -------
+        float
+            In the square of the data's unit.
+        """
+        fast = self.frequency >= frequency
+        power = (self.common + self.per_output)[fast]
+        return float(2 * np.trapezoid(power, self.frequency[fast])) if power.size else 0.0
 
     def _interpolate(
         self, power: NDArray[np.float64], frequency: NDArray[np.float64]
@@ -182,7 +202,10 @@ def typical_spectrum(*, white: float, n_outputs: int) -> NoiseSpectrum:
 
 
 def measure_spectrum(
-    images: Iterable[tuple[NDArray[np.float32], NDArray[np.bool_]]], clock: Clock
+    images: Iterable[tuple[NDArray[np.float32], NDArray[np.bool_]]],
+    clock: Clock,
+    *,
+    n_threads: int = 1,
 ) -> NoiseSpectrum | None:
     """Measure the spectrum of the noise of images that hold nothing else.
 
@@ -192,6 +215,8 @@ def measure_spectrum(
         ``values`` (n_slow, n_fast) float32, ``usable`` bool of the same shape.
     clock : Clock
         Order in which the pixels were read.
+    n_threads : int, optional
+        Threads to use.
 
     Returns
     -------
@@ -205,7 +230,7 @@ def measure_spectrum(
     spectrum (Blackman and Tukey 1958); each octave has a window as long as suits it. The
     cross-covariance of the outputs gives what is common to them.
     """
-    auto, cross = _covariances(images, clock)
+    auto, cross = _covariances(images, clock, n_threads)
     if auto is None:
         return None
     frequency, total = _smooth_spectrum(auto)
@@ -231,18 +256,24 @@ def measure_spectrum(
 
 
 def _covariances(
-    images: Iterable[tuple[NDArray[np.float32], NDArray[np.bool_]]], clock: Clock
+    images: Iterable[tuple[NDArray[np.float32], NDArray[np.bool_]]],
+    clock: Clock,
+    n_threads: int,
 ) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]:
     """Auto- and cross-covariance of the outputs at lags up to half a record."""
     n_lags = max(clock.n_ticks // 2, 2)
     size = next_fast_len(clock.n_ticks + n_lags, real=True)
     shape = (4, size // 2 + 1)
     sums = np.zeros(shape)
+
+    def powers(image: NDArray[np.float32]) -> NDArray[np.float64]:
+        return _powers(image, clock, size)
+
     for values, usable in images:
         kept = np.where(usable, values, np.float32(0))
-        sums[:2] += _powers(kept, clock, size)
-        sums[2:] += _powers(usable.astype(np.float32), clock, size)
-    products = irfft(sums, size, axis=1)[:, :n_lags]
+        both = (kept, usable.astype(np.float32))
+        sums += np.concatenate(list(map_in_order(powers, both, n_threads=n_threads)))
+    products = irfft(sums, size, axis=1, workers=n_threads)[:, :n_lags]
     if products[2, 0] < 1 or products[2, 0] < 1e-3 * products.shape[1]:
         return None, None
     enough = max(0.5, 1e-4 * products[2, 0])

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,8 @@ log = logging.getLogger(__name__)
 PADDING = 1.02
 TOLERANCE = 0.02
 MOST_ITERATIONS = 40
+MOST_BINNED = 4
+BLOCK = 1 << 13  # frequencies
 Spectra = NDArray[np.complex64]
 
 
@@ -42,10 +45,12 @@ class Records:
     clock: Clock
     n_threads: int = 1
 
-    @property
+    @cached_property
     def size(self) -> int:
-        """Ticks of a record."""
-        return next_fast_len(int(PADDING * self.clock.n_ticks) + 64, real=True)
+        """Ticks of a record: as long in time, however the clock is binned."""
+        pixels = int(PADDING * self.clock.n_ticks * self.clock.binning) + 64
+        quarter = next_fast_len(-(-pixels // MOST_BINNED), real=True)
+        return quarter * MOST_BINNED // self.clock.binning
 
     def pixels(self, spectra: Spectra) -> NDArray[np.float32]:
         """Apply A: spectra (n_outputs, size // 2 + 1) to pixels (n_outputs, n_slow, width)."""
@@ -74,13 +79,41 @@ class Records:
         for _ in map_in_order(transform, range(self.clock.n_outputs), n_threads=self.n_threads):
             pass
 
+    def refined(self, spectra: Spectra, finer: "Records") -> Spectra:
+        """Spectra of records of a finer clock, with nothing at the frequencies that are new.
+
+        Parameters
+        ----------
+        spectra : ndarray of complex64, shape (n_outputs, size // 2 + 1)
+            Spectra of these records.
+        finer : Records
+            Of the same pixels, less binned.
+
+        Returns
+        -------
+        ndarray of complex64, shape (n_outputs, finer.size // 2 + 1)
+            The same noise.
+        """
+        ratio = self.clock.binning // finer.clock.binning
+        if ratio == 1:
+            return spectra
+        result = np.zeros((len(spectra), finer.size // 2 + 1), dtype=np.complex64)
+        known = self.size // 2  # half the sampling frequency has no phase
+        # A mean of pixels is that of their middle.
+        angle = -np.pi * (ratio - 1) / finer.size * np.arange(known)
+        result[:, :known] = spectra[:, :known] * (ratio**0.5 * np.exp(1j * angle))
+        return result
+
+    def blocks(self) -> list[slice]:
+        """Pieces of the frequencies that stay in a processor's cache."""
+        n = self.size // 2 + 1
+        return [slice(start, start + BLOCK) for start in range(0, n, BLOCK)]
+
     def product(self, one: Spectra, other: Spectra) -> float:
         """Scalar product of records; all frequencies but the ends stand for two."""
         total = 0.0
         for x, y in zip(one, other, strict=True):
-            # Parts of float32 are summed in blocks, as numpy does, and blocks in float64.
-            total += 2 * float(np.sum(x.real * y.real, dtype=np.float64))
-            total += 2 * float(np.sum(x.imag * y.imag, dtype=np.float64))
+            total += 2 * sum(_dot(x[block], y[block]) for block in self.blocks())
             total -= float(x[0].real * y[0].real)
             if self.size % 2 == 0:
                 total -= float(x[-1].real * y[-1].real)
@@ -110,20 +143,21 @@ class NoisePrior:
     @classmethod
     def of(cls, spectrum: NoiseSpectrum, records: Records) -> "NoisePrior":
         """Prior of the noise of a spectrum."""
-        common, own = spectrum.at(records.size)
+        common, own = spectrum.at(records.size, binning=records.clock.binning)
         mean = records.clock.n_outputs * common + own
         return cls(mean.astype(np.float32), own.astype(np.float32))
 
-    def inverse(self, spectra: Spectra) -> Spectra:
-        """Apply the inverse of S."""
+    def inverse(self, part: Spectra, block: slice) -> Spectra:
+        """Apply the inverse of S to a block of the frequencies."""
         one = np.float32(1)
-        return _in_modes(spectra, one / self.mean, one / self.deviation)
+        return _in_modes(part, one / self.mean[block], one / self.deviation[block])
 
-    def precondition(self, spectra: Spectra, weight: float) -> Spectra:
+    def precondition(self, part: Spectra, block: slice, *, weight: float) -> Spectra:
         """Apply the inverse of (S^-1 + weight), the equations of equal weights."""
         one, w = np.float32(1), np.float32(weight)
-        mean = self.mean / (one + w * self.mean)
-        return _in_modes(spectra, mean, self.deviation / (one + w * self.deviation))
+        mean, deviation = self.mean[block], self.deviation[block]
+        mean, deviation = mean / (one + w * mean), deviation / (one + w * deviation)
+        return _in_modes(part, mean, deviation)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,16 +187,18 @@ class NoiseEquations:
 
     def apply(self, spectra: Spectra) -> Spectra:
         """Apply the matrix."""
-        image = self.prior.inverse(spectra)
-        image += self.records.spectra(self.weigh(self.records.pixels(spectra)))
+        image = self.records.spectra(self.weigh(self.records.pixels(spectra)))
+        for block in self.records.blocks():
+            image[:, block] += self.prior.inverse(spectra[:, block], block)
         return image
 
-    def precondition(self, residual: Spectra) -> Spectra:
+    def precondition(self, residual: Spectra, *, out: Spectra) -> None:
         """Apply what is close to the inverse."""
-        improved = self.prior.precondition(residual, self.mean_weight)
+        for block in self.records.blocks():
+            part = residual[:, block]
+            out[:, block] = self.prior.precondition(part, block, weight=self.mean_weight)
         if self.improve is not None:
-            self.improve(residual, improved)
-        return improved
+            self.improve(residual, out)
 
 
 def solve_noise(
@@ -196,35 +232,44 @@ def solve_noise(
     Solves ``(S^-1 + A^T W A) x = A^T W d`` by preconditioned conjugate gradients
     (Wiener 1949; in this form e.g. Elsner and Wandelt 2013, A&A 549, A111).
     """
-    product = equations.records.product
-    residual = equations.records.spectra(equations.weigh(data))
+    records = equations.records
+    residual = records.spectra(equations.weigh(data))
     del data
-    direction = equations.precondition(residual)
-    power = product(residual, direction)
+    direction = np.empty_like(residual)
+    equations.precondition(residual, out=direction)
+    power = records.product(residual, direction)
     enough = tolerance**2 * power
     if start is None:
         solution = np.zeros_like(residual)
     else:
         solution = start
         residual -= equations.apply(solution)
-        direction = equations.precondition(residual)
-        power = product(residual, direction)
+        equations.precondition(residual, out=direction)
+        power = records.product(residual, direction)
     for _ in range(MOST_ITERATIONS):
         if not power > enough:
             break
         image = equations.apply(direction)
-        step = np.float32(power / product(direction, image))
-        image *= step
-        residual -= image
-        solution += np.multiply(direction, step, out=image)
-        del image
-        improved = equations.precondition(residual)
-        previous, power = power, product(residual, improved)
-        direction *= np.float32(power / previous)
-        direction += improved
+        step = np.float32(power / records.product(direction, image))
+        for block in records.blocks():
+            residual[:, block] -= step * image[:, block]
+            solution[:, block] += step * direction[:, block]
+        improved = image  # the memory, for something new
+        equations.precondition(residual, out=improved)
+        previous, power = power, records.product(residual, improved)
+        share = np.float32(power / previous)
+        for block in records.blocks():
+            direction[:, block] *= share
+            direction[:, block] += improved[:, block]
+        del image, improved
     else:
         log.debug("The noise has not converged after %d iterations", MOST_ITERATIONS)
     return solution
+
+
+def _dot(one: NDArray[np.complex64], other: NDArray[np.complex64]) -> float:
+    """Real part of the product of contiguous arrays that are short enough for float32."""
+    return float(np.einsum("i,i->", one.view(np.float32), other.view(np.float32)))
 
 
 def _in_modes(
@@ -232,9 +277,14 @@ def _in_modes(
 ) -> Spectra:
     """Multiply the outputs' mean and their deviations from it."""
     if len(spectra) == 1:
-        return spectra * mean
-    shared = spectra.mean(axis=0)
-    shared *= mean - deviation
-    result = spectra * deviation
+        return _scaled(spectra, mean)
+    shared = _scaled(spectra.mean(axis=0, keepdims=True), mean - deviation)
+    result = _scaled(spectra, deviation)
     result += shared
     return result
+
+
+def _scaled(spectra: Spectra, power: NDArray[np.float32]) -> Spectra:
+    """Product with real numbers, which numpy would make complex first."""
+    pairs = np.ascontiguousarray(spectra).view(np.float32) * np.repeat(power, 2)
+    return pairs.view(np.complex64)

@@ -10,25 +10,34 @@ from scipy.ndimage import (
     zoom,
 )
 
-from deflicker.noise.median import row_medians
+from deflicker.noise.median import MAD_TO_SIGMA, row_medians
+from deflicker.workers import map_in_order
 
-__all__ = ["find_sources", "fine_structure", "sky_map"]
+__all__ = ["find_sources", "fine_structure", "sky_map", "source_halos"]
 
 # Sizes of the blocks of pixels in which sources are looked for.
 SCALES = (1, 4, 16)
 LEAST_COVERED = 0.1
 BOX = 16
+TINY = 1e-30
 OPENING = 5
-PIXEL_CAP = 3.0
+PIXEL_CAP, BLOCK_CAP = 7.5, 1.5
 ENOUGH_VALUES = 400_000
-WINGS_SIZE, WINGS_TOUCHED, WINGS_REACH = 4, 0.3, 4
 DETAIL_SCALES = (4, 1)
 DETAIL_MARGIN = 1.2
-MAD_TO_SIGMA = 1.4826
+HALO_SIZES = (8, 16, 32, 64)
+HALO_BOX = 4
+HALO_CORE = 3  # boxes
+REACH = 3
+STRIP_ROWS = 128  # stay in a processor's cache
 
 
 def find_sources(
-    image: NDArray[np.float32], usable: NDArray[np.bool_], *, n_sigma: float
+    image: NDArray[np.float32],
+    usable: NDArray[np.bool_],
+    *,
+    n_sigma: float,
+    n_threads: int = 1,
 ) -> NDArray[np.bool_]:
     """Find pixels that hold compact sources.
 
@@ -42,6 +51,8 @@ def find_sources(
         Deviations from the median that are a source, in standard deviations of the
         smoothed image. Negative ones count too: to mask only what is high would make
         what is left too low.
+    n_threads : int, optional
+        Threads to use.
 
     Returns
     -------
@@ -50,50 +61,66 @@ def find_sources(
 
     Notes
     -----
-    At each scale means of blocks are smoothed by a Gaussian of one block. Blocks of four
-    pixels also join a source that they touch if they are one standard deviation high: its
-    wings. Pixels count as three standard deviations at most, lest a bright one spread.
+    At each scale means of blocks are smoothed by a Gaussian of one block; pixels that were
+    found are not in coarser blocks. Pixels count as a few standard deviations at most, lest
+    a bright one spread.
     """
     found = np.zeros(image.shape, dtype=bool)
-    values = np.where(usable, image, np.float32(0))
-    sample = values[usable]
-    if not sample.size:
+    if not usable.any():
         return found
-    cap = PIXEL_CAP * _scatter(sample)
+    sigma = np.float32(_scatter(image[usable]))
+    left = usable.copy()
     for size in SCALES:
         if min(image.shape) < 4 * size:
             break
-        sums = _block_sums(values if size == 1 else np.clip(values, -cap, cap), size)
-        sums = _smooth(sums)
-        covered = _block_sums(usable.astype(np.float32), size)
-        covered = _smooth(covered)
-        enough = covered > LEAST_COVERED * size * size
-        if not enough.any():
-            continue
-        scores = sums / np.sqrt(np.maximum(covered, np.float32(LEAST_COVERED)))
-        known = scores[enough]
-        scores -= np.median(known[:: max(1, known.size // ENOUGH_VALUES)])
-        sigma = _scatter(scores[enough].astype(np.float32))
-        high = enough & (np.abs(scores) > n_sigma * sigma)
+        cap = sigma * np.float32(PIXEL_CAP if size == 1 else BLOCK_CAP)
+        high = _high_blocks(np.clip(image, -cap, cap), left, size, n_threads) > n_sigma
         if size == 1:
             high = binary_dilation(high)
-        elif size == WINGS_SIZE:
-            wings = enough & (scores > sigma)
-            touched = _block_sums(found.astype(np.float32), size) > WINGS_TOUCHED * size * size
-            seeds = wings & (high | touched)
-            high |= binary_dilation(seeds, mask=wings, iterations=WINGS_REACH)
         blocks = np.repeat(np.repeat(high, size, axis=0), size, axis=1)
         found[: blocks.shape[0], : blocks.shape[1]] |= blocks
+        np.logical_and(usable, ~found, out=left)
     return found
 
 
-def _smooth(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Gaussian of one pixel, to three pixels from its middle."""
-    return gaussian_filter(image, 1.0, mode="constant", truncate=3.0)
+def _high_blocks(
+    values: NDArray[np.float32], usable: NDArray[np.bool_], size: int, n_threads: int
+) -> NDArray[np.float32]:
+    """Deviations of smoothed blocks from their median, in standard deviations."""
+    np.copyto(values, np.float32(0), where=~usable)
+    scores = _smooth(_block_sums(values, size), n_threads)
+    covered = _smooth(_block_sums(usable.astype(np.float32), size), n_threads)
+    enough = covered > LEAST_COVERED * size * size
+    if not enough.any():
+        return np.zeros_like(scores)
+    scores /= np.sqrt(np.maximum(covered, np.float32(LEAST_COVERED), out=covered))
+    known = scores[enough]
+    scores -= np.median(known[:: max(1, known.size // ENOUGH_VALUES)])
+    np.abs(scores, out=scores)
+    scores /= np.float32(max(_scatter(scores[enough]), TINY))
+    scores[~enough] = 0
+    return scores
+
+
+def _smooth(image: NDArray[np.float32], n_threads: int) -> NDArray[np.float32]:
+    """Gaussian of one pixel, to three pixels from its middle; 0 outside of the image."""
+    smooth = np.empty_like(image)
+
+    def strip(start: int) -> None:
+        first = max(start - REACH, 0)
+        part = image[first : start + STRIP_ROWS + REACH]
+        part = gaussian_filter(part, 1.0, mode="constant", truncate=REACH)
+        part = part[start - first :][:STRIP_ROWS]
+        smooth[start : start + len(part)] = part
+
+    starts = range(0, len(image), STRIP_ROWS)
+    for _ in map_in_order(strip, starts, n_threads=n_threads if len(image) > STRIP_ROWS else 1):
+        pass
+    return smooth
 
 
 def _scatter(values: NDArray[np.float32]) -> float:
-    """Standard deviation about zero, from the median deviation of enough values."""
+    """Standard deviation about zero, from the median deviation of enough of the values."""
     some = values[:: max(1, values.size // ENOUGH_VALUES)]
     return MAD_TO_SIGMA * float(np.median(np.abs(some)))
 
@@ -151,7 +178,9 @@ def sky_map(
     return boxes, np.pad(sky, missing, mode="edge")
 
 
-def fine_structure(image: NDArray[np.float32], usable: NDArray[np.bool_]) -> NDArray[np.float32]:
+def fine_structure(
+    image: NDArray[np.float32], usable: NDArray[np.bool_], *, n_threads: int = 1
+) -> NDArray[np.float32]:
     """Structure of the sky that is finer than splines, as far as it stands out of the noise.
 
     Parameters
@@ -160,6 +189,8 @@ def fine_structure(image: NDArray[np.float32], usable: NDArray[np.bool_]) -> NDA
         Image without noise and smooth sky.
     usable : ndarray of bool, shape (ny, nx)
         True where no source was found.
+    n_threads : int, optional
+        Threads to use.
 
     Returns
     -------
@@ -168,25 +199,28 @@ def fine_structure(image: NDArray[np.float32], usable: NDArray[np.bool_]) -> NDA
 
     Notes
     -----
-    Means of blocks of 4 pixels, then pixels, smoothed, times the fraction of their local
+    Means of blocks of four pixels, then pixels, smoothed, times the fraction of their local
     power that the power of most does not explain: an empirical Wiener filter.
     """
     detail = np.zeros_like(image)
     left = np.where(usable, image, np.float32(0))
     for size in DETAIL_SCALES:
         if min(image.shape) >= 4 * size:
-            detail += _structure(np.where(usable, left - detail, np.float32(0)), usable, size)
+            detail += _structure(left, usable, size, n_threads)
+            if size != DETAIL_SCALES[-1]:
+                np.subtract(left, detail, out=left, where=usable)
     return detail
 
 
-def _structure(values: NDArray[np.float32], usable: NDArray[np.bool_], size: int) -> NDArray:
+def _structure(
+    values: NDArray[np.float32], usable: NDArray[np.bool_], size: int, n_threads: int
+) -> NDArray[np.float32]:
     """Structure of one size."""
-    covered = _block_sums(usable.astype(np.float32), size)
-    covered = _smooth(covered)
+    covered = _smooth(_block_sums(usable.astype(np.float32), size), n_threads)
     seen = covered > LEAST_COVERED * size * size
     if not seen.any():
         return np.zeros_like(values)
-    smooth = _smooth(_block_sums(values, size))
+    smooth = _smooth(_block_sums(values, size), n_threads)
     smooth /= np.maximum(covered, np.float32(LEAST_COVERED))
     smooth[~seen] = 0
     # In units of the noise of a fully covered block.
@@ -202,3 +236,42 @@ def _structure(values: NDArray[np.float32], usable: NDArray[np.bool_], size: int
     structure = zoom(smooth, size, order=1, mode="nearest", grid_mode=True)
     missing = [(0, n - k) for n, k in zip(values.shape, structure.shape, strict=True)]
     return np.pad(structure, missing, mode="edge")
+
+
+def source_halos(light: NDArray[np.float32], *, binning: int) -> NDArray[np.float32]:
+    """Light of compact sources, spread over several distances.
+
+    Parameters
+    ----------
+    light : ndarray of float32, shape (ny, nx)
+        Light of the sources, 0 elsewhere.
+    binning : int
+        Pixels along the second axis that share a value: 1, 2 or 4.
+
+    Returns
+    -------
+    ndarray of float32, shape (n, ny, nx // binning)
+        One image for each distance, the brightest pixel of which is 1; without compact light none.
+
+    Notes
+    -----
+    The point spread function has wings that are too faint to be found and too wide to
+    ignore. Gaussians of 8 to 64 pixels hold them in any shape that they may have, for all
+    sources alike, with four unknowns.
+    """
+    ny, nx = light.shape
+    padded = np.pad(light, [(0, -n % HALO_BOX) for n in light.shape])
+    sums = _block_sums(padded, HALO_BOX)
+    # What is wide is a galaxy, whose light is not spread by the telescope.
+    sums -= grey_opening(sums, size=(HALO_CORE, HALO_CORE))
+    if not sums.any():
+        return np.empty((0, ny, nx // binning), dtype=np.float32)
+    halos = np.empty((len(HALO_SIZES), ny, nx // binning), dtype=np.float32)
+    zooms = (HALO_BOX, HALO_BOX // binning)
+    for halo, size in zip(halos, HALO_SIZES, strict=True):
+        blurred = gaussian_filter(sums, size / HALO_BOX, mode="constant", truncate=4.0)
+        blurred /= blurred.max()
+        halo[:] = zoom(blurred, zooms, order=1, mode="nearest", grid_mode=True)[
+            :ny, : nx // binning
+        ]
+    return halos
