@@ -5,13 +5,14 @@ import pytest
 
 from deflicker.clock import Clock
 from deflicker.noise.sky import (
-    OrderedWeights,
+    RecordWeights,
     SeenPixels,
     SkySplines,
     SmoothSky,
     in_bins,
     sky_penalty,
 )
+from deflicker.noise.wiener import Records
 
 SHAPE = (40, 64)
 
@@ -101,11 +102,18 @@ def test_weights_do_not_see_the_sky(rng, with_flat):
     clock = Clock(n_slow=40, n_fast=64, n_outputs=2)
     surface = 5 + 3 * np.sin(y / 15) + 40 * halo
     seen = np.repeat(surface.astype(np.float32), 4, axis=1)
-    weigh = OrderedWeights(pixels, clock, sky)
-    assert np.abs(weigh(clock.ordered(pixels.of_sky(seen)))).max() < 0.3
+    records = Records(clock)
+    weights = RecordWeights(pixels, records, sky)
+
+    def weighted(image):
+        return records.pixels(weights.told(image))
+
+    assert np.abs(weighted(pixels.of_sky(seen))).max() < 0.3
     noise = rng.normal(size=SHAPE).astype(np.float32)
-    weighted = weigh(clock.ordered(noise))
-    assert np.std(weighted) > 1.5
+    assert np.std(weighted(noise)) > 1.5
+    np.testing.assert_allclose(
+        weights.normal(records.spectra(records.filled(noise))), weights.told(noise), atol=1e-3
+    )
 
 
 def test_sky_behind_a_flat_field(rng):

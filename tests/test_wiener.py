@@ -5,7 +5,7 @@ import pytest
 
 from deflicker.clock import Clock
 from deflicker.noise.coupling import SlowModes
-from deflicker.noise.sky import OrderedWeights, SeenPixels, SkySplines, SmoothSky, sky_penalty
+from deflicker.noise.sky import RecordWeights, SeenPixels, SkySplines, SmoothSky, sky_penalty
 from deflicker.noise.spectrum import NoiseSpectrum
 from deflicker.noise.wiener import NoiseEquations, NoisePrior, Records, solve_noise
 
@@ -53,14 +53,15 @@ def covariance(clock):
 def solve(clock, pixels, *, sky=None, improve=True, tolerance=1e-6):
     records = Records(clock)
     prior = NoisePrior.of(SPECTRUM, records)
+    weights = RecordWeights(pixels, records, sky)
     equations = NoiseEquations(
         records=records,
         prior=prior,
-        weigh=OrderedWeights(pixels, clock, sky),
+        weights=weights,
         mean_weight=float(pixels.weights.mean()),
         improve=SlowModes(sky, pixels, prior, records) if sky is not None and improve else None,
     )
-    solution = solve_noise(equations, clock.ordered(pixels.values), tolerance=tolerance)
+    solution = solve_noise(equations, weights.told(pixels.values), tolerance=tolerance)
     return clock.image(records.pixels(solution))
 
 
@@ -181,36 +182,33 @@ def test_no_pixel_no_noise():
     np.testing.assert_array_equal(solve(clock, SeenPixels(values, 0 * weights)), 0)
 
 
+def equations_of(records, pixels):
+    weights = RecordWeights(pixels, records)
+    return weights, NoiseEquations(
+        records=records,
+        prior=NoisePrior.of(SPECTRUM, records),
+        weights=weights,
+        mean_weight=float(pixels.weights.mean()),
+    )
+
+
 def test_threads_change_nothing():
     clock, weights, values = problem(n_outputs=4)
     results = []
     for n_threads in (1, 3):
-        records = Records(clock, n_threads)
-        ordered = clock.ordered(weights)
-        equations = NoiseEquations(
-            records=records,
-            prior=NoisePrior.of(SPECTRUM, records),
-            weigh=lambda pixels, ordered=ordered: ordered * pixels,
-            mean_weight=float(weights.mean()),
-        )
-        results.append(solve_noise(equations, clock.ordered(values)))
+        told, equations = equations_of(Records(clock, n_threads), SeenPixels(values, weights))
+        results.append(solve_noise(equations, told.told(values)))
     np.testing.assert_array_equal(*results)
 
 
 def test_a_start_is_only_a_start():
     clock, weights, values = problem()
     records = Records(clock)
-    ordered = clock.ordered(weights)
-    equations = NoiseEquations(
-        records=records,
-        prior=NoisePrior.of(SPECTRUM, records),
-        weigh=lambda pixels: ordered * pixels,
-        mean_weight=float(weights.mean()),
+    told, equations = equations_of(records, SeenPixels(values, weights))
+    cold = solve_noise(equations, told.told(values), tolerance=1e-6)
+    start = records.spectra(
+        records.filled(np.random.default_rng(2).normal(size=values.shape).astype(np.float32))
     )
-    data = clock.ordered(values)
-    cold = solve_noise(equations, data, tolerance=1e-6)
-    rng = np.random.default_rng(2)
-    start = records.spectra(rng.normal(size=records.shape).astype(np.float32))
-    warm = solve_noise(equations, data, tolerance=1e-6, start=start)
+    warm = solve_noise(equations, told.told(values), tolerance=1e-6, start=start)
     scale = np.abs(records.pixels(cold)).max()
     np.testing.assert_allclose(records.pixels(warm), records.pixels(cold), atol=1e-3 * scale)

@@ -180,6 +180,19 @@ class Clock:
         else:
             rows[..., : self.width] = ordered
 
+    def fill_image(self, records: NDArray, image: NDArray) -> None:
+        """Write the pixels of an image into records, in place.
+
+        Parameters
+        ----------
+        records : ndarray, shape (n_outputs, n_ticks or more)
+            Changed; other ticks stay as they are.
+        image : ndarray, shape (n_slow, n_fast)
+            In the detector frame.
+        """
+        for k, part in enumerate(self._parts(image)):
+            self.fill(records[k : k + 1], part[np.newaxis])
+
     def _rows(self, records: NDArray) -> NDArray:
         shape = (len(records), self.n_slow, self.row_ticks)
         rows = records[:, : self.n_ticks].view()

@@ -142,14 +142,16 @@ def clean_groups(
         Called after each difference.
     """
     writer = _Writer(exposure=exposure, result=result, flat=flat)
-    held: tuple[Integration, int, DifferenceFit] | None = None
+    held: tuple[Integration, int] | None = None
     for integration, j, fitted in _fits(integrations, exposure, n_threads=n_threads):
         advance()
         # The later group of a difference is the earlier one of the next, which must have
         # been fitted before the group is written.
         if held is not None:
             writer.write(*held)
-        held = (integration, j, fitted)
+        writer.add(integration, j, fitted)
+        del fitted  # its noise is in the sum
+        held = (integration, j)
         if j == exposure.n_differences - 1:
             writer.write(*held)
             held = None
@@ -189,16 +191,20 @@ class _Writer:
         self.flat = flat  # in the detector frame
         self.total: RowNoise | None = None
 
-    def write(self, integration: Integration, j: int, fitted: DifferenceFit) -> None:
+    def add(self, integration: Integration, j: int, fitted: DifferenceFit) -> None:
+        """Take a difference's noise into the sum; all that is known of it is noted."""
+        self._record(fitted, (integration.number, j + self.exposure.first_cleaned))
+        self.total = fitted.noise if self.total is None or j == 0 else self.total + fitted.noise
+
+    def write(self, integration: Integration, j: int) -> None:
         """Write the later group of a difference, and the first one of the integration."""
         result, first = self.result, self.exposure.first_cleaned
+        if self.total is None:
+            return
         groups, out = self.exposure.data[integration.number], result.data[integration.number]
-        index = (integration.number, j + first)
         if j == 0:
             out[:first] = groups[:first]
-        self.total = fitted.noise if self.total is None or j == 0 else self.total + fitted.noise
         self._subtract(self.total, groups[j + first], out=out[j + first])
-        self._record(fitted, index)
         if result.noise is not None:
             noise = result.noise[integration.number][j + first]  # 0 so far
             self._subtract(self.total, noise, out=noise)

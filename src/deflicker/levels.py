@@ -20,6 +20,7 @@ from deflicker.errors import NothingToClean
 from deflicker.mean_image import Differences, MeanImage
 from deflicker.noise.mean import SkyFit, SkyImage, fit_noise, fit_noise_and_sky
 from deflicker.noise.rows import RowNoise
+from deflicker.noise.spectrum import NoiseSpectrum
 from deflicker.noise.wiener import Records
 from deflicker.options import CleanOptions
 from deflicker.read_noise import (
@@ -53,18 +54,21 @@ class Levels:
         Noise of one read.
     mean : MeanImage
         Mean of all differences.
-    fitted : SkyFit
-        Its noise, sky and mask.
-    flat : ndarray of float32, shape (n_slow, n_fast), or None
-        Flat field.
+    noise_of_mean : ndarray of float32, shape (n_slow, n_fast)
+        Its noise in DN per group.
+    mask : ndarray of bool, shape (n_slow, n_fast)
+        True where it was taken for sky.
+    background : ndarray of float32, shape (n_slow, n_fast), or float
+        Its sky behind the flat field in DN per group; 0 where nobody asked for it.
     """
 
     differences: Differences
     records: Records
     noise: ReadNoise
     mean: MeanImage
-    fitted: SkyFit
-    flat: Image | None = None
+    noise_of_mean: Image
+    mask: Usable
+    background: Image | float = 0.0
 
     def n_threads(self, options: CleanOptions) -> int:
         """Number of differences to fit at the same time.
@@ -92,7 +96,7 @@ class Levels:
         if self.differences.user_mask is not None:
             return self.differences.user_mask
         readout = self.differences.exposure.readout
-        return np.ascontiguousarray(readout.to_science(self.fitted.mask))
+        return np.ascontiguousarray(readout.to_science(self.mask))
 
     def integrations(self) -> Iterator["IntegrationLevels"]:
         """Fit one integration after the other.
@@ -104,21 +108,21 @@ class Levels:
         """
         n = self.differences.exposure.n_integrations
         if n == 1:
-            yield IntegrationLevels(self, 0, self.mean, self.fitted.noise)
+            yield IntegrationLevels(self, 0, self.mean, self.noise_of_mean)
             return
         for number in range(n):
             mean = self.differences.mean([number])
-            yield IntegrationLevels(self, number, mean, self.fitted.noise + self._own(mean, n))
+            yield IntegrationLevels(self, number, mean, self.noise_of_mean + self._own(mean, n))
 
     def _own(self, mean: MeanImage, n: int) -> Image:
         """Noise that the mean of one of ``n`` integrations has of its own."""
         # What integrations deviate from their mean by.
         spectrum = self.noise.spectrum.scaled(mean.factor * (1 - 1 / n))
-        seen = self.fitted.mask & mean.usable
+        seen = self.mask & mean.usable
         values = np.where(seen, mean.values - self.mean.values, np.float32(0))
         variance = mean.variance(spectrum.white, self.noise.gain * (1 - 1 / n))
-        weights = np.where(seen, 1 / variance, np.float32(0)).astype(np.float32)
-        return fit_noise(values, weights, spectrum, self.records)
+        image = SkyImage(values=values, variance=variance, usable=seen)
+        return fit_noise(image, spectrum, self.records)
 
 
 @dataclass(frozen=True)
@@ -168,26 +172,25 @@ class IntegrationLevels:
             # A pedestal is no noise, and must not make all pixels outliers.
             values -= np.median(values[good])
             spectrum = levels.noise.spectrum.scaled(factor)
-            photons = np.float32(levels.noise.gain * (1 - 1 / n))
-            weights = np.maximum(self.mean.values, 0)
-            weights *= photons
-            weights += np.float32(spectrum.white)
-            limit = weights + np.float32(spectrum.correlated_variance)
-            limit *= np.float32(OUTLIER**2)
-            with np.errstate(over="ignore"):
-                good &= np.square(values) < limit
-            del limit
-            np.divide(1, weights, out=weights)
-            np.copyto(weights, np.float32(0), where=~good)
-            np.copyto(values, np.float32(0), where=~good)
-            noise = fit_noise(values, weights, spectrum, levels.records)
+            noise = fit_noise(self._image(values, good, spectrum), spectrum, levels.records)
             noise += self.noise
         n_used = int(np.count_nonzero(good))
         if n_used == 0:
             return DifferenceFit(noise=RowNoise(np.zeros_like(buffer)))
-        sky = levels.fitted.sky
-        background = sky if levels.flat is None else sky * levels.flat
-        return DifferenceFit(noise=RowNoise(noise), background=background, n_used=n_used)
+        return DifferenceFit(noise=RowNoise(noise), background=levels.background, n_used=n_used)
+
+    def _image(self, values: Image, good: Usable, spectrum: NoiseSpectrum) -> SkyImage:
+        """Make an image of a difference from the mean; outliers are no longer good."""
+        n = self.levels.differences.exposure.n_differences
+        variance = np.maximum(self.mean.values, 0)
+        variance *= np.float32(self.levels.noise.gain * (1 - 1 / n))
+        variance += np.float32(spectrum.white)
+        limit = variance + np.float32(spectrum.correlated_variance)
+        limit *= np.float32(OUTLIER**2)
+        with np.errstate(over="ignore"):
+            good &= np.square(values) < limit
+        np.copyto(values, np.float32(0), where=~good)
+        return SkyImage(values=values, variance=variance, usable=good)
 
 
 def fit_levels(
@@ -240,9 +243,13 @@ def fit_levels(
 
     def fit(noise: ReadNoise) -> SkyFit:
         spectrum = noise.spectrum.scaled(mean.factor)
-        variance = mean.variance(spectrum.white, noise.gain)
         return fit_noise_and_sky(
-            SkyImage(values=mean.values, variance=variance, usable=allowed, flat=flat),
+            SkyImage(
+                values=mean.values,
+                variance=mean.variance(spectrum.white, noise.gain),
+                usable=allowed,
+                flat=flat,
+            ),
             spectrum,
             clock,
             n_sigma=options.n_sigma,
@@ -259,14 +266,19 @@ def fit_levels(
         left = mean.values - (first.sky if flat is None else first.sky * flat)
         good = first.mask & mean.complete
         noise = measure_image_noise(mean, left, good, clock) or noise
+    fitted = fit(noise)
+    background: Image | float = 0.0
+    if options.save_background:
+        background = fitted.sky if flat is None else fitted.sky * flat
     return Levels(
         differences=differences,
         # Outputs share the threads where there are several, and differences else.
         records=Records(clock, options.n_threads if clock.n_outputs > 1 else 1),
         noise=noise,
         mean=mean,
-        fitted=fit(noise),
-        flat=flat,
+        noise_of_mean=fitted.noise,
+        mask=fitted.mask,
+        background=background,
     )
 
 

@@ -9,7 +9,7 @@ from deflicker.clock import Clock
 from deflicker.noise.coupling import SlowModes
 from deflicker.noise.median import row_medians
 from deflicker.noise.sky import (
-    OrderedWeights,
+    RecordWeights,
     SeenPixels,
     SkySplines,
     SmoothSky,
@@ -78,6 +78,11 @@ class SkyImage:
     usable: Usable
     flat: Image | None = None
 
+    @property
+    def weights(self) -> Image:
+        """Inverse variance, 0 where the image may not be used."""
+        return np.where(self.usable, 1 / self.variance, np.float32(0)).astype(np.float32)
+
     def seen(self, light: Image) -> Image:
         """Light through the flat field."""
         return light if self.flat is None else light * self.flat
@@ -139,6 +144,7 @@ def fit_noise_and_sky(
         _left_over(usable, _first_sources(image, clock, limit, n_threads)) if limit > 0 else usable
     )
     state = _SkyAndNoise(image, spectrum, clock, has_sky=has_sky, n_threads=n_threads)
+    del image
     for tolerance in TOLERANCES if limit > 0 else TOLERANCES[-1:]:
         state.solve(mask, tolerance=tolerance)
         if limit > 0:
@@ -192,7 +198,8 @@ class _SkyAndNoise:
         self.splines = SkySplines(image.values.shape, width=clock.width)
         self.has_sky = has_sky
         self.size = self.splines.fast_bin
-        self.records = Records(clock.binned(self.size), n_threads)
+        # Short transforms end before other threads have begun.
+        self.records = Records(clock.binned(self.size), n_threads if self.size == 1 else 1)
         self.prior = NoisePrior.of(spectrum, self.records)
         # Of the noise, means of pixels hold what is slow. The rest is white in them.
         fast = spectrum.variance_above(HALF_SAMPLING / self.size) if self.size > 1 else 0.0
@@ -233,36 +240,38 @@ class _SkyAndNoise:
         if sky is not None and self._slow_modes is None:
             # A preconditioner that was made for another mask does as well.
             self._slow_modes = SlowModes(sky, seen, self.prior, self.records)
+        weights = RecordWeights(seen, self.records, sky)
         equations = NoiseEquations(
             records=self.records,
             prior=self.prior,
-            weigh=OrderedWeights(seen, self.records.clock, sky),
+            weights=weights,
             mean_weight=float(seen.weights.mean(dtype=np.float64)),
             improve=self._slow_modes,
         )
-        ordered = self.records.clock.ordered(seen.values)
-        self._solution = solve_noise(equations, ordered, tolerance=tolerance, start=self._solution)
+        told = weights.told(seen.values)
+        self._solution = solve_noise(equations, told, tolerance=tolerance, start=self._solution)
         pixels = self.records.pixels(self._solution)
         self._noise = _without_level(self.records.clock.image(pixels))
         if sky is not None:
             self._smooth = sky.image(seen.of_sky(seen.weights * (seen.values - self._noise)))
 
     def finish(self, mask: Usable) -> Image:
-        """Fit all of the noise, the sky being known."""
+        """Fit all of the noise, the sky being known; nothing more can be solved then."""
         records = Records(self.clock, self.n_threads)
         start = None if self._solution is None else self.records.refined(self._solution, records)
         self._solution = self._slow_modes = None
-        weights = self._weights(mask)
-        values = self.image.without(self.sky()).values
-        return fit_noise(values, weights, self.spectrum, records, start=start)
+        return fit_noise(self._last_image(mask), self.spectrum, records, start=start)
+
+    def _last_image(self, mask: Usable) -> SkyImage:
+        """Image without all of the sky, and no other copy of it: the solution needs room."""
+        image = replace(self.image.without(self.sky()), usable=mask)
+        del self.image
+        return image
 
     def _seen(self, mask: Usable) -> SeenPixels:
         """What the mask leaves of the image without the fine structure of the sky."""
-        values = self.image.without(self.detail).values
-        return SeenPixels(values, self._weights(mask), self.image.flat)
-
-    def _weights(self, mask: Usable) -> Image:
-        return np.where(mask, 1 / self.image.variance, np.float32(0)).astype(np.float32)
+        image = replace(self.image.without(self.detail), usable=mask)
+        return SeenPixels(image.values, image.weights, image.flat)
 
     def _brightness(self, seen: SeenPixels) -> NDArray[np.float64]:
         """How bright the sky is near each spline."""
@@ -304,8 +313,7 @@ def _brightness(values: Image, usable: Usable, splines: SkySplines) -> NDArray[n
 
 
 def fit_noise(
-    values: Image,
-    weights: Image,
+    image: SkyImage,
     spectrum: NoiseSpectrum,
     records: Records,
     *,
@@ -315,10 +323,8 @@ def fit_noise(
 
     Parameters
     ----------
-    values : ndarray of float32, shape (n_slow, n_fast)
-        Image in the detector frame, in DN; finite.
-    weights : ndarray of float32, shape (n_slow, n_fast)
-        Inverse white variance of its pixels; 0 where they may not be used.
+    image : SkyImage
+        The image; finite.
     spectrum : NoiseSpectrum
         Spectrum of its noise.
     records : Records
@@ -332,14 +338,18 @@ def fit_noise(
         Noise in DN, of mean 0, finite everywhere.
     """
     clock = records.clock
+    pixels = SeenPixels(image.values, image.weights)
+    weights = RecordWeights(pixels, records)
     equations = NoiseEquations(
         records=records,
         prior=NoisePrior.of(spectrum, records),
-        weigh=OrderedWeights(SeenPixels(values, weights), clock),
-        mean_weight=float(weights.mean(dtype=np.float64)),
+        weights=weights,
+        mean_weight=float(pixels.weights.mean(dtype=np.float64)),
     )
-    del weights
-    solution = solve_noise(equations, clock.ordered(values), start=start)
+    told = weights.told(pixels.values)
+    del image, pixels  # full arrays are large, and the solution needs some
+    solution = solve_noise(equations, told, start=start)
+    del equations, weights, told
     return _without_level(clock.image(records.pixels(solution)))
 
 

@@ -44,9 +44,10 @@ class RowNoise:
         float
             In DN squared.
         """
-        coefficients = self.coefficients.astype(np.float64)
         if self.shapes is None:
-            return float(np.einsum("rc,rc->", coefficients, coefficients) / coefficients.size)
+            rows = np.einsum("rc,rc->r", self.coefficients, self.coefficients)
+            return float(rows.mean(dtype=np.float64) / self.coefficients.shape[1])
+        coefficients = self.coefficients.astype(np.float64)
         shapes = self.shapes.astype(np.float64)
         products = np.einsum("ac,bc->ab", shapes, shapes) / shapes.shape[1]
         rows = np.einsum("ra,ab,rb->", coefficients, products, coefficients)

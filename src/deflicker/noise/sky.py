@@ -10,9 +10,9 @@ from scipy.linalg import cho_solve_banded, cholesky_banded
 from scipy.sparse import csr_array, diags_array, eye_array, kron
 from scipy.sparse.linalg import splu
 
-from deflicker.clock import Clock
+from deflicker.noise.wiener import Records
 
-__all__ = ["OrderedWeights", "SeenPixels", "SkySplines", "SmoothSky", "in_bins", "sky_penalty"]
+__all__ = ["RecordWeights", "SeenPixels", "SkySplines", "SmoothSky", "in_bins", "sky_penalty"]
 
 SPACING = 32.0  # pixels between knots
 FAST_BIN = 4  # pixels along the fast axis that share one value of the sky
@@ -342,15 +342,15 @@ class SmoothSky:
         return factors.solve(columns)
 
 
-class OrderedWeights:
-    """Weights of pixels in read-out order, of data whose sky is unknown.
+class RecordWeights:
+    """Weights W of the values of records, of data whose sky is unknown.
 
     Parameters
     ----------
     pixels : SeenPixels
         Weights w of the pixels, and flat field F.
-    clock : Clock
-        Order of the pixels.
+    records : Records
+        Where the pixels are.
     sky : SmoothSky, optional
         The sky that is unknown.
 
@@ -359,35 +359,42 @@ class OrderedWeights:
     Applies ``w - w F E (E^T F w F E + penalty)^-1 E^T F w``.
     """
 
-    def __init__(self, pixels: SeenPixels, clock: Clock, sky: SmoothSky | None = None) -> None:
-        self._sky = sky
-        self._weights = clock.ordered(pixels.weights)
-        self._flat = None if pixels.flat is None else clock.ordered(pixels.flat)
+    def __init__(self, pixels: SeenPixels, records: Records, sky: SmoothSky | None = None) -> None:
+        self._records, self._sky = records, sky
+        self._weights = records.filled(pixels.weights)
         if sky is not None:
-            self._size = clock.n_fast // sky.splines.n_bins
+            self._size = records.clock.n_fast // sky.splines.n_bins
             # Bins are mirrored as their pixels are.
-            self._bins = clock.binned(self._size)
+            self._bins = records.clock.binned(self._size)
+            self._flat = None if pixels.flat is None else records.clock.ordered(pixels.flat)
+            self._of_sky = records.clock.ordered(pixels.of_sky(pixels.weights))
 
-    def __call__(self, pixels: Image) -> Image:
-        """Apply the weights to pixels (n_outputs, n_slow, width), in place.
+    def told(self, image: Image) -> NDArray[np.complex64]:
+        """Apply A^T W to an image (n_slow, n_fast) of finite float32."""
+        values = self._records.filled(image)
+        self._weigh(values)
+        return self._records.spectra(values)
 
-        Parameters
-        ----------
-        pixels : ndarray of float32, shape (n_outputs, n_slow, width)
-            Changed.
-
-        Returns
-        -------
-        ndarray of float32, shape (n_outputs, n_slow, width)
-            The same memory.
-        """
-        pixels *= self._weights
+    def normal(self, spectra: NDArray[np.complex64], /) -> NDArray[np.complex64]:
+        """Apply A^T W A to spectra (n_outputs, size // 2 + 1)."""
         if self._sky is None:
-            return pixels
+            return self._records.weighted(spectra, self._weights)
+        values = self._records.values(spectra)
+        self._weigh(values)
+        return self._records.spectra(values)
+
+    def _weigh(self, values: NDArray[np.float32]) -> None:
+        """Apply W to values (n_outputs, size), in place."""
+        values *= self._weights
+        if self._sky is None:
+            return
+        clock = self._records.clock
+        pixels = clock.pixels(values)
         seen = pixels if self._flat is None else pixels * self._flat
         sky = self._sky.image(self._bins.image(in_bins(seen, self._size)))
-        for k, light in enumerate(self._bins.ordered(sky)):
-            weights = self._weights[k] if self._flat is None else self._weights[k] * self._flat[k]
-            weighted = weights.reshape(*light.shape, self._size) * light[..., np.newaxis]
-            pixels[k] -= weighted.reshape(weights.shape)
-        return pixels
+        for k, bins in enumerate(self._bins.ordered(sky)):
+            light = np.repeat(bins, self._size, axis=1)
+            light *= self._of_sky[k]
+            pixels[k] -= light
+        if clock.interleaved:  # pixels are a copy
+            clock.fill(values, pixels)

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.fft import irfft, next_fast_len, rfft
+from scipy.fft import dct, next_fast_len, rfft
 
 from deflicker.clock import PIXEL_SECONDS, Clock
 from deflicker.workers import map_in_order
@@ -262,18 +262,15 @@ def _covariances(
 ) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]:
     """Auto- and cross-covariance of the outputs at lags up to half a record."""
     n_lags = max(clock.n_ticks // 2, 2)
-    size = next_fast_len(clock.n_ticks + n_lags, real=True)
-    shape = (4, size // 2 + 1)
-    sums = np.zeros(shape)
-
-    def powers(image: NDArray[np.float32]) -> NDArray[np.float64]:
-        return _powers(image, clock, size)
-
+    size = 2 * next_fast_len(-(-(clock.n_ticks + n_lags) // 2), real=True)
+    sums = np.zeros((4, size // 2 + 1))
     for values, usable in images:
         kept = np.where(usable, values, np.float32(0))
-        both = (kept, usable.astype(np.float32))
-        sums += np.concatenate(list(map_in_order(powers, both, n_threads=n_threads)))
-    products = irfft(sums, size, axis=1, workers=n_threads)[:, :n_lags]
+        _add_powers(sums[:2], kept, clock, n_threads)
+        _add_powers(sums[2:], usable.astype(np.float32), clock, n_threads)
+    # Inverse transforms of what is real and symmetric.
+    products = dct(sums, type=1, axis=1, overwrite_x=True)[:, :n_lags] / size
+    del sums
     if products[2, 0] < 1 or products[2, 0] < 1e-3 * products.shape[1]:
         return None, None
     enough = max(0.5, 1e-4 * products[2, 0])
@@ -283,18 +280,32 @@ def _covariances(
     return auto, np.where(products[3] > enough, products[1] / np.maximum(products[3], 1), 0)
 
 
-def _powers(image: NDArray[np.float32], clock: Clock, size: int) -> NDArray[np.float64]:
-    """Sums over outputs, and over pairs of outputs, of the products of their transforms."""
-    total = np.zeros(size // 2 + 1, dtype=np.complex64)
-    power = np.zeros(size // 2 + 1)
-    record = np.zeros((1, size), dtype=np.float32)
-    for ordered in clock.ordered(image):
+def _add_powers(
+    sums: NDArray[np.float64], image: NDArray[np.float32], clock: Clock, n_threads: int
+) -> None:
+    """Add the sums over outputs, and over pairs of outputs, of products of their transforms."""
+    size = 2 * (sums.shape[1] - 1)
+
+    def transform(ordered: NDArray[np.float32]) -> NDArray[np.complex64]:
+        record = np.zeros((1, size), dtype=np.float32)
         clock.fill(record, ordered[np.newaxis])
-        transform = rfft(record[0])
-        total += transform
-        power += transform.real.astype(np.float64) ** 2 + transform.imag.astype(np.float64) ** 2
-    both = total.real.astype(np.float64) ** 2 + total.imag.astype(np.float64) ** 2
-    return np.stack([power, (both - power) / 2])
+        return rfft(record[0])
+
+    total = np.zeros(sums.shape[1], dtype=np.complex64)
+    power = np.zeros(sums.shape[1])
+    for one in map_in_order(transform, clock.ordered(image), n_threads=n_threads):
+        total += one
+        power += _square(one)
+    sums[0] += power
+    both = _square(total)
+    both -= power
+    both /= 2
+    sums[1] += both
+
+
+def _square(transform: NDArray[np.complex64]) -> NDArray[np.float64]:
+    parts = transform.view(np.float32).reshape(-1, 2)
+    return np.einsum("fc,fc->f", parts, parts, dtype=np.float64)
 
 
 def _smooth_spectrum(
@@ -342,9 +353,8 @@ def _windowed(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
     length = len(covariance)
     x = np.arange(length) / length
     window = np.where(x < 0.5, 1 - 6 * x**2 * (1 - x), 2 * (1 - x) ** 3)
-    weighted = covariance * window
-    symmetric = np.concatenate([weighted, [0.0], weighted[:0:-1]])
-    return rfft(symmetric).real
+    # The transform of what is real and symmetric.
+    return dct(np.append(covariance * window, 0.0), type=1, overwrite_x=True)
 
 
 def _power_law(

@@ -4,16 +4,17 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.fft import irfft, next_fast_len, rfft
+from scipy.fft import next_fast_len
 
 from deflicker.clock import Clock
 from deflicker.noise.spectrum import NoiseSpectrum
 from deflicker.workers import map_in_order
 
-__all__ = ["NoiseEquations", "NoisePrior", "Records", "solve_noise"]
+__all__ = ["NoiseEquations", "NoisePrior", "Records", "Weights", "solve_noise"]
 
 log = logging.getLogger(__name__)
 
@@ -52,25 +53,44 @@ class Records:
         quarter = next_fast_len(-(-pixels // MOST_BINNED), real=True)
         return quarter * MOST_BINNED // self.clock.binning
 
-    def pixels(self, spectra: Spectra) -> NDArray[np.float32]:
-        """Apply A: spectra (n_outputs, size // 2 + 1) to pixels (n_outputs, n_slow, width)."""
-        pixels = np.empty(self.shape, dtype=np.float32)
+    def values(self, spectra: Spectra) -> NDArray[np.float32]:
+        """Values at all ticks: spectra (n_outputs, size // 2 + 1) to (n_outputs, size)."""
+        values = np.empty((len(spectra), self.size), dtype=np.float32)
 
         def transform(k: int) -> None:
-            record = irfft(spectra[k], self.size, norm="ortho")
-            pixels[k] = self.clock.pixels(record[np.newaxis])[0]
+            np.fft.irfft(spectra[k], self.size, norm="ortho", out=values[k])
 
         self._for_outputs(transform)
-        return pixels
+        return values
 
-    def spectra(self, pixels: NDArray[np.float32]) -> Spectra:
-        """Apply the transpose of A: pixels to spectra; other ticks are zero."""
-        spectra = np.empty((len(pixels), self.size // 2 + 1), dtype=np.complex64)
+    def weighted(self, spectra: Spectra, weights: NDArray[np.float32]) -> Spectra:
+        """Apply A^T w A with weights (n_outputs, size) that are 0 between the pixels."""
+        result = np.empty_like(spectra)
 
         def transform(k: int) -> None:
-            record = np.zeros((1, self.size), dtype=np.float32)
-            self.clock.fill(record, pixels[k : k + 1])
-            spectra[k] = rfft(record[0], norm="ortho")
+            values = np.fft.irfft(spectra[k], self.size, norm="ortho")
+            values *= weights[k]
+            np.fft.rfft(values, norm="ortho", out=result[k])
+
+        self._for_outputs(transform)
+        return result
+
+    def pixels(self, spectra: Spectra) -> NDArray[np.float32]:
+        """Apply A: spectra (n_outputs, size // 2 + 1) to pixels (n_outputs, n_slow, width)."""
+        return self.clock.pixels(self.values(spectra))
+
+    def filled(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Values (n_outputs, size) at the ticks of an image (n_slow, n_fast), 0 at others."""
+        values = np.zeros((self.clock.n_outputs, self.size), dtype=np.float32)
+        self.clock.fill_image(values, image)
+        return values
+
+    def spectra(self, values: NDArray[np.float32]) -> Spectra:
+        """Apply the transpose of A to values (n_outputs, size) that are 0 between the pixels."""
+        spectra = np.empty((len(values), self.size // 2 + 1), dtype=np.complex64)
+
+        def transform(k: int) -> None:
+            np.fft.rfft(values[k], norm="ortho", out=spectra[k])
 
         self._for_outputs(transform)
         return spectra
@@ -119,11 +139,6 @@ class Records:
                 total -= float(x[-1].real * y[-1].real)
         return total
 
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """(n_outputs, n_slow, width)."""
-        return self.clock.n_outputs, self.clock.n_slow, self.clock.width
-
 
 @dataclass(frozen=True)
 class NoisePrior:
@@ -160,6 +175,13 @@ class NoisePrior:
         return _in_modes(part, mean, deviation)
 
 
+class Weights(Protocol):
+    """A symmetric matrix W that weighs pixels."""
+
+    def normal(self, spectra: Spectra, /) -> Spectra:
+        """Apply A^T W A."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class NoiseEquations:
     """The matrix S^-1 + A^T W A, and what is close to its inverse.
@@ -170,9 +192,8 @@ class NoiseEquations:
         The map A.
     prior : NoisePrior
         Covariance S of the noise.
-    weigh : callable
-        Applies the weights W, a symmetric matrix, to pixels (n_outputs, n_slow, width)
-        of float32; may change them.
+    weights : Weights
+        The symmetric matrix W.
     mean_weight : float
         Mean diagonal element of W, for the preconditioner.
     improve : callable, optional
@@ -181,13 +202,13 @@ class NoiseEquations:
 
     records: Records
     prior: NoisePrior
-    weigh: Callable[[NDArray[np.float32]], NDArray[np.float32]]
+    weights: Weights
     mean_weight: float
     improve: Callable[[Spectra, Spectra], None] | None = None
 
     def apply(self, spectra: Spectra) -> Spectra:
         """Apply the matrix."""
-        image = self.records.spectra(self.weigh(self.records.pixels(spectra)))
+        image = self.weights.normal(spectra)
         for block in self.records.blocks():
             image[:, block] += self.prior.inverse(spectra[:, block], block)
         return image
@@ -203,7 +224,7 @@ class NoiseEquations:
 
 def solve_noise(
     equations: NoiseEquations,
-    data: NDArray[np.float32],
+    told: Spectra,
     *,
     tolerance: float = TOLERANCE,
     start: Spectra | None = None,
@@ -214,8 +235,8 @@ def solve_noise(
     ----------
     equations : NoiseEquations
         Prior, weights and order of the pixels.
-    data : ndarray of float32, shape (n_outputs, n_slow, width)
-        Data d, pixels in read-out order; finite. May be changed.
+    told : ndarray of complex64, shape (n_outputs, size // 2 + 1)
+        Right side ``A^T W d``; changed.
     tolerance : float, optional
         Of the residual, relative to the first, both in the preconditioner's norm.
     start : ndarray of complex64, shape (n_outputs, size // 2 + 1), optional
@@ -233,8 +254,7 @@ def solve_noise(
     (Wiener 1949; in this form e.g. Elsner and Wandelt 2013, A&A 549, A111).
     """
     records = equations.records
-    residual = records.spectra(equations.weigh(data))
-    del data
+    residual = told
     direction = np.empty_like(residual)
     equations.precondition(residual, out=direction)
     power = records.product(residual, direction)

@@ -68,7 +68,7 @@ def find_sources(
     found = np.zeros(image.shape, dtype=bool)
     if not usable.any():
         return found
-    sigma = np.float32(_scatter(image[usable]))
+    sigma = np.float32(_scatter(_some(image, usable)))
     left = usable.copy()
     for size in SCALES:
         if min(image.shape) < 4 * size:
@@ -94,10 +94,9 @@ def _high_blocks(
     if not enough.any():
         return np.zeros_like(scores)
     scores /= np.sqrt(np.maximum(covered, np.float32(LEAST_COVERED), out=covered))
-    known = scores[enough]
-    scores -= np.median(known[:: max(1, known.size // ENOUGH_VALUES)])
+    scores -= np.median(_some(scores, enough))
     np.abs(scores, out=scores)
-    scores /= np.float32(max(_scatter(scores[enough]), TINY))
+    scores /= np.float32(max(_scatter(_some(scores, enough)), TINY))
     scores[~enough] = 0
     return scores
 
@@ -119,10 +118,15 @@ def _smooth(image: NDArray[np.float32], n_threads: int) -> NDArray[np.float32]:
     return smooth
 
 
+def _some(values: NDArray[np.float32], where: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Enough of the values to know their median; all of few values."""
+    step = np.count_nonzero(where) // ENOUGH_VALUES | 1  # odd: columns may alternate
+    return values.ravel()[::step][where.ravel()[::step]]
+
+
 def _scatter(values: NDArray[np.float32]) -> float:
-    """Standard deviation about zero, from the median deviation of enough of the values."""
-    some = values[:: max(1, values.size // ENOUGH_VALUES)]
-    return MAD_TO_SIGMA * float(np.median(np.abs(some)))
+    """Standard deviation about zero, from the median deviation."""
+    return MAD_TO_SIGMA * float(np.median(np.abs(values)))
 
 
 def _block_sums(image: NDArray[np.float32], size: int) -> NDArray[np.float32]:
@@ -221,16 +225,24 @@ def _structure(
     if not seen.any():
         return np.zeros_like(values)
     smooth = _smooth(_block_sums(values, size), n_threads)
-    smooth /= np.maximum(covered, np.float32(LEAST_COVERED))
+    np.maximum(covered, np.float32(LEAST_COVERED), out=covered)
+    smooth /= covered
     smooth[~seen] = 0
     # In units of the noise of a fully covered block.
-    power = (smooth * smooth) * (covered / (size * size))
-    explained = np.float32(DETAIL_MARGIN * _scatter(np.sqrt(power[seen])) ** 2)
+    power = smooth * smooth
+    power *= covered
+    power /= np.float32(size * size)
+    del covered
+    explained = np.float32(DETAIL_MARGIN * _scatter(np.sqrt(_some(power, seen))) ** 2)
     if not explained > 0:
         return np.zeros_like(values)
     if size > 1:
         power = gaussian_filter(power, 2.0, mode="constant")
-    smooth *= np.clip(1 - explained / np.maximum(power, explained), 0, 1)
+    # Times 1 - explained / power.
+    np.maximum(power, explained, out=power)
+    np.divide(-explained, power, out=power)
+    power += np.float32(1)
+    smooth *= power
     if size == 1:
         return smooth
     structure = zoom(smooth, size, order=1, mode="nearest", grid_mode=True)
@@ -246,12 +258,13 @@ def source_halos(light: NDArray[np.float32], *, binning: int) -> NDArray[np.floa
     light : ndarray of float32, shape (ny, nx)
         Light of the sources, 0 elsewhere.
     binning : int
-        Pixels along the second axis that share a value: 1, 2 or 4.
+        Pixels along the second axis in one of the result: 1, 2 or 4.
 
     Returns
     -------
     ndarray of float32, shape (n, ny, nx // binning)
-        One image for each distance, the brightest pixel of which is 1; without compact light none.
+        One image for each distance, up to 1; four pixels of the second axis share a value.
+        Without compact light none.
 
     Notes
     -----
@@ -267,11 +280,14 @@ def source_halos(light: NDArray[np.float32], *, binning: int) -> NDArray[np.floa
     if not sums.any():
         return np.empty((0, ny, nx // binning), dtype=np.float32)
     halos = np.empty((len(HALO_SIZES), ny, nx // binning), dtype=np.float32)
-    zooms = (HALO_BOX, HALO_BOX // binning)
+    # Straight lines between the middles of blocks, along the first axis.
+    place = np.clip((np.arange(ny) + 0.5) / HALO_BOX - 0.5, 0, len(sums) - 1)
+    row = np.minimum(place.astype(int), max(len(sums) - 2, 0))
+    share = (place - row).astype(np.float32)[:, np.newaxis]
     for halo, size in zip(halos, HALO_SIZES, strict=True):
         blurred = gaussian_filter(sums, size / HALO_BOX, mode="constant", truncate=4.0)
         blurred /= blurred.max()
-        halo[:] = zoom(blurred, zooms, order=1, mode="nearest", grid_mode=True)[
-            :ny, : nx // binning
-        ]
+        step = np.diff(blurred, axis=0, append=blurred[-1:])
+        lines = blurred[row] + share * step[row]
+        halo[:] = np.repeat(lines, HALO_BOX // binning, axis=1)[:, : nx // binning]
     return halos
