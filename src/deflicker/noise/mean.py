@@ -136,14 +136,13 @@ def fit_noise_and_sky(
     """
     usable = image.usable
     seen = image.before_flat(image.values)[usable]
-    level = np.float32(np.median(seen)) if has_sky else np.float32(0)
+    level = np.float32(np.median(seen)) if has_sky else None
     del seen
-    image = image.without(np.full_like(image.values, level))
     limit = SOURCE_SIGMA * n_sigma
     mask = (
         _left_over(usable, _first_sources(image, clock, limit, n_threads)) if limit > 0 else usable
     )
-    state = _SkyAndNoise(image, spectrum, clock, has_sky=has_sky, n_threads=n_threads)
+    state = _SkyAndNoise(image, spectrum, clock, level=level, n_threads=n_threads)
     del image
     for tolerance in TOLERANCES if limit > 0 else TOLERANCES[-1:]:
         state.solve(mask, tolerance=tolerance)
@@ -152,12 +151,14 @@ def fit_noise_and_sky(
             mask = _left_over(
                 usable, find_sources(left, usable, n_sigma=limit, n_threads=n_threads)
             )
-            if has_sky:
+            if level is not None:
                 left += state.detail
+                left -= level
                 state.detail = fine_structure(left, mask, n_threads=n_threads)
+                state.detail += level
             del left  # full arrays are large, and the solution needs some
     noise = state.finish(mask)
-    return SkyFit(noise=noise, sky=state.sky() + level, mask=mask)
+    return SkyFit(noise=noise, sky=state.sky(), mask=mask)
 
 
 def _left_over(usable: Usable, sources: Usable) -> Usable:
@@ -191,12 +192,13 @@ class _SkyAndNoise:
         spectrum: NoiseSpectrum,
         clock: Clock,
         *,
-        has_sky: bool,
+        level: np.float32 | None,
         n_threads: int,
     ) -> None:
         self.image, self.spectrum, self.clock, self.n_threads = image, spectrum, clock, n_threads
         self.splines = SkySplines(image.values.shape, width=clock.width)
-        self.has_sky = has_sky
+        self.has_sky = level is not None
+        self._level = np.float32(0) if level is None else level
         self.size = self.splines.fast_bin
         # Short transforms end before other threads have begun.
         self.records = Records(clock.binned(self.size), n_threads if self.size == 1 else 1)
@@ -204,7 +206,7 @@ class _SkyAndNoise:
         # Of the noise, means of pixels hold what is slow. The rest is white in them.
         fast = spectrum.variance_above(HALF_SAMPLING / self.size) if self.size > 1 else 0.0
         self._known = np.float32(spectrum.white / (spectrum.white + fast))
-        self.detail = np.zeros_like(image.values)
+        self.detail = np.full_like(image.values, self._level)  # what is no smooth sky
         bins = (clock.n_slow, clock.n_fast // self.size)
         self._noise = self._smooth = np.zeros(bins, dtype=np.float32)
         self._solution: Spectra | None = None
@@ -285,8 +287,8 @@ class _SkyAndNoise:
 
     def _halos(self, mask: Usable) -> NDArray[np.float32]:
         """Wings of the sources that the mask leaves out."""
-        light = self.image.before_flat(self.image.values)
-        light = light - np.repeat(self._smooth, self.size, axis=1)
+        light = self.image.before_flat(self.image.values) - self._level
+        light -= np.repeat(self._smooth, self.size, axis=1)
         faint = light < np.float32(HALO_LIGHT) * np.sqrt(self.image.variance)
         light[faint | mask | ~self.image.usable] = 0
         return source_halos(light, binning=self.size)
