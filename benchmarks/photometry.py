@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from deflicker import CleanOptions, Exposure, clean_exposure
+from benchmarks.runs import exposure_of
+from deflicker import CleanOptions, clean_exposure
 from deflicker.dq import DO_NOT_USE, SATURATED
 from deflicker.quality import mean_difference
 from deflicker.simulate import DETECTORS, EXPOSURES, Recipe, SimulatedExposure, simulate
@@ -129,13 +130,7 @@ def clean(truth: SimulatedExposure, method: str) -> Image:
     options = METHODS[method]
     if options is None:
         return mean_difference(truth.data)
-    exposure = Exposure(
-        data=truth.data,
-        pixel_dq=truth.pixel_dq,
-        group_dq=truth.group_dq,
-        readout=truth.recipe.readout,
-        group_time=truth.recipe.group_time,
-    )
+    exposure = exposure_of(truth)
     return mean_difference(clean_exposure(exposure, CleanOptions(n_threads=2, **options)).data)
 
 

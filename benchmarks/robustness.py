@@ -7,7 +7,8 @@ import argparse
 from collections.abc import Callable
 from dataclasses import replace
 
-from deflicker import CleanOptions, Exposure, clean_exposure
+from benchmarks.runs import exposure_of
+from deflicker import CleanOptions, clean_exposure
 from deflicker.quality import Quality, measure_quality
 from deflicker.simulate import (
     DETECTORS,
@@ -111,13 +112,7 @@ def clean(truth: SimulatedExposure, **options: object) -> Quality:
     Quality
         What was left of the noise.
     """
-    exposure = Exposure(
-        data=truth.data,
-        pixel_dq=truth.pixel_dq,
-        group_dq=truth.group_dq,
-        readout=truth.recipe.readout,
-        group_time=truth.recipe.group_time,
-    )
+    exposure = exposure_of(truth)
     result = clean_exposure(exposure, CleanOptions(n_threads=2, **options))
     return measure_quality(truth, result.data)
 

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from benchmarks.local_crds import write_ramp_references
+from deflicker import Exposure
 from deflicker.exposure import model_from_simulation
 from deflicker.simulate import Recipe, SimulatedExposure, simulate
 
@@ -19,6 +20,7 @@ __all__ = [
     "Run",
     "cleaners",
     "environment",
+    "exposure_of",
     "run_process",
     "run_step",
     "write_case",
@@ -104,6 +106,28 @@ def environment(folder: Path) -> dict[str, str]:
     """
     cache = write_ramp_references(folder / "crds", DETECTORS)
     return {**os.environ, **cache, "STPIPE_DISABLE_CRDS_STEPPARS": "true"}
+
+
+def exposure_of(truth: SimulatedExposure) -> Exposure:
+    """Simulated exposure as `clean_exposure` takes it.
+
+    Parameters
+    ----------
+    truth : SimulatedExposure
+        The exposure.
+
+    Returns
+    -------
+    Exposure
+        Of the same memory.
+    """
+    return Exposure(
+        data=truth.data,
+        pixel_dq=truth.pixel_dq,
+        group_dq=truth.group_dq,
+        readout=truth.recipe.readout,
+        group_time=truth.recipe.group_time,
+    )
 
 
 def write_case(recipe: Recipe, path: Path, *, seed: int) -> SimulatedExposure:

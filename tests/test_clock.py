@@ -48,3 +48,14 @@ def test_irs2_reads_four_reference_pixels_after_eight_and_then_after_each_sixtee
 def test_outputs_must_share_the_columns():
     with pytest.raises(ValueError, match="10 columns cannot be shared by 4 outputs"):
         Clock(n_slow=1, n_fast=10, n_outputs=4)
+
+
+@pytest.mark.parametrize("interleaved", [False, True])
+def test_binned_clock_keeps_the_time(interleaved):
+    clock = Clock(n_slow=3, n_fast=96, n_outputs=2, interleaved=interleaved)
+    binned = clock.binned(4)
+    assert binned.n_ticks * 4 == clock.n_ticks
+    time = np.arange(clock.n_ticks, dtype=float)[np.newaxis].repeat(2, axis=0)
+    of_bins = binned.pixels(time.reshape(2, -1, 4).mean(axis=2))
+    of_pixels = clock.pixels(time).reshape(2, 3, -1, 4).mean(axis=3)
+    np.testing.assert_array_equal(of_bins, of_pixels)

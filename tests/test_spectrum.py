@@ -142,3 +142,19 @@ def test_directions_are_as_supposed_where_nothing_is_shared(mirrored):
     noise = replace(NOISE, common=0.0, alternating=0.0)
     values, usable = next(iter(images(noise)))
     assert find_directions(values, usable, clock) == mirrored
+
+
+def test_spectrum_of_means_of_pixels():
+    spectrum = typical_spectrum(white=4.0, n_outputs=4)
+    fine, coarse = spectrum.at(4000), spectrum.at(1000, binning=4)
+    for one, other in zip(fine, coarse, strict=True):
+        np.testing.assert_allclose(other[1:], one[1:501] / 4, rtol=1e-9)
+
+
+def test_variance_beyond_a_frequency():
+    frequency = np.linspace(0.01, 0.5, 50)
+    flat = np.full(50, 3.0)
+    spectrum = NoiseSpectrum(frequency=frequency, common=flat, per_output=flat, white=1.0)
+    assert spectrum.variance_above(0.095) == pytest.approx(2 * 6 * 0.4)
+    assert spectrum.variance_above(0.0) == pytest.approx(spectrum.correlated_variance)
+    assert spectrum.variance_above(0.6) == 0
