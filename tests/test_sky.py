@@ -4,14 +4,8 @@ import numpy as np
 import pytest
 
 from deflicker.clock import Clock
-from deflicker.noise.sky import (
-    RecordWeights,
-    SeenPixels,
-    SkySplines,
-    SmoothSky,
-    in_bins,
-    sky_penalty,
-)
+from deflicker.noise.sky import SkySplines, SmoothSky, sky_penalty
+from deflicker.noise.weights import RecordWeights, SeenPixels, in_bins
 from deflicker.noise.wiener import Records
 
 SHAPE = (40, 64)

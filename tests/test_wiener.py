@@ -5,8 +5,9 @@ import pytest
 
 from deflicker.clock import Clock
 from deflicker.noise.coupling import SlowModes
-from deflicker.noise.sky import RecordWeights, SeenPixels, SkySplines, SmoothSky, sky_penalty
+from deflicker.noise.sky import SkySplines, SmoothSky, sky_penalty
 from deflicker.noise.spectrum import NoiseSpectrum
+from deflicker.noise.weights import RecordWeights, SeenPixels
 from deflicker.noise.wiener import NoiseEquations, NoisePrior, Records, solve_noise
 
 FREQUENCY = np.concatenate([np.geomspace(1e-4, 0.25, 30), 0.5 - np.geomspace(0.24, 1e-3, 30)])

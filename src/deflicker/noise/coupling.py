@@ -3,7 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from deflicker.noise.sky import SeenPixels, SmoothSky, in_bins
+from deflicker.noise.sky import SmoothSky
+from deflicker.noise.weights import SeenPixels, in_bins
 from deflicker.noise.wiener import NoisePrior, Records, Spectra
 
 __all__ = ["SlowModes"]

@@ -8,14 +8,9 @@ from numpy.typing import NDArray
 from deflicker.clock import Clock
 from deflicker.noise.coupling import SlowModes
 from deflicker.noise.median import row_medians
-from deflicker.noise.sky import (
-    RecordWeights,
-    SeenPixels,
-    SkySplines,
-    SmoothSky,
-    sky_penalty,
-)
+from deflicker.noise.sky import SkySplines, SmoothSky, sky_penalty
 from deflicker.noise.spectrum import HALF_SAMPLING, NoiseSpectrum
+from deflicker.noise.weights import RecordWeights, SeenPixels
 from deflicker.noise.wiener import NoiseEquations, NoisePrior, Records, Spectra, solve_noise
 from deflicker.scene.sources import BOX, find_sources, fine_structure, sky_map, source_halos
 

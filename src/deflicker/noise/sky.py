@@ -10,86 +10,17 @@ from scipy.linalg import cho_solve_banded, cholesky_banded
 from scipy.sparse import csr_array, diags_array, eye_array, kron
 from scipy.sparse.linalg import splu
 
-from deflicker.noise.wiener import Records
-
-__all__ = ["RecordWeights", "SeenPixels", "SkySplines", "SmoothSky", "in_bins", "sky_penalty"]
+__all__ = ["SkySplines", "SmoothSky", "sky_penalty"]
 
 SPACING = 32.0  # pixels between knots
 FAST_BIN = 4  # pixels along the fast axis that share one value of the sky
 SCALE = 256.0  # pixels over which the sky changes by about itself
 THIRD_DERIVATIVE = 10.0
 LOWER_DERIVATIVES = 3.0
-TINY = np.float32(1e-30)
 HALO_DOUBT = 1e-5  # keeps halos that splines hold well determined
 
 Image = NDArray[np.float32]
 Coefficients = NDArray[np.float64]
-
-
-def in_bins(image: Image, size: int) -> Image:
-    """Sums of neighbouring pixels along the fast axis.
-
-    Parameters
-    ----------
-    image : ndarray of float32, shape (..., n_fast)
-        Image in any unit.
-    size : int
-        Pixels in a sum; a divisor of n_fast.
-
-    Returns
-    -------
-    ndarray of float32, shape (..., n_fast // size)
-        The sums; the image itself where they are of one pixel.
-    """
-    if size == 1:
-        return image
-    return np.einsum("...fb->...f", image.reshape(*image.shape[:-1], -1, size))
-
-
-@dataclass(frozen=True)
-class SeenPixels:
-    """Pixels that see a sky through a flat field.
-
-    Parameters
-    ----------
-    values : ndarray of float32, shape (n_slow, n_fast)
-        Data d; finite.
-    weights : ndarray of float32, shape (n_slow, n_fast)
-        Inverse variances w, 0 where the pixels may not be used.
-    flat : ndarray of float32, shape (n_slow, n_fast), optional
-        Flat field F.
-    """
-
-    values: Image
-    weights: Image
-    flat: Image | None = None
-
-    def of_sky(self, weighted: Image) -> Image:
-        """Apply F: what weighted data tell of the sky."""
-        return weighted if self.flat is None else weighted * self.flat
-
-    def binned(self, size: int) -> "SeenPixels":
-        """Take means of neighbouring pixels along the fast axis.
-
-        Parameters
-        ----------
-        size : int
-            Pixels in a mean.
-
-        Returns
-        -------
-        SeenPixels
-            Weighted means, with the sums of the weights.
-        """
-        if size == 1:
-            return self
-        weights = in_bins(self.weights, size)
-        number: Image = np.maximum(weights, TINY)
-        values = in_bins(self.values * self.weights, size) / number
-        if self.flat is None:
-            return SeenPixels(values, weights)
-        flat = in_bins(self.weights * self.flat, size) / number
-        return SeenPixels(values, weights, flat)
 
 
 class SkySplines:
@@ -340,61 +271,3 @@ class SmoothSky:
             options=options,
         )
         return factors.solve(columns)
-
-
-class RecordWeights:
-    """Weights W of the values of records, of data whose sky is unknown.
-
-    Parameters
-    ----------
-    pixels : SeenPixels
-        Weights w of the pixels, and flat field F.
-    records : Records
-        Where the pixels are.
-    sky : SmoothSky, optional
-        The sky that is unknown.
-
-    Notes
-    -----
-    Applies ``w - w F E (E^T F w F E + penalty)^-1 E^T F w``.
-    """
-
-    def __init__(self, pixels: SeenPixels, records: Records, sky: SmoothSky | None = None) -> None:
-        self._records, self._sky = records, sky
-        self._weights = records.filled(pixels.weights)
-        if sky is not None:
-            self._size = records.clock.n_fast // sky.splines.n_bins
-            # Bins are mirrored as their pixels are.
-            self._bins = records.clock.binned(self._size)
-            self._flat = None if pixels.flat is None else records.clock.ordered(pixels.flat)
-            self._of_sky = records.clock.ordered(pixels.of_sky(pixels.weights))
-
-    def told(self, image: Image) -> NDArray[np.complex64]:
-        """Apply A^T W to an image (n_slow, n_fast) of finite float32."""
-        values = self._records.filled(image)
-        self._weigh(values)
-        return self._records.spectra(values)
-
-    def normal(self, spectra: NDArray[np.complex64], /) -> NDArray[np.complex64]:
-        """Apply A^T W A to spectra (n_outputs, size // 2 + 1)."""
-        if self._sky is None:
-            return self._records.weighted(spectra, self._weights)
-        values = self._records.values(spectra)
-        self._weigh(values)
-        return self._records.spectra(values)
-
-    def _weigh(self, values: NDArray[np.float32]) -> None:
-        """Apply W to values (n_outputs, size), in place."""
-        values *= self._weights
-        if self._sky is None:
-            return
-        clock = self._records.clock
-        pixels = clock.pixels(values)
-        seen = pixels if self._flat is None else pixels * self._flat
-        sky = self._sky.image(self._bins.image(in_bins(seen, self._size)))
-        for k, bins in enumerate(self._bins.ordered(sky)):
-            light = np.repeat(bins, self._size, axis=1)
-            light *= self._of_sky[k]
-            pixels[k] -= light
-        if clock.interleaved:  # pixels are a copy
-            clock.fill(values, pixels)
