@@ -27,7 +27,7 @@ DETAIL_SCALES = (4, 1)
 DETAIL_MARGIN = 1.2
 HALO_SIZES = (8, 16, 32, 64)
 HALO_BOX = 4
-HALO_CORE = 3  # boxes
+HALO_CORE, HALO_CONTRAST = 3, 0.2  # boxes; of what stands out of the wide
 REACH = 3
 STRIP_ROWS = 128  # stay in a processor's cache
 
@@ -275,8 +275,11 @@ def source_halos(light: NDArray[np.float32], *, binning: int) -> NDArray[np.floa
     ny, nx = light.shape
     padded = np.pad(light, [(0, -n % HALO_BOX) for n in light.shape])
     sums = _block_sums(padded, HALO_BOX)
-    # What is wide is a galaxy, whose light is not spread by the telescope.
-    sums -= grey_opening(sums, size=(HALO_CORE, HALO_CORE))
+    # What is wide or long is a galaxy or a spectrum: halos of these are as smooth as noise.
+    long = [grey_opening(sums, size=size) for size in ((HALO_CORE, 1), (1, HALO_CORE))]
+    wide = np.maximum(*long)
+    sums -= wide
+    sums[sums < HALO_CONTRAST * wide] = 0
     if not sums.any():
         return np.empty((0, ny, nx // binning), dtype=np.float32)
     halos = np.empty((len(HALO_SIZES), ny, nx // binning), dtype=np.float32)
