@@ -35,6 +35,14 @@ def test_sources_of_all_sizes_are_found(rng, flux, sigma, sign):
     assert found[far].mean() < 0.12
 
 
+@pytest.mark.parametrize("n_sigma", [2.8, 4.2, 7.0])
+def test_lone_bright_pixels_are_found(rng, n_sigma):
+    image = noise(rng)
+    image[10::40, 15::40] = 1e6
+    found = find_sources(image, EVERYWHERE, n_sigma=n_sigma)
+    assert found[10::40, 15::40].all()
+
+
 def test_bright_wings_are_found(rng):
     wings = star(1500, 10.0)  # 2.4 high, falling below one sigma of a pixel at 13 pixels
     image = noise(rng) + star(500, 1.1) + wings

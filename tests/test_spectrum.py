@@ -151,10 +151,17 @@ def test_spectrum_of_means_of_pixels():
         np.testing.assert_allclose(other[1:], one[1:501] / 4, rtol=1e-9)
 
 
-def test_variance_beyond_a_frequency():
-    frequency = np.linspace(0.01, 0.5, 50)
-    flat = np.full(50, 3.0)
+def test_variance_that_means_of_pixels_do_not_resolve():
+    frequency = np.linspace(0.001, 0.5, 500)
+    flat = np.full(500, 3.0)
     spectrum = NoiseSpectrum(frequency=frequency, common=flat, per_output=flat, white=1.0)
-    assert spectrum.variance_above(0.095) == pytest.approx(2 * 6 * 0.4)
-    assert spectrum.variance_above(0.0) == pytest.approx(spectrum.correlated_variance)
-    assert spectrum.variance_above(0.6) == 0
+    # The mean of four has a quarter of the variance, and keeps the slow part of it.
+    slow = np.linspace(1e-6, 0.125, 5000)
+    gain = (np.sin(4 * np.pi * slow) / (4 * np.sin(np.pi * slow))) ** 2
+    resolved = 2 * 6 * np.trapezoid(gain, slow)
+    assert spectrum.unresolved_variance(4) == pytest.approx(6 / 4 - resolved, abs=0.01)
+    assert spectrum.unresolved_variance(1) == 0
+    # Alternating columns are not in it.
+    line = np.where(frequency > 0.495, 1e3, 1e-9)
+    line = replace(spectrum, common=line, per_output=0 * line)
+    assert line.unresolved_variance(4) < 1e-3 * line.correlated_variance

@@ -262,10 +262,7 @@ def fit_levels(
     )
     if noise is None:
         noise = guess_read_noise(mean, clock, allowed=allowed)
-        first = fit(noise)
-        left = mean.values - (first.sky if flat is None else first.sky * flat)
-        good = first.mask & mean.complete
-        noise = measure_image_noise(mean, left, good, clock) or noise
+        noise = _noise_without(fit(noise), mean, clock, flat=flat) or noise
     fitted = fit(noise)
     background: Image | float = 0.0
     if options.save_background:
@@ -280,6 +277,14 @@ def fit_levels(
         mask=fitted.mask,
         background=background,
     )
+
+
+def _noise_without(
+    first: SkyFit, mean: MeanImage, clock: Clock, *, flat: Image | None
+) -> ReadNoise | None:
+    """Measure the noise of the mean without a first guess of its sky."""
+    left = mean.values - (first.sky if flat is None else first.sky * flat)
+    return measure_image_noise(mean, left, first.mask & mean.complete, clock)
 
 
 def report_levels(levels: Levels, result: CleanResult) -> None:

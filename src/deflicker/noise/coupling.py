@@ -35,7 +35,7 @@ class SlowModes:
         self, sky: SmoothSky, pixels: SeenPixels, prior: NoisePrior, records: Records
     ) -> None:
         clock = records.clock
-        self.n = min(CYCLES, clock.n_slow // 4, records.size // 4)
+        self.n = max(1, min(CYCLES, clock.n_slow // 4))
         n_outputs, n_modes = clock.n_outputs, 2 * self.n
         waves = _waves(self.n, records)
         splines = sky.splines

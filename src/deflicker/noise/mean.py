@@ -9,7 +9,7 @@ from deflicker.clock import Clock
 from deflicker.noise.coupling import SlowModes
 from deflicker.noise.median import row_medians
 from deflicker.noise.sky import SkySplines, SmoothSky, sky_penalty
-from deflicker.noise.spectrum import HALF_SAMPLING, NoiseSpectrum
+from deflicker.noise.spectrum import NoiseSpectrum
 from deflicker.noise.weights import RecordWeights, SeenPixels
 from deflicker.noise.wiener import NoiseEquations, NoisePrior, Records, Spectra, solve_noise
 from deflicker.scene.sources import BOX, find_sources, fine_structure, sky_map, source_halos
@@ -76,7 +76,8 @@ class SkyImage:
     @property
     def weights(self) -> Image:
         """Inverse variance, 0 where the image may not be used."""
-        return np.where(self.usable, 1 / self.variance, np.float32(0)).astype(np.float32)
+        weights = np.zeros_like(self.variance)
+        return np.divide(1, self.variance, out=weights, where=self.usable)
 
     def seen(self, light: Image) -> Image:
         """Light through the flat field."""
@@ -199,8 +200,8 @@ class _SkyAndNoise:
         self.records = Records(clock.binned(self.size), n_threads if self.size == 1 else 1)
         self.prior = NoisePrior.of(spectrum, self.records)
         # Of the noise, means of pixels hold what is slow. The rest is white in them.
-        fast = spectrum.variance_above(HALF_SAMPLING / self.size) if self.size > 1 else 0.0
-        self._known = np.float32(spectrum.white / (spectrum.white + fast))
+        white, fast = spectrum.white / self.size, spectrum.unresolved_variance(self.size)
+        self._known = np.float32(white / (white + fast))
         self.detail = np.full_like(image.values, self._level)  # what is no smooth sky
         bins = (clock.n_slow, clock.n_fast // self.size)
         self._noise = self._smooth = np.zeros(bins, dtype=np.float32)
@@ -284,7 +285,9 @@ class _SkyAndNoise:
         """Wings of the sources that the mask leaves out."""
         light = self.image.before_flat(self.image.values) - self._level
         light -= np.repeat(self._smooth, self.size, axis=1)
-        faint = light < np.float32(HALO_LIGHT) * np.sqrt(self.image.variance)
+        faint = light < self.image.before_flat(
+            np.float32(HALO_LIGHT) * np.sqrt(self.image.variance)
+        )
         light[faint | mask | ~self.image.usable] = 0
         return source_halos(light, binning=self.size)
 

@@ -21,6 +21,7 @@ SLOPES = np.arange(0.6, 2.01, 0.05)
 # Power below this fraction of the power law through the spectrum is not believed.
 LEAST_OF_LAW = 0.02
 LEAST_OF_WHITE = 1e-4
+UNRESOLVED_SIZE = 1 << 12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,22 +132,25 @@ class NoiseSpectrum:
             np.maximum(self._interpolate(self.per_output, frequency), floor) / binning,
         )
 
-    def variance_above(self, frequency: float) -> float:
-        """Variance of the correlated noise of a pixel beyond a frequency.
+    def unresolved_variance(self, binning: int) -> float:
+        """Variance of the correlated noise that is too fast for means of pixels.
 
         Parameters
         ----------
-        frequency : float
-            In cycles per tick.
+        binning : int
+            Pixels in a mean.
 
         Returns
         -------
         float
-            In the square of the data's unit.
+            Of a mean, beyond half its sampling frequency.
         """
-        fast = self.frequency >= frequency
-        power = (self.common + self.per_output)[fast]
-        return float(2 * np.trapezoid(power, self.frequency[fast])) if power.size else 0.0
+        common, own = self.at(UNRESOLVED_SIZE)
+        frequency = np.arange(UNRESOLVED_SIZE // 2 + 1) / UNRESOLVED_SIZE
+        fast = frequency > HALF_SAMPLING / binning
+        angle = np.pi * frequency[fast]
+        gain = (np.sin(binning * angle) / (binning * np.sin(angle))) ** 2
+        return float(2 * np.sum((common + own)[fast] * gain) / UNRESOLVED_SIZE)
 
     def _interpolate(
         self, power: NDArray[np.float64], frequency: NDArray[np.float64]

@@ -21,7 +21,9 @@ LEAST_COVERED = 0.1
 BOX = 16
 TINY = 1e-30
 OPENING = 5
-PIXEL_CAP, BLOCK_CAP = 7.5, 1.5
+# A pixel counts as this many limits at most: smoothing leaves 0.56 of a lone one.
+PIXEL_CAP = 4.0
+BLOCK_CAP = 1.5  # standard deviations, of a pixel in blocks
 ENOUGH_VALUES = 400_000
 DETAIL_SCALES = (4, 1)
 DETAIL_MARGIN = 1.2
@@ -73,7 +75,7 @@ def find_sources(
     for size in SCALES:
         if min(image.shape) < 4 * size:
             break
-        cap = sigma * np.float32(PIXEL_CAP if size == 1 else BLOCK_CAP)
+        cap = sigma * np.float32(PIXEL_CAP * n_sigma if size == 1 else BLOCK_CAP)
         high = _high_blocks(np.clip(image, -cap, cap), left, size, n_threads) > n_sigma
         if size == 1:
             high = binary_dilation(high)
@@ -273,8 +275,8 @@ def source_halos(light: NDArray[np.float32], *, binning: int) -> NDArray[np.floa
     sources alike, with four unknowns.
     """
     ny, nx = light.shape
-    padded = np.pad(light, [(0, -n % HALO_BOX) for n in light.shape])
-    sums = _block_sums(padded, HALO_BOX)
+    missing = [(0, -n % HALO_BOX) for n in light.shape]
+    sums = _block_sums(np.pad(light, missing) if np.any(missing) else light, HALO_BOX)
     # What is wide or long is a galaxy or a spectrum: halos of these are as smooth as noise.
     long = [grey_opening(sums, size=size) for size in ((HALO_CORE, 1), (1, HALO_CORE))]
     wide = np.maximum(*long)
