@@ -5,7 +5,7 @@ import pytest
 
 from deflicker.clock import Clock
 from deflicker.noise.coupling import SlowModes
-from deflicker.noise.sky import SkySplines, SmoothSky, sky_penalty
+from deflicker.noise.sky import HALO_FRACTION, SkySplines, SmoothSky, sky_penalty
 from deflicker.noise.spectrum import NoiseSpectrum
 from deflicker.noise.weights import RecordWeights, SeenPixels
 from deflicker.noise.wiener import NoiseEquations, NoisePrior, Records, solve_noise
@@ -107,6 +107,7 @@ def test_solution_with_a_sky_is_that_of_dense_matrices(with_flat, with_halos):
     if with_halos:
         matrix = np.concatenate([matrix, halos.reshape(2, -1).T], axis=1)
         penalty = np.pad(penalty, [(0, 2), (0, 2)])
+        penalty[-2:, -2:] = np.eye(2) / HALO_FRACTION**2
     # Four pixels of the image share a value.
     matrix = np.repeat(matrix.reshape(24, 8, -1), 4, axis=1).reshape(values.size, -1)
     if with_flat:

@@ -17,7 +17,7 @@ FAST_BIN = 4  # pixels along the fast axis that share one value of the sky
 SCALE = 256.0  # pixels over which the sky changes by about itself
 THIRD_DERIVATIVE = 10.0
 LOWER_DERIVATIVES = 3.0
-HALO_DOUBT = 1e-5  # keeps halos that splines hold well determined
+HALO_FRACTION = 20.0  # of the light of sources: hardly a limit, but for light that is noise
 
 Image = NDArray[np.float32]
 Coefficients = NDArray[np.float64]
@@ -193,7 +193,7 @@ class SmoothSky:
     penalty : csr_array
         Inverse prior covariance of the coefficients c.
     halos : ndarray of float32, shape (n_halos, n_slow, n_bins), optional
-        Images H, of which the sky holds any multiples a.
+        Images H, of which the sky holds multiples a; these have a Gaussian prior.
     """
 
     splines: SkySplines
@@ -253,7 +253,7 @@ class SmoothSky:
         solved = cho_solve_banded((self._factors, False), coupling.T, check_finite=False)
         square = (weighted @ halos.T).astype(np.float64)
         regular = square - coupling @ solved
-        regular += HALO_DOUBT * np.diag(np.diag(square))
+        regular += np.eye(len(square)) / HALO_FRACTION**2
         return coupling, solved, np.linalg.inv(regular)
 
     def solve(self, sums: Coefficients) -> Coefficients:

@@ -265,8 +265,8 @@ def source_halos(light: NDArray[np.float32], *, binning: int) -> NDArray[np.floa
     Returns
     -------
     ndarray of float32, shape (n, ny, nx // binning)
-        One image for each distance, up to 1; four pixels of the second axis share a value.
-        Without compact light none.
+        One image for each distance, with all of the light in the unit of the pixels; four
+        pixels of the second axis share a value. Without compact light none.
 
     Notes
     -----
@@ -282,6 +282,7 @@ def source_halos(light: NDArray[np.float32], *, binning: int) -> NDArray[np.floa
     wide = np.maximum(*long)
     sums -= wide
     sums[sums < HALO_CONTRAST * wide] = 0
+    sums /= HALO_BOX**2
     if not sums.any():
         return np.empty((0, ny, nx // binning), dtype=np.float32)
     halos = np.empty((len(HALO_SIZES), ny, nx // binning), dtype=np.float32)
@@ -291,7 +292,6 @@ def source_halos(light: NDArray[np.float32], *, binning: int) -> NDArray[np.floa
     share = (place - row).astype(np.float32)[:, np.newaxis]
     for halo, size in zip(halos, HALO_SIZES, strict=True):
         blurred = gaussian_filter(sums, size / HALO_BOX, mode="constant", truncate=4.0)
-        blurred /= blurred.max()
         step = np.diff(blurred, axis=0, append=blurred[-1:])
         lines = blurred[row] + share * step[row]
         halo[:] = np.repeat(lines, HALO_BOX // binning, axis=1)[:, : nx // binning]
