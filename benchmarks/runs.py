@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.local_crds import write_ramp_references
 from deflicker import Exposure
-from deflicker.exposure import model_from_simulation
+from deflicker.exposure import may_hold_stars, model_from_simulation
 from deflicker.simulate import Recipe, SimulatedExposure, simulate
 
 __all__ = [
@@ -127,6 +127,7 @@ def exposure_of(truth: SimulatedExposure) -> Exposure:
         group_dq=truth.group_dq,
         readout=truth.recipe.readout,
         group_time=truth.recipe.group_time,
+        has_stars=may_hold_stars(truth.recipe.exp_type),
     )
 
 

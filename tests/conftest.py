@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from deflicker import Exposure, Readout
-from deflicker.exposure import model_from_simulation
+from deflicker.exposure import may_hold_stars, model_from_simulation
 from deflicker.simulate import EXPOSURES, simulate
 
 CRDS_VARIABLES = ("CRDS_PATH", "CRDS_SERVER_URL", "CRDS_CONTEXT", "CRDS_OBSERVATORY")
@@ -77,6 +77,7 @@ def exposure_of(simulated, **changes):
         "group_dq": simulated.group_dq,
         "readout": miri if recipe.instrument == "MIRI" else recipe.readout,
         "group_time": recipe.group_time,
+        "has_stars": may_hold_stars(recipe.exp_type),
     }
     return Exposure(**{**fields, **changes})
 

@@ -58,6 +58,9 @@ class Exposure:
         Axes and outputs.
     group_time : float, optional
         Time between two groups in seconds; not used for rates.
+    has_stars : bool, optional
+        Whether stars may be anywhere, as in images and slitless spectra; not where all
+        light is that of a few spectra.
 
     Raises
     ------
@@ -70,6 +73,7 @@ class Exposure:
     group_dq: Ramps | None
     readout: Readout
     group_time: float = 1.0
+    has_stars: bool = True
 
     def __post_init__(self) -> None:
         if self.data.ndim != 4:

@@ -20,6 +20,7 @@ __all__ = [
     "describe",
     "exposure_from_model",
     "mask_model",
+    "may_hold_stars",
     "model_from_simulation",
     "product_model",
     "unit_of",
@@ -36,6 +37,7 @@ _NEW_AXES: Final[Mapping[type, tuple[Any, ...]]] = MappingProxyType(
 )
 _NIRSPEC_DETECTORS: Final = ("NRS1", "NRS2")
 _NEAR_INFRARED: Final = ("NIRCAM", "NIRISS", "NIRSPEC")
+_FEW_SPECTRA: Final = ("NRS_BRIGHTOBJ", "NRS_FIXEDSLIT")  # and no other light
 
 
 def exposure_from_model(model: datamodels.JwstDataModel) -> Exposure:
@@ -89,6 +91,7 @@ def exposure_from_model(model: datamodels.JwstDataModel) -> Exposure:
             group_dq=_or_zeros(model.groupdq, data.shape) if is_ramp else None,
             readout=readout,
             group_time=_group_time(model),
+            has_stars=may_hold_stars(exp_type),
         )
     except ValueError as error:
         msg = f"the data quality arrays do not fit: {error}"
@@ -117,6 +120,22 @@ def check_method(model: datamodels.JwstDataModel, fit_method: str) -> None:
     if fit_method == "wiener" and instrument not in _NEAR_INFRARED:
         msg = "fit_method='wiener' is for near-infrared detectors, not for MIRI; use 'median'"
         raise NothingToClean(msg)
+
+
+def may_hold_stars(exp_type: str) -> bool:
+    """Tell whether stars may be anywhere in an exposure.
+
+    Parameters
+    ----------
+    exp_type : str
+        ``meta.exposure.type``.
+
+    Returns
+    -------
+    bool
+        False where all light is that of a few slits' spectra.
+    """
+    return exp_type.upper() not in _FEW_SPECTRA
 
 
 def unit_of(model: datamodels.JwstDataModel) -> str:

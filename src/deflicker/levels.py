@@ -29,6 +29,7 @@ from deflicker.read_noise import (
     measure_image_noise,
     measure_read_noise,
 )
+from deflicker.workers import share_freed_memory
 
 __all__ = ["IntegrationLevels", "Levels", "fit_levels", "report_levels"]
 
@@ -226,6 +227,7 @@ def fit_levels(
     NothingToClean
         If no pixel can be used, or there is no noise.
     """
+    share_freed_memory()
     differences = Differences(exposure, user_mask)
     mean = differences.mean(range(exposure.n_integrations))
     readout = exposure.readout
@@ -254,6 +256,7 @@ def fit_levels(
             clock,
             n_sigma=options.n_sigma,
             has_sky=options.background_method is not None,
+            has_stars=exposure.has_stars,
             n_threads=options.n_threads,
         )
 

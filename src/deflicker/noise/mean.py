@@ -10,6 +10,7 @@ from deflicker.noise.coupling import SlowModes
 from deflicker.noise.median import row_medians
 from deflicker.noise.sky import SkySplines, SmoothSky, sky_penalty
 from deflicker.noise.spectrum import NoiseSpectrum
+from deflicker.noise.stars import spare_faint_stars
 from deflicker.noise.weights import RecordWeights, SeenPixels
 from deflicker.noise.wiener import NoiseEquations, NoisePrior, Records, Spectra, solve_noise
 from deflicker.scene.sources import BOX, find_sources, fine_structure, sky_map, source_halos
@@ -22,7 +23,7 @@ Usable = NDArray[np.bool_]
 SOURCE_SIGMA = 1.4  # limit of the sources, for each n_sigma of the options
 FIRST_SOURCES = 4.0  # at least, while the noise is in the image
 # Of the solutions; between two of them sources are looked for again.
-TOLERANCES = (1e-3, 1e-3, 1e-3)
+TOLERANCES = (1e-3, 1e-3)
 DARK = 10  # percentile of the sky's brightness that is its level
 # Brightness of the sky counts beyond this many variances of the noise.
 SIGNIFICANT = 16.0
@@ -30,6 +31,7 @@ SIGNIFICANT = 16.0
 WINGS = 0.03
 LEAST_BRIGHTNESS = 0.05
 HALO_LIGHT = 5.0  # standard deviations of pixels whose light has wings
+TINY = 1e-30
 LEAST_WHITE = 0.01  # of the white noise, where no other is
 
 
@@ -100,6 +102,7 @@ def fit_noise_and_sky(
     *,
     n_sigma: float = 2.0,
     has_sky: bool = True,
+    has_stars: bool = False,
     n_threads: int = 1,
 ) -> SkyFit:
     """Fit the noise of an image together with its sky.
@@ -116,6 +119,9 @@ def fit_noise_and_sky(
         Clipping level for sources; 0 masks none.
     has_sky : bool, optional
         Whether there is a sky to fit; else the image is noise and sources alone.
+    has_stars : bool, optional
+        Whether stars may be anywhere; those that are too faint to be found are then not
+        taken for noise.
     n_threads : int, optional
         Threads to use.
 
@@ -153,7 +159,7 @@ def fit_noise_and_sky(
                 state.detail = fine_structure(left, mask, n_threads=n_threads)
                 state.detail += level
             del left  # full arrays are large, and the solution needs some
-    noise = state.finish(mask)
+    noise = state.finish(mask, has_stars=has_stars)
     return SkyFit(noise=noise, sky=state.sky(), mask=mask)
 
 
@@ -253,12 +259,13 @@ class _SkyAndNoise:
         if sky is not None:
             self._smooth = sky.image(seen.of_sky(seen.weights * (seen.values - self._noise)))
 
-    def finish(self, mask: Usable) -> Image:
+    def finish(self, mask: Usable, *, has_stars: bool) -> Image:
         """Fit all of the noise, the sky being known; nothing more can be solved then."""
         records = Records(self.clock, self.n_threads)
         start = None if self._solution is None else self.records.refined(self._solution, records)
         self._solution = self._slow_modes = None
-        return fit_noise(self._last_image(mask), self.spectrum, records, start=start)
+        image = self._last_image(mask)
+        return fit_noise(image, self.spectrum, records, start=start, has_stars=has_stars)
 
     def _last_image(self, mask: Usable) -> SkyImage:
         """Image without all of the sky, and no other copy of it: the solution needs room."""
@@ -318,8 +325,9 @@ def fit_noise(
     records: Records,
     *,
     start: Spectra | None = None,
+    has_stars: bool = False,
 ) -> Image:
-    """Noise of an image that holds nothing else.
+    """Noise of an image that holds nothing else, but for faint stars.
 
     Parameters
     ----------
@@ -331,6 +339,8 @@ def fit_noise(
         Order of the pixels.
     start : ndarray of complex64, shape (n_outputs, records.size // 2 + 1), optional
         Spectra of noise that is near; changed.
+    has_stars : bool, optional
+        Whether what may be a star is left.
 
     Returns
     -------
@@ -340,16 +350,18 @@ def fit_noise(
     clock = records.clock
     pixels = SeenPixels(image.values, image.weights)
     weights = RecordWeights(pixels, records)
+    prior = NoisePrior.of(spectrum, records)
+    mean_weight = float(pixels.weights.mean(dtype=np.float64))
+    white = np.count_nonzero(pixels.weights) / pixels.weights.size / max(mean_weight, TINY)
     equations = NoiseEquations(
-        records=records,
-        prior=NoisePrior.of(spectrum, records),
-        weights=weights,
-        mean_weight=float(pixels.weights.mean(dtype=np.float64)),
+        records=records, prior=prior, weights=weights, mean_weight=mean_weight
     )
     told = weights.told(pixels.values)
     del image, pixels  # full arrays are large, and the solution needs some
     solution = solve_noise(equations, told, start=start)
     del equations, weights, told
+    if has_stars and white > 0:
+        spare_faint_stars(solution, records, prior, white=white, mean_weight=mean_weight)
     return _without_level(clock.image(records.pixels(solution)))
 
 

@@ -167,6 +167,14 @@ class NoisePrior:
         one = np.float32(1)
         return _in_modes(part, one / self.mean[block], one / self.deviation[block])
 
+    def beside(
+        self, part: Spectra, light: NDArray[np.float32], block: slice, *, weight: float
+    ) -> Spectra:
+        """Apply (S + weight^-1) (S + weight^-1 + light)^-1: noise that may be light as well."""
+        white = np.float32(1 / weight)
+        mean, deviation = self.mean[block] + white, self.deviation[block] + white
+        return _in_modes(part, mean / (mean + light), deviation / (deviation + light))
+
     def precondition(self, part: Spectra, block: slice, *, weight: float) -> Spectra:
         """Apply the inverse of (S^-1 + weight), the equations of equal weights."""
         one, w = np.float32(1), np.float32(weight)
