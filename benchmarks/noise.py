@@ -15,13 +15,12 @@ from statistics import median
 
 from astropy.io import fits
 
-from benchmarks.runs import Cleaner, cleaners, environment, run_step, write_case
+from benchmarks.runs import SNOWBLIND, Cleaner, cleaners, environment, run_step, write_case
 from deflicker.quality import Quality, measure_quality
 from deflicker.simulate import EXPOSURES, Recipe
 
 __all__ = ["median_quality"]
 
-SNOWBLIND = "snowblind"
 SETTINGS = {
     "median": (),
     "median by channel": ("--fit_by_channel=true",),
@@ -49,9 +48,7 @@ def main() -> None:
     parser.add_argument("--jwst-python", type=Path, help="interpreter that has jwst")
     parser.add_argument("--snowblind-python", type=Path, help="one that has jwst and snowblind")
     options = parser.parse_args()
-    steps = cleaners(options.jwst_python)
-    if options.snowblind_python:
-        steps.append(Cleaner(SNOWBLIND, "snowblind.StreamCleanStep", options.snowblind_python))
+    steps = cleaners(options.jwst_python, options.snowblind_python)
     print("Percent of the correlated noise's variance that is removed from the differences and")
     print("from the rate; shift of the sky in DN per group; percent of the light taken for noise.")
     print("Medians over the seeds; of new NaN the maximum.")

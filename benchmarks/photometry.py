@@ -2,17 +2,24 @@
 
 Run with ``python -m benchmarks.photometry``. Stars of known flux are added to a
 simulated exposure, which is cleaned with and without them: what the cleaning does to
-their light is then free of the field and of the noise.
+their light is then free of the field and of the noise. The reference step stands beside ours
+where the jwst package is installed, here or in the environment that ``--jwst-python`` names,
+and snowblind's stream cleaning where ``--snowblind-python`` names one with snowblind.
 """
 
 import argparse
+import tempfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 
 import numpy as np
+from astropy.io import fits
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from benchmarks.runs import exposure_of
+from benchmarks.runs import Cleaner, cleaners, environment, exposure_of, run_step, write_ramp
 from deflicker import CleanOptions, clean_exposure
 from deflicker.dq import DO_NOT_USE, SATURATED
 from deflicker.quality import mean_difference
@@ -26,19 +33,22 @@ METHODS: dict[str, dict[str, object] | None] = {
     "median by channel": {"fit_by_channel": True},
     "wiener": {"fit_method": "wiener"},
 }
+PEER_SETTINGS = {"jwst": {"median": (), "median by channel": ("--fit_by_channel=true",)}}
 STARS, GALAXY = "nircam", "nircam-galaxy"
 N_SIDE = 20  # stars along a side of the grid
 EDGE = 60
 JITTER = 20
 FAINTEST, BRIGHTEST = 5.0, 50000.0  # electrons per group
+FAINT = 500.0  # the photon noise of brighter ones is as large as the detector's
 RADIUS, INNER, OUTER = 3.0, 8.0, 14.0
 ELLIPSE = (420, 700)  # semi axes along y and x
 HEADER = (
-    f"{'flux':>9}{'error':>9}{'stars':>7}  {'method':20}"
+    f"{'flux':>9}{'error':>9}{'stars':>7}  {'method':24}"
     f"{'bias':>12}{'+-':>10}{'bias/error':>12}{'scatter':>11}"
 )
 
 Image = NDArray[np.float64]
+Clean = Callable[[SimulatedExposure], Image]
 
 
 @dataclass(frozen=True)
@@ -74,11 +84,24 @@ def main() -> None:
     parser.add_argument("--method", nargs="*", choices=METHODS, default=list(METHODS))
     parser.add_argument("--levels", type=int, default=8, help="number of fluxes of the stars")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--jwst-python", type=Path, help="interpreter that has jwst")
+    parser.add_argument("--snowblind-python", type=Path, help="one that has jwst and snowblind")
     options = parser.parse_args()
-    if "stars" in options.part:
-        _stars(options.method, options.levels, options.seed)
-    if "galaxy" in options.part:
-        _galaxy(options.method, options.seed)
+    methods: dict[str, Clean] = {name: partial(clean, method=name) for name in options.method}
+    _, *peers = cleaners(options.jwst_python, options.snowblind_python)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        env = environment(folder)
+        for peer in peers:
+            settings = PEER_SETTINGS.get(peer.name, {"": ()})
+            for setting, parameters in settings.items():
+                methods[f"{peer.name} {setting}"] = partial(
+                    _clean_elsewhere, peer=peer, parameters=parameters, folder=folder, env=env
+                )
+        if "stars" in options.part:
+            _stars(methods, options.levels, options.seed)
+        if "galaxy" in options.part:
+            _galaxy(methods, options.seed)
 
 
 def add_stars(truth: SimulatedExposure, light: Image) -> SimulatedExposure:
@@ -134,6 +157,22 @@ def clean(truth: SimulatedExposure, method: str) -> Image:
     return mean_difference(clean_exposure(exposure, CleanOptions(n_threads=2, **options)).data)
 
 
+def _clean_elsewhere(
+    truth: SimulatedExposure,
+    *,
+    peer: Cleaner,
+    parameters: tuple[str, ...],
+    folder: Path,
+    env: Mapping[str, str],
+) -> Image:
+    """Mean difference of an exposure that another package cleans."""
+    source, target = folder / "exposure_ramp.fits", folder / "exposure_cleaned.fits"
+    write_ramp(truth, source)
+    target.unlink(missing_ok=True)
+    run_step(peer, source, target, parameters, env)
+    return mean_difference(fits.getdata(target, "SCI"))
+
+
 def apertures(image: Image, stars: Stars) -> Image:
     """Light of stars in an aperture above the median of a ring around it.
 
@@ -173,7 +212,7 @@ def _place(levels: int, recipe: Recipe, seed: int) -> Stars:
     return Stars(y, x, rng.permutation(flux))
 
 
-def _stars(methods: list[str], levels: int, seed: int) -> None:
+def _stars(methods: Mapping[str, Clean], levels: int, seed: int) -> None:
     """Print bias and scatter of the stars' light by flux."""
     without = simulate(EXPOSURES[STARS], seed=seed)
     stars = _place(levels, without.recipe, seed)
@@ -184,9 +223,9 @@ def _stars(methods: list[str], levels: int, seed: int) -> None:
     true_scene = apertures(np.where(bad, np.nan, added.scene.astype(float)), stars)
     error = _star_errors(added, stars)
     table = {}
-    for method in methods:
-        cleaned = clean(added, method)
-        difference = np.where(bad, np.nan, cleaned - clean(without, method))
+    for method, cleaned_by in methods.items():
+        cleaned = cleaned_by(added)
+        difference = np.where(bad, np.nan, cleaned - cleaned_by(without))
         change = apertures(difference, stars) - true_light
         left = apertures(np.where(bad, np.nan, cleaned), stars) - true_scene
         table[method] = change, left
@@ -201,11 +240,20 @@ def _stars(methods: list[str], levels: int, seed: int) -> None:
             doubt = change[some].std() / some.sum() ** 0.5
             percent = 100 / true_light[some].mean()
             print(
-                f"{flux:9.0f}{typical:9.1f}{some.sum():7}  {method:20}"
+                f"{flux:9.0f}{typical:9.1f}{some.sum():7}  {method:24}"
                 f"{percent * bias:z10.2f} %{percent * doubt:8.2f} %{bias / typical:z12.3f}"
                 f"{_scatter(left[some]):11.1f}",
                 flush=True,
             )
+    _print_scatter(table, stars.flux, limit=FAINT)
+
+
+def _print_scatter(table: Mapping[str, tuple[Image, Image]], flux: Image, *, limit: float) -> None:
+    """Print the scatter of all faint stars together, which is known better."""
+    print(f"Scatter of all stars of less than {limit:.0f} electrons:")
+    for method, (_, left) in table.items():
+        some = left[(flux < limit) & np.isfinite(left)]
+        print(f"{method:24}{_scatter(some):8.1f} +- {_scatter(some) / (2 * some.size) ** 0.5:.1f}")
 
 
 def _unusable(truth: SimulatedExposure) -> NDArray[np.bool_]:
@@ -230,7 +278,7 @@ def _scatter(values: Image) -> float:
     return 1.4826 * float(np.median(np.abs(values - np.median(values))))
 
 
-def _galaxy(methods: list[str], seed: int) -> None:
+def _galaxy(methods: Mapping[str, Clean], seed: int) -> None:
     """Print how the light of a galaxy in an ellipse is changed."""
     recipe = EXPOSURES[GALAXY]
     truth = simulate(recipe, seed=seed)
@@ -243,14 +291,14 @@ def _galaxy(methods: list[str], seed: int) -> None:
     # Light and its noise are the same with all methods: the correlated noise is not.
     without_noise = mean_difference(truth.data) - mean_difference(truth.correlated)
     print(f"Galaxy: {flux:.4g} electrons per group in the ellipse; change in percent of that.")
-    print(f"{'method':20}{'flux':>10}{'without the level outside':>28}{'level outside':>16}")
-    for method in methods:
-        residual = clean(truth, method) - without_noise
+    print(f"{'method':24}{'flux':>10}{'without the level outside':>28}{'level outside':>16}")
+    for method, cleaned_by in methods.items():
+        residual = cleaned_by(truth) - without_noise
         total = float(residual[inside & good].sum())
         level = float(residual[~inside & good].mean())
         net = total - level * np.count_nonzero(inside & good)
         print(
-            f"{method:20}{100 * total / flux:z8.3f} %{100 * net / flux:z26.3f} %{level:z16.4f}",
+            f"{method:24}{100 * total / flux:z8.3f} %{100 * net / flux:z26.3f} %{level:z16.4f}",
             flush=True,
         )
 

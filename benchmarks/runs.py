@@ -16,6 +16,7 @@ from deflicker.exposure import may_hold_stars, model_from_simulation
 from deflicker.simulate import Recipe, SimulatedExposure, simulate
 
 __all__ = [
+    "SNOWBLIND",
     "Cleaner",
     "Run",
     "cleaners",
@@ -25,8 +26,10 @@ __all__ = [
     "run_step",
     "write_case",
     "write_case_elsewhere",
+    "write_ramp",
 ]
 
+SNOWBLIND = "snowblind"
 DETECTORS = {
     "miri": (1024, 1032),
     "nircam": (2048, 2048),
@@ -70,13 +73,15 @@ class Cleaner:
     python: Path
 
 
-def cleaners(jwst_python: Path | None) -> list[Cleaner]:
-    """Our step, and the reference step where it is installed.
+def cleaners(jwst_python: Path | None, snowblind_python: Path | None = None) -> list[Cleaner]:
+    """Our step, and those of others where they are installed.
 
     Parameters
     ----------
     jwst_python : pathlib.Path or None
         Interpreter of an environment with jwst; this one by default.
+    snowblind_python : pathlib.Path, optional
+        Interpreter of an environment with jwst and snowblind; none by default.
 
     Returns
     -------
@@ -88,6 +93,8 @@ def cleaners(jwst_python: Path | None) -> list[Cleaner]:
     if jwst_python or find_spec("jwst"):
         step = "jwst.clean_flicker_noise.CleanFlickerNoiseStep"
         found.append(Cleaner("jwst", step, jwst_python or here))
+    if snowblind_python:
+        found.append(Cleaner(SNOWBLIND, "snowblind.StreamCleanStep", snowblind_python))
     return found
 
 
@@ -149,9 +156,22 @@ def write_case(recipe: Recipe, path: Path, *, seed: int) -> SimulatedExposure:
         The truth.
     """
     truth = simulate(recipe, seed=seed)
+    write_ramp(truth, path)
+    return truth
+
+
+def write_ramp(truth: SimulatedExposure, path: Path) -> None:
+    """Write the ramp of a simulated exposure.
+
+    Parameters
+    ----------
+    truth : SimulatedExposure
+        The exposure.
+    path : pathlib.Path
+        File to write.
+    """
     with model_from_simulation(truth) as model:
         model.save(str(path))
-    return truth
 
 
 def write_case_elsewhere(recipe: Recipe, path: Path, *, seed: int) -> None:

@@ -251,12 +251,12 @@ def fit_levels(
                 variance=mean.variance(spectrum.white, noise.gain),
                 usable=allowed,
                 flat=flat,
+                has_stars=exposure.has_stars,
             ),
             spectrum,
             clock,
             n_sigma=options.n_sigma,
             has_sky=options.background_method is not None,
-            has_stars=exposure.has_stars,
             n_threads=options.n_threads,
         )
 

@@ -93,8 +93,9 @@ def share_freed_memory() -> None:
     """
     if sys.platform == "linux":
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-        for option, value in ALLOCATOR.items() if mallopt is not None else ():
-            mallopt(option, value)
+        if mallopt is not None:
+            for option, value in ALLOCATOR.items():
+                mallopt(option, value)
 
 
 def map_in_order(

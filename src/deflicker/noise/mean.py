@@ -31,7 +31,6 @@ SIGNIFICANT = 16.0
 WINGS = 0.03
 LEAST_BRIGHTNESS = 0.05
 HALO_LIGHT = 5.0  # standard deviations of pixels whose light has wings
-TINY = 1e-30
 LEAST_WHITE = 0.01  # of the white noise, where no other is
 
 
@@ -68,12 +67,16 @@ class SkyImage:
         True where the image may be used; somewhere.
     flat : ndarray of float32, shape (n_slow, n_fast), optional
         Flat field, through which sky and sources are seen, and noise is not.
+    has_stars : bool, optional
+        Whether stars may be anywhere; light of those that are too faint to be found is
+        not taken for noise.
     """
 
     values: Image
     variance: Image
     usable: Usable
     flat: Image | None = None
+    has_stars: bool = False
 
     @property
     def weights(self) -> Image:
@@ -102,7 +105,6 @@ def fit_noise_and_sky(
     *,
     n_sigma: float = 2.0,
     has_sky: bool = True,
-    has_stars: bool = False,
     n_threads: int = 1,
 ) -> SkyFit:
     """Fit the noise of an image together with its sky.
@@ -119,9 +121,6 @@ def fit_noise_and_sky(
         Clipping level for sources; 0 masks none.
     has_sky : bool, optional
         Whether there is a sky to fit; else the image is noise and sources alone.
-    has_stars : bool, optional
-        Whether stars may be anywhere; those that are too faint to be found are then not
-        taken for noise.
     n_threads : int, optional
         Threads to use.
 
@@ -159,7 +158,7 @@ def fit_noise_and_sky(
                 state.detail = fine_structure(left, mask, n_threads=n_threads)
                 state.detail += level
             del left  # full arrays are large, and the solution needs some
-    noise = state.finish(mask, has_stars=has_stars)
+    noise = state.finish(mask)
     return SkyFit(noise=noise, sky=state.sky(), mask=mask)
 
 
@@ -259,13 +258,12 @@ class _SkyAndNoise:
         if sky is not None:
             self._smooth = sky.image(seen.of_sky(seen.weights * (seen.values - self._noise)))
 
-    def finish(self, mask: Usable, *, has_stars: bool) -> Image:
+    def finish(self, mask: Usable) -> Image:
         """Fit all of the noise, the sky being known; nothing more can be solved then."""
         records = Records(self.clock, self.n_threads)
         start = None if self._solution is None else self.records.refined(self._solution, records)
         self._solution = self._slow_modes = None
-        image = self._last_image(mask)
-        return fit_noise(image, self.spectrum, records, start=start, has_stars=has_stars)
+        return fit_noise(self._last_image(mask), self.spectrum, records, start=start)
 
     def _last_image(self, mask: Usable) -> SkyImage:
         """Image without all of the sky, and no other copy of it: the solution needs room."""
@@ -325,9 +323,8 @@ def fit_noise(
     records: Records,
     *,
     start: Spectra | None = None,
-    has_stars: bool = False,
 ) -> Image:
-    """Noise of an image that holds nothing else, but for faint stars.
+    """Noise of an image that holds nothing else, but for stars too faint to be found.
 
     Parameters
     ----------
@@ -339,8 +336,6 @@ def fit_noise(
         Order of the pixels.
     start : ndarray of complex64, shape (n_outputs, records.size // 2 + 1), optional
         Spectra of noise that is near; changed.
-    has_stars : bool, optional
-        Whether what may be a star is left.
 
     Returns
     -------
@@ -352,16 +347,17 @@ def fit_noise(
     weights = RecordWeights(pixels, records)
     prior = NoisePrior.of(spectrum, records)
     mean_weight = float(pixels.weights.mean(dtype=np.float64))
-    white = np.count_nonzero(pixels.weights) / pixels.weights.size / max(mean_weight, TINY)
+    used = np.count_nonzero(pixels.weights) / pixels.weights.size
     equations = NoiseEquations(
         records=records, prior=prior, weights=weights, mean_weight=mean_weight
     )
     told = weights.told(pixels.values)
+    has_stars = image.has_stars
     del image, pixels  # full arrays are large, and the solution needs some
     solution = solve_noise(equations, told, start=start)
     del equations, weights, told
-    if has_stars and white > 0:
-        spare_faint_stars(solution, records, prior, white=white, mean_weight=mean_weight)
+    if has_stars and mean_weight > 0:
+        spare_faint_stars(solution, records, prior, used=used, mean_weight=mean_weight)
     return _without_level(clock.image(records.pixels(solution)))
 
 

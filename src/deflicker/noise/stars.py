@@ -12,7 +12,7 @@ STAR_POWER = 8.0  # of the light of faint stars, for each of the white variance
 
 
 def spare_faint_stars(
-    spectra: Spectra, records: Records, prior: NoisePrior, *, white: float, mean_weight: float
+    spectra: Spectra, records: Records, prior: NoisePrior, *, used: float, mean_weight: float
 ) -> None:
     """Leave to faint stars what of the noise looks like them, in place.
 
@@ -24,10 +24,10 @@ def spare_faint_stars(
         Order of the pixels.
     prior : NoisePrior
         Covariance S of the noise.
-    white : float
-        White variance of a pixel that is used.
+    used : float
+        Fraction of the pixels that are used.
     mean_weight : float
-        Mean inverse variance w of all pixels, those that are not used among them.
+        Mean inverse variance w of all pixels, those that are not used among them; positive.
 
     Notes
     -----
@@ -41,7 +41,7 @@ def spare_faint_stars(
     """
     for block in records.blocks():
         light = _star_power(records, block)
-        light *= np.float32(STAR_POWER * white)
+        light *= np.float32(STAR_POWER * used / mean_weight)
         spectra[:, block] = prior.beside(spectra[:, block], light, block, weight=mean_weight)
 
 
