@@ -22,8 +22,8 @@ Usable = NDArray[np.bool_]
 
 SOURCE_SIGMA = 1.4  # limit of the sources, for each n_sigma of the options
 FIRST_SOURCES = 4.0  # at least, while the noise is in the image
-# Of the solutions; between two of them sources are looked for again.
-TOLERANCES = (1e-3, 1e-3)
+TOLERANCE = 1e-3  # of the solutions; between two of them sources are looked for again
+SOLUTIONS, FEW_PIXELS = 2, 1 << 20
 DARK = 10  # percentile of the sky's brightness that is its level
 # Brightness of the sky counts beyond this many variances of the noise.
 SIGNIFICANT = 16.0
@@ -145,8 +145,10 @@ def fit_noise_and_sky(
     )
     state = _SkyAndNoise(image, spectrum, clock, level=level, n_threads=n_threads)
     del image
-    for tolerance in TOLERANCES if limit > 0 else TOLERANCES[-1:]:
-        state.solve(mask, tolerance=tolerance)
+    # Few pixels tell noise from sky less well, and one more solution costs little.
+    solutions = SOLUTIONS + (usable.size < FEW_PIXELS)
+    for _ in range(solutions if limit > 0 else 1):
+        state.solve(mask)
         if limit > 0:
             left = state.left()
             mask = _left_over(
@@ -226,7 +228,7 @@ class _SkyAndNoise:
         left -= self.sky()
         return left
 
-    def solve(self, mask: Usable, *, tolerance: float) -> None:
+    def solve(self, mask: Usable) -> None:
         """Fit slow noise and sky of what the mask leaves."""
         seen = self._seen(mask)
         brightness = self._brightness(seen) if self.has_sky else None
@@ -252,7 +254,7 @@ class _SkyAndNoise:
             improve=self._slow_modes,
         )
         told = weights.told(seen.values)
-        self._solution = solve_noise(equations, told, tolerance=tolerance, start=self._solution)
+        self._solution = solve_noise(equations, told, tolerance=TOLERANCE, start=self._solution)
         pixels = self.records.pixels(self._solution)
         self._noise = _without_level(self.records.clock.image(pixels))
         if sky is not None:
