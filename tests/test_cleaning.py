@@ -290,7 +290,6 @@ def test_nothing_to_measure_on(rng, how):
 @pytest.mark.parametrize(
     ("options", "mask", "reason"),
     [
-        ({"background_method": "median_image"}, None, "'median_image' is not available yet"),
         (
             {"background_method": "model", "background_box_size": (41, 8)},
             None,

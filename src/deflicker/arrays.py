@@ -61,6 +61,9 @@ class Exposure:
     has_stars : bool, optional
         Whether stars may be anywhere, as in images and slitless spectra; not where all
         light is that of a few spectra.
+    whole_groups : bool, optional
+        Whether groups of ramps are cleaned one by one, as rates are, and not their
+        differences: a "difference" is then a group.
 
     Raises
     ------
@@ -74,6 +77,7 @@ class Exposure:
     readout: Readout
     group_time: float = 1.0
     has_stars: bool = True
+    whole_groups: bool = False
 
     def __post_init__(self) -> None:
         if self.data.ndim != 4:
@@ -100,13 +104,13 @@ class Exposure:
 
     @property
     def n_differences(self) -> int:
-        """Number of differences of an integration; 1 for rates."""
+        """Number of differences of an integration; 1 for rates, and of groups one by one."""
         return self.data.shape[1] - self.first_cleaned
 
     @property
     def first_cleaned(self) -> int:
         """Index of the first group from which noise is removed."""
-        return 0 if self.group_dq is None else 1
+        return 0 if self.group_dq is None or self.whole_groups else 1
 
     def good_pixels(self, integration: int) -> NDArray[np.bool_]:
         """Pixels that PIXELDQ does not forbid.

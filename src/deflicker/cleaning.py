@@ -5,31 +5,42 @@ modules below.
 """
 
 import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deflicker.arrays import CleanResult, Exposure, Output, Ramps
 from deflicker.background import no_box_warnings
-from deflicker.draft_rate import DraftRate, combine_rates, draft_rate
+from deflicker.drafts import MaskMaker, masks_of_exposure
 from deflicker.errors import CannotClean, NothingToClean
-from deflicker.groups import clean_groups, fitted_one_by_one, plane_of
-from deflicker.levels import fit_levels, report_levels
+from deflicker.groups import Integration, clean_groups, fitted_one_by_one, plane_of
+from deflicker.levels import Levels, fit_levels, report_levels
+from deflicker.median_image import (
+    check_series,
+    fitted_images,
+    series_mask,
+    series_template,
+    uses_template,
+)
 from deflicker.options import CleanOptions
-from deflicker.scene import scene_mask
+from deflicker.stable_scene import Series
+from deflicker.template import Template
 
 __all__ = ["clean_exposure"]
 
 log = logging.getLogger(__name__)
 
 
-def clean_exposure(
+def clean_exposure(  # noqa: PLR0913 - each tells something else of the scene
     exposure: Exposure,
     options: CleanOptions | None = None,
     *,
     flat: NDArray[np.float32] | None = None,
     science: NDArray[np.bool_] | None = None,
     user_mask: NDArray[np.bool_] | None = None,
+    template: Template | None = None,
     out: Ramps | Output | None = None,
 ) -> CleanResult:
     """Fit and subtract the flicker noise of every difference of an exposure.
@@ -47,6 +58,9 @@ def clean_exposure(
         True where science regions are to be masked.
     user_mask : ndarray of bool, shape (ny, nx) or (n_integrations, ny, nx), optional
         The scene mask to use, True where a pixel may be used; none is made then.
+    template : Template, optional
+        That of the series of which the exposure is a part, for ``median_image``; made from
+        the exposure's own integrations by default.
     out : Ramps or Output, shape of ``exposure.data``, optional
         Where to write the cleaned data; may be ``exposure.data`` itself. A new array
         by default.
@@ -87,25 +101,21 @@ def clean_exposure(
     True
     """
     options = options or CleanOptions()
+    exposure = fitted_images(exposure, options)
     _check(exposure, options, user_mask)
+    check_series(exposure, options, template)
     if user_mask is not None and not any(
         plane_of(user_mask, i)[exposure.good_pixels(i)].any() for i in _integrations(exposure)
     ):
         msg = "user_mask leaves no pixel that PIXELDQ lets use; True (1) means OK to use"
         raise CannotClean(msg)
     _report_ignored(exposure, options)
-    turned = None if flat is None else exposure.readout.turned(flat)
-    levels = None
-    if options.fit_method == "wiener":
-        levels = fit_levels(exposure, options, flat=turned, science=science, user_mask=user_mask)
-        mask = levels.scene_mask()
-    elif user_mask is None:
-        mask = _make_mask(exposure, options, flat=flat, science=science)
-        if not mask.any():
-            msg = "no pixel can be used: all are flagged, not finite, zero or outliers"
-            raise NothingToClean(msg)
-    else:
-        mask = user_mask
+    maker = MaskMaker(exposure=exposure, options=options, flat=flat, science=science)
+    plan = _plan(maker, user_mask=user_mask, template=template)
+    mask, levels = plan.mask, plan.levels
+    if not mask.any():
+        msg = "no pixel can be used: all are flagged, not finite, zero or outliers"
+        raise NothingToClean(msg)
     log.info(
         "%s: %.1f %% of the pixels see background",
         "Scene mask" if user_mask is None else "User mask",
@@ -122,16 +132,12 @@ def clean_exposure(
         noise=output.make_zeros(shape) if options.save_noise else None,
         spectrum=None if levels is None else levels.noise.spectrum,
     )
-    if levels is None:
-        integrations = fitted_one_by_one(exposure, mask, options=options, flat=turned)
-    else:
-        integrations, turned = levels.integrations(), None
     with no_box_warnings():
         clean_groups(
             exposure,
             result,
-            integrations,
-            flat=turned,
+            plan.integrations,
+            flat=plan.flat,
             n_threads=options.n_threads if levels is None else levels.n_threads(options),
             advance=output.advance,
         )
@@ -142,6 +148,44 @@ def clean_exposure(
     if levels is not None:
         report_levels(levels, result)
     return result
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Plan:
+    """What is known before the fits: the mask, and the integrations that know how to fit."""
+
+    mask: NDArray[np.bool_]
+    integrations: Iterable[Integration]
+    flat: NDArray[np.float32] | None = None  # by which noise is multiplied
+    levels: Levels | None = None
+
+
+def _plan(
+    maker: MaskMaker, *, user_mask: NDArray[np.bool_] | None, template: Template | None
+) -> _Plan:
+    """Make the mask, and what the noise model needs of the whole exposure."""
+    exposure, options = maker.exposure, maker.options
+    turned = None if maker.flat is None else exposure.readout.turned(maker.flat)
+    if options.fit_method == "wiener":
+        levels = fit_levels(
+            exposure, options, flat=turned, science=maker.science, user_mask=user_mask
+        )
+        mask = levels.scene_mask()
+        return _Plan(mask=mask, integrations=levels.integrations(), levels=levels)
+    if uses_template(options):
+        template = template or series_template([exposure], maker, user_mask=user_mask)
+        mask = series_mask(template, maker) if user_mask is None else user_mask
+        series = Series(
+            exposure=exposure,
+            options=options,
+            template=template,
+            mask=mask,
+            fills_rows=user_mask is None,
+        )
+        return _Plan(mask=mask, integrations=series.integrations())
+    mask = masks_of_exposure(maker) if user_mask is None else user_mask
+    integrations = fitted_one_by_one(exposure, mask, options=options, flat=turned)
+    return _Plan(mask=mask, integrations=integrations, flat=turned)
 
 
 def _as_output(out: Ramps | Output | None) -> Output:
@@ -163,9 +207,6 @@ def _check(exposure: Exposure, options: CleanOptions, user_mask: NDArray[np.bool
     if exposure.n_differences < 1:
         msg = "a ramp of one group has no difference; at least two groups are needed"
         raise NothingToClean(msg)
-    if options.background_method == "median_image":
-        msg = "background_method='median_image' is not available yet; use 'median' or 'model'"
-        raise CannotClean(msg)
     box = options.background_box_size
     has_boxes = options.background_method == "model"
     if has_boxes and box is not None and (box[0] > image[0] or box[1] > image[1]):
@@ -176,51 +217,6 @@ def _check(exposure: Exposure, options: CleanOptions, user_mask: NDArray[np.bool
         needed = " or ".join(str(shape) for shape in shapes)
         msg = f"user_mask has shape {user_mask.shape}; this exposure needs {needed}"
         raise CannotClean(msg)
-
-
-def _make_mask(
-    exposure: Exposure,
-    options: CleanOptions,
-    *,
-    flat: NDArray[np.float32] | None,
-    science: NDArray[np.bool_] | None,
-) -> NDArray[np.bool_]:
-    """Scene mask of the combined rate, or one for each integration."""
-
-    def mask_of(rate: NDArray[np.float32]) -> NDArray[np.bool_]:
-        return scene_mask(
-            rate if flat is None else rate / flat,
-            n_sigma=options.n_sigma,
-            fit_histogram=options.fit_histogram,
-            science=science,
-            readout=exposure.readout,
-        )
-
-    rates = (_rate(exposure, i, n_threads=options.n_threads) for i in _integrations(exposure))
-    if options.single_mask:
-        return mask_of(combine_rates(rates))
-    masks = np.empty((exposure.n_integrations, *exposure.image_shape), dtype=bool)
-    for mask, item in zip(masks, rates, strict=True):
-        mask[:] = mask_of(item.rate)
-    return masks
-
-
-def _rate(exposure: Exposure, integration: int, *, n_threads: int) -> DraftRate:
-    """Rate of one integration, NaN where PIXELDQ forbids the pixel."""
-    if exposure.group_dq is None:
-        image = exposure.data[integration][0].astype(np.float32)
-        drafted = DraftRate(image, np.isfinite(image).astype(np.uint16))
-    else:
-        drafted = draft_rate(
-            exposure.data[integration],
-            exposure.group_dq[integration],
-            group_time=exposure.group_time,
-            n_threads=n_threads,
-        )
-    bad = ~exposure.good_pixels(integration)
-    drafted.rate[bad] = np.nan
-    drafted.n_differences[bad] = 0
-    return drafted
 
 
 def _report_ignored(exposure: Exposure, options: CleanOptions) -> None:
@@ -242,6 +238,7 @@ def _report_ignored_by_wiener(options: CleanOptions) -> None:
         "fit_histogram": options.fit_histogram,
         "single_mask": not options.single_mask,
         "background_box_size": options.background_box_size is not None,
+        "background_method='median_image'": options.background_method == "median_image",
     }
     for name, given in ignored.items():
         if given:

@@ -16,7 +16,14 @@ from deflicker.options import CleanOptions
 from deflicker.readout import STRIP_ROWS
 from deflicker.workers import keep_freed_memory, map_in_order
 
-__all__ = ["Integration", "clean_groups", "fitted_one_by_one", "plane_of"]
+__all__ = [
+    "Integration",
+    "clean_groups",
+    "fitted_one_by_one",
+    "fitted_outputs",
+    "plane_of",
+    "plane_of_all",
+]
 
 
 def plane_of(mask: NDArray[np.bool_], integration: int) -> NDArray[np.bool_]:
@@ -35,6 +42,22 @@ def plane_of(mask: NDArray[np.bool_], integration: int) -> NDArray[np.bool_]:
         A view.
     """
     return mask[integration] if mask.ndim == 3 else mask
+
+
+def plane_of_all(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Pixels that may be used in all integrations.
+
+    Parameters
+    ----------
+    mask : ndarray of bool, shape (ny, nx) or (n_integrations, ny, nx)
+        One for all, or one for each.
+
+    Returns
+    -------
+    ndarray of bool, shape (ny, nx)
+        The mask itself where there is one.
+    """
+    return np.logical_and.reduce(mask) if mask.ndim == 3 else mask
 
 
 class Integration(Protocol):
@@ -75,7 +98,7 @@ class _Integration:
             usable,
             self.options,
             readout=self.exposure.readout,
-            outputs=_outputs(self.exposure, self.options),
+            outputs=fitted_outputs(self.exposure, self.options),
         )
 
 
@@ -194,7 +217,10 @@ class _Writer:
     def add(self, integration: Integration, j: int, fitted: DifferenceFit) -> None:
         """Take a difference's noise into the sum; all that is known of it is noted."""
         self._record(fitted, (integration.number, j + self.exposure.first_cleaned))
-        self.total = fitted.noise if self.total is None or j == 0 else self.total + fitted.noise
+        if self.total is None or j == 0 or self.exposure.first_cleaned == 0:
+            self.total = fitted.noise
+        else:
+            self.total = self.total + fitted.noise
 
     def write(self, integration: Integration, j: int) -> None:
         """Write the later group of a difference, and the first one of the integration."""
@@ -249,8 +275,21 @@ class _Writer:
             self.exposure.readout.to_detector(out)[:] *= self.flat
 
 
-def _outputs(exposure: Exposure, options: CleanOptions) -> list[slice]:
-    """Fast-axis slices that are fitted on their own."""
+def fitted_outputs(exposure: Exposure, options: CleanOptions) -> list[slice]:
+    """Fast-axis slices that are fitted on their own.
+
+    Parameters
+    ----------
+    exposure : Exposure
+        Its outputs.
+    options : CleanOptions
+        Whether each is fitted by itself.
+
+    Returns
+    -------
+    list of slice
+        In the detector frame.
+    """
     n_fast = exposure.image_shape[1 if abs(exposure.readout.fast_axis) == 1 else 0]
     if not options.fit_by_channel:
         return [slice(0, n_fast)]

@@ -36,6 +36,21 @@ class RowNoise:
         """Sum with noise of the same shapes."""
         return RowNoise(self.coefficients + other.coefficients, self.shapes)
 
+    def scaled(self, factor: float) -> "RowNoise":
+        """Multiply the noise.
+
+        Parameters
+        ----------
+        factor : float
+            Any number.
+
+        Returns
+        -------
+        RowNoise
+            Of the same shapes.
+        """
+        return RowNoise(self.coefficients * np.float32(factor), self.shapes)
+
     def mean_square(self) -> float:
         """Mean of the squares over all pixels.
 

@@ -1,0 +1,137 @@
+"""The background method ``median_image``: when it applies, its template and its mask."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deflicker.arrays import Exposure
+from deflicker.drafts import MaskMaker, masks_of_exposure
+from deflicker.errors import CannotClean, NothingToClean
+from deflicker.groups import plane_of_all
+from deflicker.options import CleanOptions
+from deflicker.template import Template, make_template
+
+__all__ = ["check_series", "fitted_images", "series_mask", "series_template", "uses_template"]
+
+log = logging.getLogger(__name__)
+
+
+def uses_template(options: CleanOptions) -> bool:
+    """Tell whether a template takes the scene off.
+
+    Parameters
+    ----------
+    options : CleanOptions
+        Methods of noise and background.
+
+    Returns
+    -------
+    bool
+        True for ``median_image``, but for the Wiener filter, which knows the scene itself.
+    """
+    return options.background_method == "median_image" and options.fit_method != "wiener"
+
+
+def fitted_images(exposure: Exposure, options: CleanOptions) -> Exposure:
+    """See an exposure as the images that are fitted.
+
+    Parameters
+    ----------
+    exposure : Exposure
+        Any.
+    options : CleanOptions
+        How it is to be cleaned.
+
+    Returns
+    -------
+    Exposure
+        The same arrays; with a template, groups stand for differences.
+    """
+    return replace(exposure, whole_groups=True) if uses_template(options) else exposure
+
+
+def series_template(
+    exposures: Sequence[Exposure], maker: MaskMaker, *, user_mask: NDArray[np.bool_] | None = None
+) -> Template:
+    """Template of a series.
+
+    Parameters
+    ----------
+    exposures : sequence of Exposure
+        Its segments, of the same groups and pixels.
+    maker : MaskMaker
+        Tells background and scene of the template apart.
+    user_mask : ndarray of bool, shape (ny, nx) or (n_integrations, ny, nx), optional
+        The mask to use instead.
+
+    Returns
+    -------
+    Template
+        Median of each group over all integrations.
+    """
+
+    def background(rate: NDArray[np.float32]) -> NDArray[np.bool_]:
+        if user_mask is None:
+            return maker.mask(rate)
+        return plane_of_all(user_mask)
+
+    return make_template(exposures, background=background, n_threads=maker.options.n_threads)
+
+
+def series_mask(template: Template, maker: MaskMaker) -> NDArray[np.bool_]:
+    """Scene mask of a series.
+
+    Parameters
+    ----------
+    template : Template
+        Its template.
+    maker : MaskMaker
+        How masks are made.
+
+    Returns
+    -------
+    ndarray of bool, shape (ny, nx) or (n_integrations, ny, nx)
+        That of the template, the same for all segments, or one for each integration.
+    """
+    return maker.mask(template.rate()) if maker.options.single_mask else masks_of_exposure(maker)
+
+
+def check_series(exposure: Exposure, options: CleanOptions, template: Template | None) -> None:
+    """Stop before any work where a template cannot be made, or does not fit.
+
+    Parameters
+    ----------
+    exposure : Exposure
+        What is to be cleaned.
+    options : CleanOptions
+        How.
+    template : Template or None
+        That of the series, where there is one already.
+
+    Raises
+    ------
+    NothingToClean
+        If a template would be the only integration itself.
+    CannotClean
+        If the template is one of other groups or pixels.
+    """
+    if not uses_template(options):
+        return
+    shape = exposure.data.shape[1:]
+    if template is not None and template.groups.shape != shape:
+        msg = (
+            f"the template has groups, rows, columns {template.groups.shape} and the exposure "
+            f"{shape}: give the template of its own series"
+        )
+        raise CannotClean(msg)
+    if template is None and exposure.n_integrations == 1:
+        msg = (
+            "background_method='median_image' needs several integrations, and there is one: use "
+            "'median' or 'model', or give the template of the whole series"
+        )
+        raise NothingToClean(msg)
+    if template is None and exposure.n_integrations == 2:
+        log.warning("The median of two integrations is their mean, which holds half of their noise")
