@@ -4,9 +4,11 @@ Run with ``python -m benchmarks.series``. Of each simulated series, in which the
 has a transit, the light in a plain box around the target is summed in every integration,
 and the depth of the transit fitted. The reference step stands beside ours where
 the jwst package is installed, here or in the environment that ``--jwst-python`` names.
+Its median image is scaled by the true light curve (see ``benchmarks.jwst_series``).
 """
 
 import argparse
+import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
@@ -24,7 +26,15 @@ from deflicker.quality import measure_quality, rate_variance
 from deflicker.series import transit_shape
 from deflicker.simulate import SERIES, SimulatedExposure, simulate
 
-__all__ = ["METHODS", "PEER_METHODS", "TransitFit", "fit_transit", "target_box", "white_light"]
+__all__ = [
+    "METHODS",
+    "PEER_METHODS",
+    "TransitFit",
+    "column_excess",
+    "fit_transit",
+    "target_box",
+    "white_light",
+]
 
 METHODS: dict[str, dict[str, object]] = {
     "median": {},
@@ -33,16 +43,17 @@ METHODS: dict[str, dict[str, object]] = {
     "median_image, fft": {"background_method": "median_image", "fit_method": "fft"},
     "wiener": {"fit_method": "wiener"},
 }
+MEDIAN_IMAGE = "--background_method=median_image"
 PEER_METHODS = {
     "jwst median": (),
     "jwst fft": ("--fit_method=fft",),
-    "jwst median_image": ("--background_method=median_image",),
+    "jwst median_image": (MEDIAN_IMAGE,),
 }
 NONE, PERFECT = "none", "perfect"
 BOX_EDGE = 0.003  # of the light of the brightest pixel; less of the target is left out
 HEADER = (
     f"{'series':9}{'method':19}{'seeds':>6}{'depth':>10}{'+-':>9}{'bias':>10}{'bias/error':>11}"
-    f"{'bias - perfect':>16}{'scatter':>9}{'limit':>8}{'removed':>10}"
+    f"{'bias - perfect':>16}{'scatter':>9}{'limit':>8}{'columns':>9}{'removed':>10}"
 )
 
 Clean = Callable[[SimulatedExposure], NDArray]
@@ -75,6 +86,7 @@ class _Row:
     error: float
     scatter: float
     bias: float
+    columns: float
     removed: float
 
 
@@ -89,8 +101,9 @@ def main() -> None:
     options = parser.parse_args()
     print("Depth of the transit in percent with its error, and minus the truth: in percent, in")
     print("errors, and beside a cleaning that takes the correlated noise and nothing else.")
-    print("Scatter of the residuals and its limit by photon and white noise in ppm; percent of")
-    print("the correlated noise's variance that is removed from the rate of an integration.")
+    print("Scatter of the residuals and its limit by photon and white noise in ppm; the same of")
+    print("the columns of a spectrum, in units of their limit; percent of the correlated noise's")
+    print("variance that is removed from the rate of an integration.")
     print("Means over the seeds; the error is that of the mean.")
     print(HEADER)
     with tempfile.TemporaryDirectory() as name:
@@ -142,6 +155,12 @@ def _clean_by_peer(
     env: Mapping[str, str],
 ) -> NDArray:
     """Ramps that another package cleans."""
+    if MEDIAN_IMAGE in parameters:
+        root = str(Path(__file__).parents[1])
+        env = {**env, "PYTHONPATH": os.pathsep.join(filter(None, [root, env.get("PYTHONPATH")]))}
+        peer = replace(peer, step="benchmarks.jwst_series.KnownCurveStep")
+        curve = ",".join(f"{light:.8f}" for light in truth.light_curve)
+        parameters = (*parameters, f"--curve={curve}")
     try:
         return clean_elsewhere(truth, peer, parameters, folder=folder, env=env)
     except RuntimeError as error:
@@ -181,25 +200,65 @@ def white_light(truth: SimulatedExposure, ramps: NDArray) -> NDArray[np.float64]
         Sum of the mean valid group differences in the box, without the light of all else
         and in units of the target's; pixels that miss an integration are left out.
     """
-    exposure = exposure_of(replace(truth, data=ramps))
+    rates = _box_rates(truth, ramps)
+    return _summed(truth, rates, np.zeros(rates.shape[1], dtype=int))[:, 0]
+
+
+def column_excess(truth: SimulatedExposure, ramps: NDArray) -> float:
+    """Scatter of the light curves of single columns, the spectrum's finest channels.
+
+    Parameters
+    ----------
+    truth : SimulatedExposure
+        A series of a spectrum.
+    ramps : ndarray of float, shape (n_integrations, n_groups, ny, nx)
+        Its ramps, cleaned or not, in DN.
+
+    Returns
+    -------
+    float
+        Median over the columns, in units of the limit by photon and white noise.
+    """
     box = target_box(truth)
-    turned = exposure.readout.to_detector(box)
+    columns = np.unique(np.nonzero(box)[1], return_inverse=True)[1]
+    curves = _summed(truth, _box_rates(truth, ramps), columns)
+    variance = np.bincount(columns, rate_variance(truth.recipe, truth.scene[box].astype(float)))
+    limit = np.sqrt(variance) / np.bincount(columns, truth.target[box])
+    return float(np.median([fit_transit(curve).scatter for curve in curves.T] / limit))
+
+
+def _box_rates(truth: SimulatedExposure, ramps: NDArray) -> NDArray[np.float64]:
+    """Mean valid differences of the pixels of the box, (n_integrations, n_pixels)."""
+    exposure = exposure_of(replace(truth, data=ramps))
+    to_science, box = exposure.readout.to_science, target_box(truth)
     rates = np.empty((exposure.n_integrations, np.count_nonzero(box)))
     for integration, rate in enumerate(rates):
         total, number = np.zeros(rate.shape), np.zeros(rate.shape)
         for j in range(exposure.n_differences):
-            values = exposure.difference(integration, j)[turned]
-            valid = exposure.good_differences(integration, j)[turned] & np.isfinite(values)
+            values = to_science(exposure.difference(integration, j))[box]
+            valid = to_science(exposure.good_differences(integration, j))[box]
+            valid &= np.isfinite(values)
             total[valid] += values[valid]
             number += valid
         with np.errstate(invalid="ignore"):
             rate[:] = total / number
+    return rates
+
+
+def _summed(
+    truth: SimulatedExposure, rates: NDArray[np.float64], channels: NDArray[np.int_]
+) -> NDArray[np.float64]:
+    """Light of the target in each channel, of shape (n_integrations, n_channels)."""
+    box = target_box(truth)
     whole = np.isfinite(rates).all(axis=0)
-    scene, target = (
-        exposure.readout.to_detector(image)[turned][whole].sum(dtype=float)
-        for image in (truth.scene, truth.target)
-    )
-    return (rates[:, whole].sum(axis=1) - (scene - target)) / target
+    number = channels.max() + 1
+
+    def total(values: NDArray) -> NDArray[np.float64]:
+        return np.bincount(channels[whole], values[whole].astype(float), minlength=number)
+
+    target = total(truth.target[box])
+    others = total(truth.scene[box]) - target
+    return np.array([(total(rate) - others) / target for rate in rates])
 
 
 def fit_transit(curve: NDArray[np.float64]) -> TransitFit:
@@ -266,17 +325,24 @@ def _measure(truth: SimulatedExposure, clean: Clean | None) -> _Row:
     """Clean a series and measure it."""
     cleaned = truth.data if clean is None else clean(truth)
     fit = fit_transit(white_light(truth, cleaned))
-    bias = fit.depth - truth.recipe.transit_depth
-    return _Row(*astuple(fit), bias, measure_quality(truth, cleaned).removed_integration)
+    return _Row(
+        depth=fit.depth,
+        error=fit.error,
+        scatter=fit.scatter,
+        bias=fit.depth - truth.recipe.transit_depth,
+        columns=np.nan if truth.recipe.target == "star" else column_excess(truth, cleaned),
+        removed=measure_quality(truth, cleaned).removed_integration,
+    )
 
 
 def _print_row(case: str, name: str, rows: Sequence[_Row], *, perfect: float, limit: float) -> None:
-    depth, error, scatter, bias, removed = np.mean([astuple(row) for row in rows], axis=0)
-    error /= len(rows) ** 0.5
+    mean = _Row(*np.mean([astuple(row) for row in rows], axis=0))
+    error = mean.error / len(rows) ** 0.5
+    columns = "-" if np.isnan(mean.columns) else f"{mean.columns:.3f}"
     print(
-        f"{case:9}{name:19}{len(rows):6}{100 * depth:8.4f} %{100 * error:9.4f}{100 * bias:z10.4f}"
-        f"{bias / error:z11.2f}{100 * (bias - perfect):z16.4f}{1e6 * scatter:9.0f}"
-        f"{1e6 * limit:8.0f}{removed:z8.1f} %",
+        f"{case:9}{name:19}{len(rows):6}{100 * mean.depth:8.4f} %{100 * error:9.4f}"
+        f"{100 * mean.bias:z10.4f}{mean.bias / error:z11.2f}{100 * (mean.bias - perfect):z16.4f}"
+        f"{1e6 * mean.scatter:9.0f}{1e6 * limit:8.0f}{columns:>9}{mean.removed:z8.1f} %",
         flush=True,
     )
 

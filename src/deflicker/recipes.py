@@ -253,7 +253,7 @@ def _transit_of(target: str, recipe: Recipe) -> Recipe:
 
 SERIES: Final = MappingProxyType(
     {
-        "bots": _transit_of("trace", replace(_NIRSPEC_WINDOW, n_groups=5, trace_light=5000.0)),
+        "bots": _transit_of("trace", replace(_NIRSPEC_WINDOW, n_groups=5, trace_light=1000.0)),
         "soss": _transit_of(
             "soss",
             replace(
@@ -265,7 +265,7 @@ SERIES: Final = MappingProxyType(
                 n_groups=4,
                 group_time=5.494,
                 trace_height=11.0,
-                trace_light=1500.0,
+                trace_light=300.0,
                 n_stars=60,
                 brightest_star=1000.0,
             ),
@@ -275,7 +275,7 @@ SERIES: Final = MappingProxyType(
             replace(
                 EXPOSURES["nircam-stripe"],
                 n_groups=4,
-                trace_light=3000.0,
+                trace_light=1000.0,
                 n_stars=600,
                 brightest_star=3000.0,
             ),
@@ -293,7 +293,7 @@ SERIES: Final = MappingProxyType(
                 n_groups=6,
                 group_time=0.28,
                 trace_height=25.0,
-                trace_light=20000.0,
+                trace_light=4000.0,
                 n_stars=12,
                 brightest_star=500.0,
                 border=0,
