@@ -15,15 +15,14 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from astropy.io import fits
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from benchmarks.runs import Cleaner, cleaners, environment, exposure_of, run_step, write_ramp
+from benchmarks.runs import Cleaner, clean_elsewhere, cleaners, environment, exposure_of
 from deflicker import CleanOptions, clean_exposure
 from deflicker.dq import DO_NOT_USE, SATURATED
-from deflicker.quality import mean_difference
-from deflicker.simulate import DETECTORS, EXPOSURES, Recipe, SimulatedExposure, simulate
+from deflicker.quality import mean_difference, rate_variance
+from deflicker.simulate import EXPOSURES, Recipe, SimulatedExposure, simulate
 
 __all__ = ["METHODS", "Stars", "add_stars", "apertures", "clean"]
 
@@ -166,11 +165,7 @@ def _clean_elsewhere(
     env: Mapping[str, str],
 ) -> Image:
     """Mean difference of an exposure that another package cleans."""
-    source, target = folder / "exposure_ramp.fits", folder / "exposure_cleaned.fits"
-    write_ramp(truth, source)
-    target.unlink(missing_ok=True)
-    run_step(peer, source, target, parameters, env)
-    return mean_difference(fits.getdata(target, "SCI"))
+    return mean_difference(clean_elsewhere(truth, peer, parameters, folder=folder, env=env))
 
 
 def apertures(image: Image, stars: Stars) -> Image:
@@ -265,12 +260,10 @@ def _unusable(truth: SimulatedExposure) -> NDArray[np.bool_]:
 def _star_errors(truth: SimulatedExposure, stars: Stars) -> Image:
     """Error of the aperture sums from white and photon noise."""
     recipe = truth.recipe
-    noise = recipe.noise or DETECTORS[recipe.instrument]
-    n = recipe.n_groups - 1
-    sky = recipe.sky * recipe.group_time
     n_pixels = np.pi * RADIUS**2
-    light = apertures(stars.light(recipe.shape), stars) + n_pixels * sky
-    return np.sqrt(n_pixels * 2 * noise.white**2 / n**2 + light / n)
+    light = apertures(stars.light(recipe.shape), stars) / n_pixels
+    light += recipe.sky * recipe.group_time
+    return np.sqrt(n_pixels * rate_variance(recipe, light))
 
 
 def _scatter(values: Image) -> float:

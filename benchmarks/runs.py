@@ -10,8 +10,12 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from astropy.io import fits
+from numpy.typing import NDArray
+
 from benchmarks.local_crds import write_ramp_references
 from deflicker import Exposure
+from deflicker.errors import CannotClean
 from deflicker.exposure import may_hold_stars, model_from_simulation
 from deflicker.simulate import Recipe, SimulatedExposure, simulate
 
@@ -19,6 +23,7 @@ __all__ = [
     "SNOWBLIND",
     "Cleaner",
     "Run",
+    "clean_elsewhere",
     "cleaners",
     "environment",
     "exposure_of",
@@ -274,3 +279,50 @@ def run_step(
     fixed = ["--skip=false", f"--output_dir={target.parent}", f"--suffix={suffix}"]
     command = [str(strun), cleaner.step, str(source), *fixed, *parameters]
     return run_process(command, env, address_space=address_space)
+
+
+def clean_elsewhere(
+    truth: SimulatedExposure,
+    cleaner: Cleaner,
+    parameters: Sequence[str],
+    *,
+    folder: Path,
+    env: Mapping[str, str],
+) -> NDArray:
+    """Clean a simulated exposure with a step in a process of its own.
+
+    Parameters
+    ----------
+    truth : SimulatedExposure
+        The exposure.
+    cleaner : Cleaner
+        The step.
+    parameters : sequence of str
+        Parameters as on the command line of ``strun``.
+    folder : pathlib.Path
+        Where files may be written.
+    env : mapping
+        Environment variables.
+
+    Returns
+    -------
+    ndarray of float, shape (n_integrations, n_groups, ny, nx)
+        Cleaned ramps in DN.
+
+    Raises
+    ------
+    CannotClean
+        If the step says that it did not clean.
+    RuntimeError
+        If the step fails; with the end of what it said.
+    """
+    source, target = folder / "exposure_ramp.fits", folder / "exposure_cleaned.fits"
+    write_ramp(truth, source)
+    # What an earlier run left must not be taken for the result of this one.
+    target.unlink(missing_ok=True)
+    run_step(cleaner, source, target, parameters, env)
+    status = fits.getheader(target).get("S_CLNFNS", "COMPLETE")
+    if status != "COMPLETE":
+        msg = f"{cleaner.name} ended {status}"
+        raise CannotClean(msg)
+    return fits.getdata(target, "SCI")

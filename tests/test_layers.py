@@ -12,7 +12,17 @@ import deflicker
 PACKAGE = Path(deflicker.__file__).parent
 FLOORS = (
     {"errors", "dq", "readout", "clock", "workers", "memory"},
-    {"draft_rate", "scene", "background", "flat", "noise", "recipes", "simulate", "quality"},
+    {
+        "draft_rate",
+        "scene",
+        "background",
+        "flat",
+        "noise",
+        "recipes",
+        "series",
+        "simulate",
+        "quality",
+    },
     {"options", "arrays", "difference", "groups", "cleaning", "mean_image", "read_noise", "levels"},
     {
         "exposure",

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deflicker.dq import DO_NOT_USE
-from deflicker.simulate import SimulatedExposure
+from deflicker.simulate import DETECTORS, Recipe, SimulatedExposure
 
-__all__ = ["Quality", "mean_difference", "measure_quality"]
+__all__ = ["Quality", "mean_difference", "measure_quality", "rate_variance"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +20,8 @@ class Quality:
     removed_differences, removed_rate : float
         Percent of the correlated noise's variance that is gone from the differences,
         and from their mean, the image that science uses. Negative: noise was added.
+    removed_integration : float
+        The same for the mean difference of a single integration; mean over them.
     level : float
         Mean of the rate residual in DN per group: a shift of the sky.
     flux_eaten : float
@@ -30,6 +32,7 @@ class Quality:
 
     removed_differences: float
     removed_rate: float
+    removed_integration: float
     level: float
     flux_eaten: float
     new_nan: int
@@ -70,20 +73,26 @@ def measure_quality(truth: SimulatedExposure, cleaned: NDArray) -> Quality:
     noise_rate, left_rate = np.zeros(shape), np.zeros(shape)
     noise_variance = left_variance = 0.0
     number = 0
+    integrations = []
     for before, after, noise in zip(truth.data, cleaned, truth.correlated, strict=True):
         removed = before - after
+        noise_sum, left_sum = np.zeros(shape), np.zeros(shape)
         for j in range(len(noise) - 1):
             correlated = noise[j + 1].astype(np.float64) - noise[j]
             left = correlated - (removed[j + 1].astype(np.float64) - removed[j])
             noise_variance += _variance(correlated[good])
             left_variance += _variance(left[good])
-            noise_rate += correlated
-            left_rate += left
+            noise_sum += correlated
+            left_sum += left
             number += 1
+        integrations.append(_percent(_variance(left_sum[good]), _variance(noise_sum[good])))
+        noise_rate += noise_sum
+        left_rate += left_sum
     residual = left_rate[good] / number
     return Quality(
         removed_differences=_percent(left_variance, noise_variance),
         removed_rate=_percent(_variance(left_rate[good]), _variance(noise_rate[good])),
+        removed_integration=float(np.mean(integrations)),
         level=float(np.nanmean(residual)),
         flux_eaten=-100 * _slope(truth.scene[good], residual),
         new_nan=int(np.count_nonzero(np.isfinite(truth.data) & ~np.isfinite(cleaned))),
@@ -104,6 +113,26 @@ def mean_difference(ramps: NDArray) -> NDArray[np.float64]:
         In DN per group.
     """
     return (ramps[0, -1].astype(np.float64) - ramps[0, 0]) / (ramps.shape[1] - 1)
+
+
+def rate_variance(recipe: Recipe, light: NDArray) -> NDArray:
+    """Variance of the mean difference of one integration by white and photon noise.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        Detector and number of groups.
+    light : ndarray of float
+        Electrons per group.
+
+    Returns
+    -------
+    ndarray of float, shape of ``light``
+        Square of DN per group: the reads between the first and the last cancel.
+    """
+    noise = recipe.noise or DETECTORS[recipe.instrument]
+    n = recipe.n_groups - 1
+    return 2 * noise.white**2 / n**2 + light / n
 
 
 def _variance(values: NDArray[np.floating]) -> float:

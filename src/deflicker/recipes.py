@@ -6,9 +6,10 @@ from typing import Final
 
 from deflicker.readout import Readout
 
-__all__ = ["DETECTORS", "EXPOSURES", "DetectorNoise", "Recipe"]
+__all__ = ["DETECTORS", "EXPOSURES", "SERIES", "TARGETS", "DetectorNoise", "Recipe"]
 
 BORDER = 4
+TARGETS: Final = ("trace", "soss", "star")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,15 +73,26 @@ class Recipe:
     sky : float
         Uniform light in electrons per second.
     n_stars : int
-        Number of stars, a power law from 3 to 30000 electrons per second.
+        Number of stars, a power law from 3 electrons per second.
+    brightest_star : float
+        Where the power law ends, electrons per second.
     galaxy : float
         Peak of an exponential disc over half the frame, electrons per second.
     traces : int
         Number of spectra across the frame, curved and slanted like IFU slices.
     trace_height : float
-        Half height of a spectrum in rows.
+        Half height of a spectrum in rows; radius of the star that is the target.
     trace_light : float
-        Light of a spectrum, electrons per second at its brightest.
+        Light of a spectrum or of that star, electrons per second at its brightest.
+    target : {None, "trace", "soss", "star"}
+        What a time series looks at: the spectra of ``traces``, three curved orders, or
+        a defocused star in the middle.
+    transit_depth : float
+        Fraction of the target's light that is missing in the middle of the series.
+    drift : float
+        Pixels along y by which the target moves from the first integration to the last.
+    photon_noise : bool
+        Whether light has its noise.
     cosmic_rays : float
         Hits per pixel and group; one in twenty is not flagged.
     bad_pixels : float
@@ -91,6 +103,11 @@ class Recipe:
         Width of the frame of reference pixels.
     noise : DetectorNoise or None
         The instrument's by default.
+
+    Raises
+    ------
+    ValueError
+        If the target is unknown, or there is none to transit or drift.
     """
 
     instrument: str = "NIRCAM"
@@ -106,15 +123,32 @@ class Recipe:
     group_time: float = 10.73677
     sky: float = 0.8
     n_stars: int = 15000
+    brightest_star: float = 30000.0
     galaxy: float = 0.0
     traces: int = 0
     trace_height: float = 2.0
     trace_light: float = 3.0
+    target: str | None = None
+    transit_depth: float = 0.0
+    drift: float = 0.0
+    photon_noise: bool = True
     cosmic_rays: float = 2e-4
     bad_pixels: float = 0.003
     saturation: float = 60000.0
     border: int = BORDER
     noise: DetectorNoise | None = None
+
+    def __post_init__(self) -> None:
+        if self.target is None:
+            if self.transit_depth or self.drift:
+                msg = f"transit_depth and drift need a target, one of {', '.join(TARGETS)}"
+                raise ValueError(msg)
+        elif self.target not in TARGETS:
+            msg = f"target must be one of {', '.join(TARGETS)} or None, not {self.target!r}"
+            raise ValueError(msg)
+        elif self.target == "trace" and self.traces < 1:
+            msg = "target='trace' needs traces=1 or more"
+            raise ValueError(msg)
 
     @property
     def readout(self) -> Readout:
@@ -200,6 +234,70 @@ EXPOSURES: Final = MappingProxyType(
             group_time=5.49132,
             traces=5,
             trace_light=50.0,
+        ),
+    }
+)
+
+
+def _transit_of(target: str, recipe: Recipe) -> Recipe:
+    """Series of a target with a transit and a drift; short groups have few cosmic rays."""
+    return replace(
+        recipe,
+        target=target,
+        transit_depth=0.01,
+        drift=0.04,
+        n_integrations=24,
+        cosmic_rays=5e-5,
+    )
+
+
+SERIES: Final = MappingProxyType(
+    {
+        "bots": _transit_of("trace", replace(_NIRSPEC_WINDOW, n_groups=5, trace_light=1000.0)),
+        "soss": _transit_of(
+            "soss",
+            replace(
+                _NIRISS,
+                exp_type="NIS_SOSS",
+                subarray="SUBSTRIP256",
+                shape=(256, 2048),
+                n_outputs=1,
+                n_groups=4,
+                group_time=5.494,
+                trace_height=11.0,
+                trace_light=300.0,
+                n_stars=60,
+                brightest_star=1000.0,
+            ),
+        ),
+        "grism": _transit_of(
+            "trace",
+            replace(
+                EXPOSURES["nircam-stripe"],
+                n_groups=4,
+                trace_light=1000.0,
+                n_stars=600,
+                brightest_star=3000.0,
+            ),
+        ),
+        "imaging": _transit_of(
+            "star",
+            Recipe(
+                detector="NRCB1",
+                exp_type="NRC_TSIMAGE",
+                subarray="SUB160P",
+                shape=(160, 160),
+                fast_axis=1,
+                slow_axis=-2,
+                n_outputs=1,
+                n_groups=6,
+                group_time=0.28,
+                trace_height=25.0,
+                trace_light=4000.0,
+                n_stars=12,
+                brightest_star=500.0,
+                border=0,
+            ),
         ),
     }
 )

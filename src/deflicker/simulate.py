@@ -13,9 +13,18 @@ from scipy.fft import irfft, next_fast_len, rfft
 from scipy.ndimage import gaussian_filter
 
 from deflicker.dq import DO_NOT_USE, JUMP_DET, REFERENCE_PIXEL, SATURATED
-from deflicker.recipes import DETECTORS, EXPOSURES, DetectorNoise, Recipe
+from deflicker.recipes import DETECTORS, EXPOSURES, SERIES, DetectorNoise, Recipe
+from deflicker.series import drifts, light_curve, spectra, target_light
 
-__all__ = ["DETECTORS", "EXPOSURES", "DetectorNoise", "Recipe", "SimulatedExposure", "simulate"]
+__all__ = [
+    "DETECTORS",
+    "EXPOSURES",
+    "SERIES",
+    "DetectorNoise",
+    "Recipe",
+    "SimulatedExposure",
+    "simulate",
+]
 
 ROW_OVERHEAD = 12
 
@@ -37,7 +46,11 @@ class SimulatedExposure:
     correlated : ndarray of float32, shape of ``data``
         The correlated noise of each read in DN: all but white and photon noise.
     scene : ndarray of float32, shape (ny, nx)
-        Light in DN per group.
+        Light in DN per group; of a time series that outside the transit.
+    light_curve : ndarray of float64, shape (n_integrations,)
+        Light of the target in each integration, 1 outside the transit.
+    target : ndarray of float32, shape (ny, nx), or None
+        The target's share of the scene at its mean place.
     """
 
     recipe: Recipe
@@ -46,6 +59,8 @@ class SimulatedExposure:
     group_dq: NDArray[np.uint8]
     correlated: NDArray[np.float32]
     scene: NDArray[np.float32]
+    light_curve: NDArray[np.float64]
+    target: NDArray[np.float32] | None = None
 
 
 def simulate(recipe: Recipe, *, seed: int = 1) -> SimulatedExposure:
@@ -54,7 +69,7 @@ def simulate(recipe: Recipe, *, seed: int = 1) -> SimulatedExposure:
     Parameters
     ----------
     recipe : Recipe
-        What to simulate; `EXPOSURES` has some.
+        What to simulate; `EXPOSURES` and `SERIES` have some.
     seed : int, optional
         Seed of the random numbers.
 
@@ -71,7 +86,8 @@ def simulate(recipe: Recipe, *, seed: int = 1) -> SimulatedExposure:
     (1, 5, 64, 64)
     """
     rng = np.random.default_rng(seed)
-    scene = _scene(recipe, rng)
+    field = _field(recipe, rng)
+    curve, shifts = light_curve(recipe), drifts(recipe)
     shape = (recipe.n_integrations, recipe.n_groups, *recipe.shape)
     correlated = np.empty(shape, dtype=np.float32)
     data = np.empty(shape, dtype=np.float32)
@@ -79,10 +95,14 @@ def simulate(recipe: Recipe, *, seed: int = 1) -> SimulatedExposure:
     border = _border(recipe)
     noise = recipe.noise or DETECTORS[recipe.instrument]
     for integration in range(recipe.n_integrations):
+        scene = field
+        if recipe.target:
+            light = target_light(recipe, shift=shifts[integration])
+            scene = field + np.float32(curve[integration]) * light
         charge = np.zeros(recipe.shape, dtype=np.float32)
         for group in range(recipe.n_groups):
             index = (integration, group)
-            charge += rng.poisson(scene)
+            charge += rng.poisson(scene) if recipe.photon_noise else scene
             _hit(charge, group_dq[index], recipe, first=group == 0, rng=rng)
             correlated[index] = _correlated(recipe, noise, rng)
             white = rng.standard_normal(recipe.shape, dtype=np.float32)
@@ -92,21 +112,27 @@ def simulate(recipe: Recipe, *, seed: int = 1) -> SimulatedExposure:
         full = np.logical_or.accumulate(full, axis=0)
         group_dq[integration][full] |= np.uint8(SATURATED)
     group_dq[:, :, border] = 0
+    target = None
+    if recipe.target:
+        target = np.where(border, np.float32(0), target_light(recipe))
+        field += target
     return SimulatedExposure(
         recipe=recipe,
         data=data,
         pixel_dq=_pixel_dq(recipe, border, data, rng),
         group_dq=group_dq,
         correlated=correlated,
-        scene=np.where(border, np.float32(0), scene),
+        scene=np.where(border, np.float32(0), field),
+        light_curve=curve,
+        target=target,
     )
 
 
-def _scene(recipe: Recipe, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Sky, stars and galaxy in electrons per group."""
+def _field(recipe: Recipe, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Light of all but the target in electrons per group."""
     ny, nx = recipe.shape
     points = np.zeros(recipe.shape, dtype=np.float32)
-    flux = np.minimum(3.0 * rng.random(recipe.n_stars) ** -1.25, 30000.0)
+    flux = np.minimum(3.0 * rng.random(recipe.n_stars) ** -1.25, recipe.brightest_star)
     np.add.at(
         points, (rng.integers(0, ny, recipe.n_stars), rng.integers(0, nx, recipe.n_stars)), flux
     )
@@ -117,23 +143,9 @@ def _scene(recipe: Recipe, rng: np.random.Generator) -> NDArray[np.float32]:
         across, along = (y - 0.5 * ny) / 0.6, x - 0.5 * nx
         radius = np.hypot(across, along) / (min(ny, nx) / 8)
         light += recipe.galaxy * np.exp(-radius)
-    if recipe.traces:
-        light += _spectra(recipe)
+    if recipe.traces and recipe.target != "trace":
+        light += spectra(recipe)
     return ((light + recipe.sky) * recipe.group_time).astype(np.float32)
-
-
-def _spectra(recipe: Recipe) -> NDArray[np.float32]:
-    """Spectra along x, a little slanted and bowed, in electrons per second."""
-    ny, nx = recipe.shape
-    along = np.linspace(-1, 1, nx, dtype=np.float32)
-    brightness = recipe.trace_light * (0.3 + 0.7 * np.cos(0.5 * np.pi * along) ** 2)
-    bow = 0.02 * ny * (along**2 - 0.5) + 0.01 * ny * along
-    rows = np.arange(ny, dtype=np.float32)[:, np.newaxis]
-    light = np.zeros(recipe.shape, dtype=np.float32)
-    for k in range(recipe.traces):
-        center = ny * (k + 0.5) / recipe.traces + bow
-        light += brightness * np.exp(-(((rows - center) / recipe.trace_height) ** 4))
-    return light
 
 
 def _border(recipe: Recipe) -> NDArray[np.bool_]:

@@ -1,0 +1,351 @@
+"""White light curves of cleaned time series, against the truth.
+
+Run with ``python -m benchmarks.series``. Of each simulated series, in which the target
+has a transit, the light in a plain box around the target is summed in every integration,
+and the depth of the transit fitted. The reference step stands beside ours where
+the jwst package is installed, here or in the environment that ``--jwst-python`` names.
+Its median image is scaled by the true light curve (see ``benchmarks.jwst_series``).
+"""
+
+import argparse
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import astuple, dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.runs import Cleaner, clean_elsewhere, cleaners, environment, exposure_of
+from deflicker import CleanOptions, clean_exposure
+from deflicker.dq import DO_NOT_USE
+from deflicker.errors import CannotClean
+from deflicker.quality import measure_quality, rate_variance
+from deflicker.series import transit_shape
+from deflicker.simulate import SERIES, SimulatedExposure, simulate
+
+__all__ = [
+    "METHODS",
+    "PEER_METHODS",
+    "TransitFit",
+    "column_excess",
+    "fit_transit",
+    "target_box",
+    "white_light",
+]
+
+METHODS: dict[str, dict[str, object]] = {
+    "median": {},
+    "fft": {"fit_method": "fft"},
+    "median_image": {"background_method": "median_image"},
+    "median_image, fft": {"background_method": "median_image", "fit_method": "fft"},
+    "wiener": {"fit_method": "wiener"},
+}
+MEDIAN_IMAGE = "--background_method=median_image"
+PEER_METHODS = {
+    "jwst median": (),
+    "jwst fft": ("--fit_method=fft",),
+    "jwst median_image": (MEDIAN_IMAGE,),
+}
+NONE, PERFECT = "none", "perfect"
+BOX_EDGE = 0.003  # of the light of the brightest pixel; less of the target is left out
+HEADER = (
+    f"{'series':9}{'method':19}{'seeds':>6}{'depth':>10}{'+-':>9}{'bias':>10}{'bias/error':>11}"
+    f"{'bias - perfect':>16}{'scatter':>9}{'limit':>8}{'columns':>9}{'removed':>10}"
+)
+
+Clean = Callable[[SimulatedExposure], NDArray]
+
+
+@dataclass(frozen=True)
+class TransitFit:
+    """A transit fitted to a light curve.
+
+    Parameters
+    ----------
+    depth : float
+        Fraction of the light outside the transit.
+    error : float
+        Of the depth, from the scatter.
+    scatter : float
+        Standard deviation of the residuals.
+    """
+
+    depth: float
+    error: float
+    scatter: float
+
+
+@dataclass(frozen=True)
+class _Row:
+    """Figures of one method on one series."""
+
+    depth: float
+    error: float
+    scatter: float
+    bias: float
+    columns: float
+    removed: float
+
+
+def main() -> None:
+    """Print the table."""
+    names = [NONE, PERFECT, *METHODS, *PEER_METHODS]
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.series", description=__doc__)
+    parser.add_argument("--case", nargs="*", choices=SERIES, default=list(SERIES))
+    parser.add_argument("--method", nargs="*", choices=names, default=names)
+    parser.add_argument("--seed", nargs="*", type=int, default=[1])
+    parser.add_argument("--jwst-python", type=Path, help="interpreter that has jwst")
+    options = parser.parse_args()
+    print("Depth of the transit in percent with its error, and minus the truth: in percent, in")
+    print("errors, and beside a cleaning that takes the correlated noise and nothing else.")
+    print("Scatter of the residuals and its limit by photon and white noise in ppm; the same of")
+    print("the columns of a spectrum, in units of their limit; percent of the correlated noise's")
+    print("variance that is removed from the rate of an integration.")
+    print("Means over the seeds; the error is that of the mean.")
+    print(HEADER)
+    with tempfile.TemporaryDirectory() as name:
+        methods = _methods(options.method, options.jwst_python, Path(name))
+        for case in options.case:
+            _print_case(case, methods, options.seed)
+
+
+def _methods(
+    names: Sequence[str], jwst_python: Path | None, folder: Path
+) -> dict[str, Clean | None]:
+    """What cleans, by name; None for no cleaning."""
+    _, *peers = cleaners(jwst_python)
+    env = environment(folder) if peers else {}
+    methods: dict[str, Clean | None] = {}
+    for name in names:
+        if name == NONE:
+            methods[name] = None
+        elif name == PERFECT:
+            methods[name] = _without_correlated
+        elif name in METHODS:
+            methods[name] = partial(_clean, options=METHODS[name])
+        elif peers:
+            methods[name] = partial(
+                _clean_by_peer,
+                peer=peers[0],
+                parameters=PEER_METHODS[name],
+                folder=folder,
+                env=env,
+            )
+    return methods
+
+
+def _without_correlated(truth: SimulatedExposure) -> NDArray:
+    return truth.data - truth.correlated
+
+
+def _clean(truth: SimulatedExposure, options: Mapping[str, object]) -> NDArray:
+    """Ramps that the library cleans."""
+    return clean_exposure(exposure_of(truth), CleanOptions(n_threads=2, **options)).data
+
+
+def _clean_by_peer(
+    truth: SimulatedExposure,
+    *,
+    peer: Cleaner,
+    parameters: Sequence[str],
+    folder: Path,
+    env: Mapping[str, str],
+) -> NDArray:
+    """Ramps that another package cleans."""
+    if MEDIAN_IMAGE in parameters:
+        root = str(Path(__file__).parents[1])
+        env = {**env, "PYTHONPATH": os.pathsep.join(filter(None, [root, env.get("PYTHONPATH")]))}
+        peer = replace(peer, step="benchmarks.jwst_series.KnownCurveStep")
+        curve = ",".join(f"{light:.8f}" for light in truth.light_curve)
+        parameters = (*parameters, f"--curve={curve}")
+    try:
+        return clean_elsewhere(truth, peer, parameters, folder=folder, env=env)
+    except RuntimeError as error:
+        raise CannotClean(str(error).strip().splitlines()[-1]) from error
+
+
+def target_box(truth: SimulatedExposure) -> NDArray[np.bool_]:
+    """Pixels that are summed.
+
+    Parameters
+    ----------
+    truth : SimulatedExposure
+        A series.
+
+    Returns
+    -------
+    ndarray of bool, shape (ny, nx)
+        All that hold much light of the target and that PIXELDQ lets use.
+    """
+    bright = truth.target > BOX_EDGE * truth.target.max()
+    return bright & ((truth.pixel_dq & DO_NOT_USE) == 0)
+
+
+def white_light(truth: SimulatedExposure, ramps: NDArray) -> NDArray[np.float64]:
+    """Light of the target in each integration.
+
+    Parameters
+    ----------
+    truth : SimulatedExposure
+        A series.
+    ramps : ndarray of float, shape (n_integrations, n_groups, ny, nx)
+        Its ramps, cleaned or not, in DN.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_integrations,)
+        Sum of the mean valid group differences in the box, without the light of all else
+        and in units of the target's; pixels that miss an integration are left out.
+    """
+    rates = _box_rates(truth, ramps)
+    return _summed(truth, rates, np.zeros(rates.shape[1], dtype=int))[:, 0]
+
+
+def column_excess(truth: SimulatedExposure, ramps: NDArray) -> float:
+    """Scatter of the light curves of single columns, the spectrum's finest channels.
+
+    Parameters
+    ----------
+    truth : SimulatedExposure
+        A series of a spectrum.
+    ramps : ndarray of float, shape (n_integrations, n_groups, ny, nx)
+        Its ramps, cleaned or not, in DN.
+
+    Returns
+    -------
+    float
+        Median over the columns, in units of the limit by photon and white noise.
+    """
+    box = target_box(truth)
+    columns = np.unique(np.nonzero(box)[1], return_inverse=True)[1]
+    curves = _summed(truth, _box_rates(truth, ramps), columns)
+    variance = np.bincount(columns, rate_variance(truth.recipe, truth.scene[box].astype(float)))
+    limit = np.sqrt(variance) / np.bincount(columns, truth.target[box])
+    return float(np.median([fit_transit(curve).scatter for curve in curves.T] / limit))
+
+
+def _box_rates(truth: SimulatedExposure, ramps: NDArray) -> NDArray[np.float64]:
+    """Mean valid differences of the pixels of the box, (n_integrations, n_pixels)."""
+    exposure = exposure_of(replace(truth, data=ramps))
+    to_science, box = exposure.readout.to_science, target_box(truth)
+    rates = np.empty((exposure.n_integrations, np.count_nonzero(box)))
+    for integration, rate in enumerate(rates):
+        total, number = np.zeros(rate.shape), np.zeros(rate.shape)
+        for j in range(exposure.n_differences):
+            values = to_science(exposure.difference(integration, j))[box]
+            valid = to_science(exposure.good_differences(integration, j))[box]
+            valid &= np.isfinite(values)
+            total[valid] += values[valid]
+            number += valid
+        with np.errstate(invalid="ignore"):
+            rate[:] = total / number
+    return rates
+
+
+def _summed(
+    truth: SimulatedExposure, rates: NDArray[np.float64], channels: NDArray[np.int_]
+) -> NDArray[np.float64]:
+    """Light of the target in each channel, of shape (n_integrations, n_channels)."""
+    box = target_box(truth)
+    whole = np.isfinite(rates).all(axis=0)
+    number = channels.max() + 1
+
+    def total(values: NDArray) -> NDArray[np.float64]:
+        return np.bincount(channels[whole], values[whole].astype(float), minlength=number)
+
+    target = total(truth.target[box])
+    others = total(truth.scene[box]) - target
+    return np.array([(total(rate) - others) / target for rate in rates])
+
+
+def fit_transit(curve: NDArray[np.float64]) -> TransitFit:
+    """Fit a level, a slope and a transit of known shape to a light curve.
+
+    Parameters
+    ----------
+    curve : ndarray of float64, shape (n_integrations,)
+        Light of each integration.
+
+    Returns
+    -------
+    TransitFit
+        Least squares with equal weights.
+    """
+    number = len(curve)
+    design = np.column_stack([np.ones(number), np.linspace(-1, 1, number), -transit_shape(number)])
+    values, *_ = np.linalg.lstsq(design, curve)
+    residual = curve - design @ values
+    variance = residual @ residual / (number - design.shape[1])
+    covariance = variance * np.linalg.inv(design.T @ design)
+    return TransitFit(float(values[2]), float(covariance[2, 2] ** 0.5), float(variance**0.5))
+
+
+def _limit(truth: SimulatedExposure) -> float:
+    """Scatter of the light curve by white and photon noise alone."""
+    box = target_box(truth)
+    variance = rate_variance(truth.recipe, truth.scene[box].astype(float))
+    return float(variance.sum() ** 0.5 / truth.target[box].sum(dtype=float))
+
+
+def _print_case(case: str, methods: Mapping[str, Clean | None], seeds: Sequence[int]) -> None:
+    """Print the rows of one series."""
+    rows: dict[str, list[_Row]] = {}
+    reasons: dict[str, str] = {}
+    limits, perfect = [], []
+    for seed in seeds:
+        truth = simulate(SERIES[case], seed=seed)
+        limits.append(_limit(truth))
+        perfect.append(_measure(truth, _without_correlated).bias)
+        for name, clean in _suitable(methods, truth.recipe.instrument):
+            try:
+                row = _measure(truth, clean)
+            except CannotClean as reason:
+                reasons[name] = str(reason)
+            else:
+                rows.setdefault(name, []).append(row)
+    for name, _ in _suitable(methods, SERIES[case].instrument):
+        if name in reasons:
+            print(f"{case:9}{name:19}  skipped: {reasons[name]}", flush=True)
+        else:
+            _print_row(case, name, rows[name], perfect=np.mean(perfect), limit=np.mean(limits))
+
+
+def _suitable(
+    methods: Mapping[str, Clean | None], instrument: str
+) -> Iterator[tuple[str, Clean | None]]:
+    for name, clean in methods.items():
+        if "fft" not in name or instrument == "NIRSPEC":
+            yield name, clean
+
+
+def _measure(truth: SimulatedExposure, clean: Clean | None) -> _Row:
+    """Clean a series and measure it."""
+    cleaned = truth.data if clean is None else clean(truth)
+    fit = fit_transit(white_light(truth, cleaned))
+    return _Row(
+        depth=fit.depth,
+        error=fit.error,
+        scatter=fit.scatter,
+        bias=fit.depth - truth.recipe.transit_depth,
+        columns=np.nan if truth.recipe.target == "star" else column_excess(truth, cleaned),
+        removed=measure_quality(truth, cleaned).removed_integration,
+    )
+
+
+def _print_row(case: str, name: str, rows: Sequence[_Row], *, perfect: float, limit: float) -> None:
+    mean = _Row(*np.mean([astuple(row) for row in rows], axis=0))
+    error = mean.error / len(rows) ** 0.5
+    columns = "-" if np.isnan(mean.columns) else f"{mean.columns:.3f}"
+    print(
+        f"{case:9}{name:19}{len(rows):6}{100 * mean.depth:8.4f} %{100 * error:9.4f}"
+        f"{100 * mean.bias:z10.4f}{mean.bias / error:z11.2f}{100 * (mean.bias - perfect):z16.4f}"
+        f"{1e6 * mean.scatter:9.0f}{1e6 * limit:8.0f}{columns:>9}{mean.removed:z8.1f} %",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    main()
