@@ -12,8 +12,28 @@ import deflicker
 PACKAGE = Path(deflicker.__file__).parent
 FLOORS = (
     {"errors", "dq", "readout", "clock", "workers", "memory"},
-    {"draft_rate", "scene", "background", "flat", "noise", "recipes", "simulate", "quality"},
-    {"options", "arrays", "difference", "groups", "cleaning", "mean_image", "read_noise", "levels"},
+    {
+        "draft_rate",
+        "scene",
+        "background",
+        "flat",
+        "noise",
+        "recipes",
+        "row_levels",
+        "simulate",
+        "quality",
+    },
+    {
+        "options",
+        "arrays",
+        "autoparam",
+        "difference",
+        "groups",
+        "cleaning",
+        "mean_image",
+        "read_noise",
+        "levels",
+    },
     {
         "exposure",
         "files",

@@ -18,7 +18,7 @@ from deflicker.levels import fit_levels, report_levels
 from deflicker.options import CleanOptions
 from deflicker.scene import scene_mask
 
-__all__ = ["clean_exposure"]
+__all__ = ["check_input", "clean_exposure", "make_mask"]
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +87,7 @@ def clean_exposure(
     True
     """
     options = options or CleanOptions()
-    _check(exposure, options, user_mask)
+    check_input(exposure, options, user_mask)
     if user_mask is not None and not any(
         plane_of(user_mask, i)[exposure.good_pixels(i)].any() for i in _integrations(exposure)
     ):
@@ -100,7 +100,7 @@ def clean_exposure(
         levels = fit_levels(exposure, options, flat=turned, science=science, user_mask=user_mask)
         mask = levels.scene_mask()
     elif user_mask is None:
-        mask = _make_mask(exposure, options, flat=flat, science=science)
+        mask = make_mask(exposure, options, flat=flat, science=science)
         if not mask.any():
             msg = "no pixel can be used: all are flagged, not finite, zero or outliers"
             raise NothingToClean(msg)
@@ -154,7 +154,9 @@ def _integrations(exposure: Exposure) -> range:
     return range(exposure.n_integrations)
 
 
-def _check(exposure: Exposure, options: CleanOptions, user_mask: NDArray[np.bool_] | None) -> None:
+def check_input(
+    exposure: Exposure, options: CleanOptions, user_mask: NDArray[np.bool_] | None
+) -> None:
     """Stop before any work where an option or the mask does not fit the exposure."""
     image = exposure.image_shape
     if 0 in exposure.data.shape:
@@ -178,7 +180,7 @@ def _check(exposure: Exposure, options: CleanOptions, user_mask: NDArray[np.bool
         raise CannotClean(msg)
 
 
-def _make_mask(
+def make_mask(
     exposure: Exposure,
     options: CleanOptions,
     *,
