@@ -28,7 +28,7 @@ from deflicker.options import CleanOptions
 from deflicker.stable_scene import Series
 from deflicker.template import Template
 
-__all__ = ["clean_exposure"]
+__all__ = ["check_input", "clean_exposure"]
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +102,7 @@ def clean_exposure(  # noqa: PLR0913 - each tells something else of the scene
     """
     options = options or CleanOptions()
     exposure = fitted_images(exposure, options)
-    _check(exposure, options, user_mask)
+    check_input(exposure, options, user_mask)
     check_series(exposure, options, template)
     if user_mask is not None and not any(
         plane_of(user_mask, i)[exposure.good_pixels(i)].any() for i in _integrations(exposure)
@@ -198,7 +198,9 @@ def _integrations(exposure: Exposure) -> range:
     return range(exposure.n_integrations)
 
 
-def _check(exposure: Exposure, options: CleanOptions, user_mask: NDArray[np.bool_] | None) -> None:
+def check_input(
+    exposure: Exposure, options: CleanOptions, user_mask: NDArray[np.bool_] | None
+) -> None:
     """Stop before any work where an option or the mask does not fit the exposure."""
     image = exposure.image_shape
     if 0 in exposure.data.shape:

@@ -28,6 +28,8 @@ KNOWN_SUFFIXES: Final = (
     "cleanflickernoisestep|ramp_fit|gain_scale|group_scale|assign_wcs|msaflagopen|flat_field"
 )
 
+COMMAND_LINE: Final = "FromCommandLine"
+
 
 class MissionStep(Step):
     """A stpipe step at home in the JWST mission, without the jwst package.
@@ -39,10 +41,15 @@ class MissionStep(Step):
     """
 
     text_parameters: ClassVar[tuple[str, ...]] = ("input_dir", "output_dir", "output_file")
+    # Parameters that the user set by name, be it to their defaults. What parameter files and
+    # pipelines set is not known: files list all parameters.
+    given: frozenset[str] = frozenset()
 
     def __init__(self, *args: Any, **parameters: Any) -> None:
         with self._allowed_values_in_errors():
             super().__init__(*args, **self._texts(parameters))
+        if parameters.get("_validate_kwds", True):
+            self.given = frozenset(parameters)
 
     @classmethod
     def _texts(cls, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -83,6 +90,24 @@ class MissionStep(Step):
         return cls.from_config_section(config, parent=parent, name=name)
 
     @classmethod
+    def build_config(cls, *args: Any, **parameters: Any) -> tuple[ConfigObj, str | None]:
+        """Collect parameters from CRDS, a parameter file and keywords.
+
+        Parameters
+        ----------
+        *args, **parameters
+            As in `stpipe.Step.build_config`.
+
+        Returns
+        -------
+        config, config_file : ConfigObj, str or None
+            Parameters, which know the names of the keywords, and the parameter file.
+        """
+        config, config_file = super().build_config(*args, **parameters)
+        config.given = frozenset(parameters)
+        return config, config_file
+
+    @classmethod
     def from_config_section(cls, *args: Any, **options: Any) -> Step:
         """Make a step from parameters.
 
@@ -103,8 +128,12 @@ class MissionStep(Step):
         """
         config, *others = args
         config.update(cls._texts(config))
+        # stpipe marks what comes from the command line by a type of its own.
+        typed = {name for name, value in config.items() if type(value).__name__ == COMMAND_LINE}
         with cls._allowed_values_in_errors():
-            return super().from_config_section(config, *others, **options)
+            step = super().from_config_section(config, *others, **options)
+        step.given = frozenset(typed).union(getattr(config, "given", ()))
+        return step
 
     @classmethod
     @contextmanager

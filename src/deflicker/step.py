@@ -12,6 +12,7 @@ from stpipe import Pipeline
 
 from deflicker import __version__
 from deflicker.arrays import CleanResult
+from deflicker.autoparam import may_choose, resolve_options
 from deflicker.cleaning import clean_exposure
 from deflicker.errors import CannotClean, NothingToClean
 from deflicker.exposure import (
@@ -67,7 +68,7 @@ class CleanFlickerNoiseStep(MissionStep):
     class_alias = "clean_flicker_noise"
 
     spec = """
-    autoparam = boolean(default=False) # Choose parameters from the data (not available yet)
+    autoparam = boolean(default=False) # Choose background_method, fit_by_channel, apply_flat_field from the data
     fit_method = option('median', 'fft', 'wiener', default='median') # Noise model
     fit_by_channel = boolean(default=False) # Fit each detector output (amplifier channel) separately
     background_method = option('median', 'model', 'median_image', None, default='median') # Background to remove before the fit
@@ -159,6 +160,7 @@ class CleanFlickerNoiseStep(MissionStep):
         """
         options = self._options()
         self.history_entry = ""
+        self._chosen: dict[str, Any] = {}
         self.keep_input(input_data)
         model = self._open(input_data)
         log.info("Cleaning %s", model.meta.filename or f"a {type(model).__name__}")
@@ -234,27 +236,33 @@ class CleanFlickerNoiseStep(MissionStep):
     def _clean(self, model: datamodels.JwstDataModel, options: CleanOptions) -> str:
         """Clean a model in place, save the products and return the status."""
         exposure = exposure_from_model(model)
-        if self.autoparam:
-            msg = "autoparam=True is not available yet; set the parameters yourself"
-            raise CannotClean(msg)
         check_method(model, self.fit_method)
+        chooses = self.autoparam and may_choose(options, exp_type=model.meta.exposure.type)
         if self.save_spectrum and self.fit_method != "wiener":
             log.warning("Only fit_method='wiener' measures a spectrum: save_spectrum is ignored")
         user_mask = self._user_mask()
         if user_mask is not None and self.mask_science_regions:
             log.warning("user_mask is the whole mask: mask_science_regions is ignored")
         masks_regions = self.mask_science_regions and user_mask is None
-        flat, non_science = self._flat(model, for_regions=masks_regions)
+        may_divide = chooses and "apply_flat_field" not in self.given
+        flat, non_science = self._flat(model, for_regions=masks_regions, if_any=may_divide)
         science = None
         if masks_regions:
             folder = self.search_attr("input_dir", default="")
             science = science_regions(model, non_science=non_science, input_dir=folder)
+        if chooses:
+            given = self.given.union(["apply_flat_field"] if self.apply_flat_field else [])
+            options, self._chosen = resolve_options(
+                exposure, options, flat=flat, user_mask=user_mask, given=given
+            )
+            if not self._chosen["apply_flat_field"]:
+                self._reference_files_used.clear()
         n_fits = exposure.n_integrations * exposure.n_differences
         with progress(n_fits, wanted=self.progress_bar) as advance:
             result = clean_exposure(
                 exposure,
                 options,
-                flat=flat if self.apply_flat_field else None,
+                flat=flat if self._used()["apply_flat_field"] else None,
                 science=science,
                 user_mask=user_mask,
                 out=self._storage.output(
@@ -272,12 +280,17 @@ class CleanFlickerNoiseStep(MissionStep):
         self._save_products(model, result)
         return "COMPLETE"
 
+    def _used(self) -> dict[str, Any]:
+        """Parameters with those that autoparam chose."""
+        return {**self.get_pars(full_spec=False), **self._chosen}
+
     def _flat(
-        self, model: datamodels.JwstDataModel, *, for_regions: bool
+        self, model: datamodels.JwstDataModel, *, for_regions: bool, if_any: bool
     ) -> tuple[NDArray[np.float32] | None, NDArray[np.bool_] | None]:
         """Flat field and its non-science pixels, where a parameter asks for them."""
         for_mask = for_regions and model.meta.exposure.type.upper() == "MIR_IMAGE"
-        if not (self.apply_flat_field or for_mask):
+        optional = if_any and not self.apply_flat_field and self.override_flat is None
+        if not (self.apply_flat_field or for_mask or if_any):
             return None, None
         try:
             with crds_lookup():
@@ -285,6 +298,9 @@ class CleanFlickerNoiseStep(MissionStep):
         except ReferenceMissingError:
             flat = "N/A"
         except ReferenceUnavailableError as error:
+            if optional:
+                log.info("autoparam goes without a flat field: %s", error)
+                return None, None
             parameter = "mask_science_regions" if for_mask else "apply_flat_field"
             msg = f"{parameter} needs a flat field: {error}; set up CRDS or give override_flat"
             raise CannotClean(msg) from error
@@ -294,7 +310,8 @@ class CleanFlickerNoiseStep(MissionStep):
                     "mask_science_regions needs a flat field and CRDS has none; give override_flat"
                 )
                 raise CannotClean(msg)
-            log.warning("CRDS has no flat field for this exposure: apply_flat_field is ignored")
+            level = logging.INFO if if_any else logging.WARNING
+            log.log(level, "CRDS has no flat field for this exposure: apply_flat_field is ignored")
             return None, None
         log.info("Flat field: %s", flat)
         return read_flat(flat, model)
@@ -336,9 +353,9 @@ class CleanFlickerNoiseStep(MissionStep):
     def _history(self, result: CleanResult, *, unit: str) -> str:
         return history_text(
             result,
-            parameters=self.get_pars(full_spec=False),
+            parameters=self._used(),
             unit=unit,
-            flat_field=self.apply_flat_field and self.fit_method != "wiener",
+            flat_field=self._used()["apply_flat_field"] and self.fit_method != "wiener",
         )
 
     def repeat_history(self, model: datamodels.JwstDataModel) -> None:
