@@ -20,6 +20,7 @@ FLOORS = (
         "footprints",
         "on_disk",
         "references",
+        "soss",
         "spectra",
         "storage",
         "stored",

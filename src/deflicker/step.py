@@ -31,9 +31,7 @@ from deflicker.on_disk import map_in_place
 from deflicker.options import CleanOptions
 from deflicker.progress import progress
 from deflicker.references import (
-    ReferenceMissingError,
-    ReferenceUnavailableError,
-    crds_lookup,
+    look_up,
     read_flat,
     read_user_mask,
 )
@@ -90,7 +88,7 @@ class CleanFlickerNoiseStep(MissionStep):
     output_ext = string(default='.fits') # Output file type
     """  # noqa: E501
 
-    # The flat field is looked up where a parameter asks for it, not by pipelines in advance.
+    # Reference files are looked up where a parameter asks for them, not by pipelines in advance.
     prefetch_references = False
     history_entry = ""
     _storage = Storage()
@@ -100,6 +98,7 @@ class CleanFlickerNoiseStep(MissionStep):
         "maximum_cores",
         "memory_limit",
         "override_flat",
+        "override_pastasoss",
         "user_mask",
     )
 
@@ -245,10 +244,7 @@ class CleanFlickerNoiseStep(MissionStep):
             log.warning("user_mask is the whole mask: mask_science_regions is ignored")
         masks_regions = self.mask_science_regions and user_mask is None
         flat, non_science = self._flat(model, for_regions=masks_regions)
-        science = None
-        if masks_regions:
-            folder = self.search_attr("input_dir", default="")
-            science = science_regions(model, non_science=non_science, input_dir=folder)
+        science = self._science(model, non_science=non_science) if masks_regions else None
         n_fits = exposure.n_integrations * exposure.n_differences
         with progress(n_fits, wanted=self.progress_bar) as advance:
             result = clean_exposure(
@@ -279,25 +275,31 @@ class CleanFlickerNoiseStep(MissionStep):
         for_mask = for_regions and model.meta.exposure.type.upper() == "MIR_IMAGE"
         if not (self.apply_flat_field or for_mask):
             return None, None
-        try:
-            with crds_lookup():
-                flat = self.get_reference_file(model, "flat")
-        except ReferenceMissingError:
-            flat = "N/A"
-        except ReferenceUnavailableError as error:
-            parameter = "mask_science_regions" if for_mask else "apply_flat_field"
-            msg = f"{parameter} needs a flat field: {error}; set up CRDS or give override_flat"
-            raise CannotClean(msg) from error
-        if isinstance(flat, str) and flat.strip() in {"", "N/A"}:
-            if for_mask:
-                msg = (
-                    "mask_science_regions needs a flat field and CRDS has none; give override_flat"
-                )
-                raise CannotClean(msg)
-            log.warning("CRDS has no flat field for this exposure: apply_flat_field is ignored")
+        flat = look_up(
+            lambda: self.get_reference_file(model, "flat"),
+            "flat",
+            parameter="mask_science_regions" if for_mask else "apply_flat_field",
+            optional=not for_mask,
+        )
+        if flat is None:
             return None, None
-        log.info("Flat field: %s", flat)
         return read_flat(flat, model)
+
+    def _science(
+        self, model: datamodels.JwstDataModel, *, non_science: NDArray[np.bool_] | None
+    ) -> NDArray[np.bool_] | None:
+        """Science regions of the exposure, with the reference file that they need."""
+        pastasoss = None
+        if model.meta.exposure.type.upper() == "NIS_SOSS":
+            pastasoss = look_up(
+                lambda: self.get_reference_file(model, "pastasoss"),
+                "pastasoss",
+                parameter="mask_science_regions",
+            )
+        folder = self.search_attr("input_dir", default="")
+        return science_regions(
+            model, non_science=non_science, pastasoss=pastasoss, input_dir=folder
+        )
 
     def _user_mask(self) -> NDArray[np.bool_] | None:
         if self.user_mask is None or self.user_mask.strip().lower() in {"", "none"}:
