@@ -12,6 +12,7 @@ import asdf
 import numpy as np
 import pytest
 from astropy.io import fits
+from small_pastasoss import COMMANDED, pastasoss_file
 from stdatamodels.jwst import datamodels
 
 from benchmarks.local_crds import CONTEXT, write_cache
@@ -145,6 +146,52 @@ def test_no_flat_for_this_exposure(ramp_file, tmp_path, known):
     assert "apply_flat_field is ignored" in done.stdout + done.stderr
     header = fits.getheader("jw00001_nrca1_clean_flicker_noise.fits")
     assert header["S_CLNFNS"] == "COMPLETE"
+
+
+@pytest.fixture
+def soss_ramp(tmp_path):
+    """A ramp of noise in SUBSTRIP96."""
+    data = np.random.default_rng(2).normal(10, 1, (1, 2, 96, 2048)).astype(np.float32)
+    with datamodels.RampModel(data=data) as model:
+        model.pixeldq, model.groupdq = np.zeros((96, 2048), "u4"), np.zeros(data.shape, "u1")
+        model.meta.telescope = "JWST"
+        model.meta.instrument.name, model.meta.instrument.detector = "NIRISS", "NIS"
+        model.meta.instrument.pupil, model.meta.instrument.pupil_position = "GR700XD", COMMANDED
+        model.meta.exposure.type, model.meta.exposure.noutputs = "NIS_SOSS", 1
+        model.meta.observation.date, model.meta.observation.time = "2026-01-01", "00:00:00"
+        model.meta.subarray.name = "SUBSTRIP96"
+        model.meta.subarray.fastaxis, model.meta.subarray.slowaxis = -2, -1
+        model.save("soss_ramp.fits")
+    return tmp_path / "soss_ramp.fits"
+
+
+def test_traces_from_a_cache(soss_ramp, tmp_path):
+    root, name = tmp_path / "crds", "jwst_niriss_pastasoss_9000.asdf"
+    environment = write_cache(root, {"niriss": {"pastasoss": name}})
+    pastasoss_file(root / "references" / "jwst" / "niriss" / name)
+    done = strun("deflicker", soss_ramp, "--mask_science_regions=true", **environment)
+    assert "Science regions" in done.stdout + done.stderr
+    header = fits.getheader("soss_clean_flicker_noise.fits")
+    assert header["S_CLNFNS"] == "COMPLETE"
+    assert header["R_PSTSOS"] == f"crds://{name}"
+    assert header["CRDS_CTX"] == CONTEXT
+    by_hand = CleanFlickerNoiseStep(
+        mask_science_regions=True,
+        override_pastasoss=str(root / "references" / "jwst" / "niriss" / name),
+    ).run(str(soss_ramp))
+    found = fits.getdata("soss_clean_flicker_noise.fits", "SCI")
+    assert np.array_equal(by_hand.data, found)
+    by_hand.close()
+
+
+@pytest.mark.parametrize("known", [{"pastasoss": "N/A"}, {"gain": "N/A"}])
+def test_no_traces_in_the_cache(soss_ramp, tmp_path, known):
+    environment = write_cache(tmp_path / "crds", {"niriss": known})
+    done = strun("deflicker", soss_ramp, "--mask_science_regions=true", **environment)
+    assert (done.stdout + done.stderr).count("CRDS has none; give override_pastasoss") == 1
+    header = fits.getheader("soss_clean_flicker_noise.fits")
+    assert header["S_CLNFNS"] == "FAILED"
+    assert "R_PSTSOS" not in header
 
 
 def test_saved_parameters_come_back(ramp_file, tmp_path):

@@ -46,11 +46,12 @@ FLOORS = (
         "footprints",
         "on_disk",
         "references",
+        "soss",
         "spectra",
         "storage",
         "stored",
     },
-    {"step", "history", "host", "registry", "pipeline", "cli", "figures", "progress"},
+    {"step", "scene_step", "history", "host", "registry", "pipeline", "cli", "figures", "progress"},
 )
 HEAVY = ("stpipe", "stdatamodels", "crds", "jwst", "matplotlib")
 

@@ -1,6 +1,7 @@
 """Science regions of an exposure, by its type and its WCS or one made for the purpose."""
 
 import logging
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -10,6 +11,7 @@ from stdatamodels.jwst import datamodels
 from deflicker.errors import CannotClean
 from deflicker.references import find_step, run_step
 from deflicker.scene import regions
+from deflicker.soss import soss_region
 
 __all__ = ["draft_image", "science_regions"]
 
@@ -23,6 +25,7 @@ def science_regions(
     model: datamodels.JwstDataModel,
     *,
     non_science: NDArray[np.bool_] | None = None,
+    pastasoss: str | Path | datamodels.PastasossModel | None = None,
     input_dir: str = "",
 ) -> NDArray[np.bool_] | None:
     """Pixels to mask whatever their light.
@@ -33,6 +36,8 @@ def science_regions(
         The exposure.
     non_science : ndarray of bool, shape (ny, nx), optional
         Pixels that the flat field of MIRI marks as not for science.
+    pastasoss : str, pathlib.Path or PastasossModel, optional
+        Reference file of the traces of NIRISS SOSS, which needs it.
     input_dir : str, optional
         Folder in which assign_wcs looks for an MSA metadata file.
 
@@ -50,8 +55,10 @@ def science_regions(
     if exp_type == "MIR_IMAGE":
         return non_science
     if exp_type == "NIS_SOSS":
-        msg = "mask_science_regions is not available yet for NIS_SOSS; give user_mask"
-        raise CannotClean(msg)
+        if pastasoss is None:
+            msg = "mask_science_regions needs a PASTASOSS reference file; give override_pastasoss"
+            raise CannotClean(msg)
+        return _told(soss_region(model, pastasoss))
     if exp_type != "NRS_IFU" and exp_type not in SLITS:
         log.warning("%s has no science regions: mask_science_regions is ignored", exp_type)
         return None
@@ -63,6 +70,10 @@ def science_regions(
     except Exception as error:
         msg = f"the WCS cannot be evaluated ({error}): assign it anew, or give user_mask"
         raise CannotClean(msg) from error
+    return _told(inside)
+
+
+def _told(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
     log.info("Science regions: %.1f %% of the pixels", 100 * inside.mean())
     return inside
 

@@ -2,9 +2,11 @@
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
 
 import numpy as np
 from crds.core.exceptions import CrdsLookupError
@@ -25,10 +27,17 @@ __all__ = [
     "ReferenceUnavailableError",
     "crds_lookup",
     "find_step",
+    "look_up",
     "read_flat",
     "read_user_mask",
     "run_step",
 ]
+
+log = logging.getLogger(__name__)
+
+_NAMES: Final[Mapping[str, str]] = MappingProxyType(
+    {"flat": "flat field", "pastasoss": "PASTASOSS reference file"}
+)
 
 
 class ReferenceUnavailableError(Exception):
@@ -65,6 +74,48 @@ def crds_lookup() -> Iterator[None]:
         raise ReferenceUnavailableError(str(error)) from error
     finally:
         crds_log.setLevel(level)
+
+
+def look_up(find: Callable[[], Any], kind: str, *, parameter: str, optional: bool = False) -> Any:
+    """Look up a reference file that a parameter asks for.
+
+    Parameters
+    ----------
+    find : callable
+        Returns the path or open model of the file that was given or that CRDS has.
+    kind : str
+        Type of reference file: flat or pastasoss.
+    parameter : str
+        The parameter.
+    optional : bool, optional
+        Whether the parameter is ignored, with a warning, where CRDS has no file.
+
+    Returns
+    -------
+    str, JwstDataModel or None
+        The file; None if there is none.
+
+    Raises
+    ------
+    CannotClean
+        If CRDS cannot be reached, or has no file and that is not optional.
+    """
+    try:
+        with crds_lookup():
+            found = find()
+    except ReferenceMissingError:
+        found = "N/A"
+    except ReferenceUnavailableError as error:
+        msg = f"{parameter} needs a {_NAMES[kind]}: {error}; set up CRDS or give override_{kind}"
+        raise CannotClean(msg) from error
+    if not isinstance(found, str) or found.strip() not in {"", "N/A"}:
+        log.info("Reference file (%s): %s", kind, found)
+        return found
+    if not optional:
+        msg = f"{parameter} needs a {_NAMES[kind]} and CRDS has none; give override_{kind}"
+        raise CannotClean(msg)
+    log.warning("CRDS has no %s for this exposure: %s is ignored", _NAMES[kind], parameter)
+    return None
 
 
 def read_flat(

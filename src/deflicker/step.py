@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 from stdatamodels.jwst import datamodels
 from stpipe import Pipeline
 
@@ -23,21 +22,13 @@ from deflicker.exposure import (
     product_model,
     unit_of,
 )
-from deflicker.footprints import science_regions
 from deflicker.history import expected_result, history_text
-from deflicker.host import MissionStep
 from deflicker.memory import read_memory_limit
 from deflicker.noise.spectrum import NoiseSpectrum
 from deflicker.on_disk import map_in_place
 from deflicker.options import CleanOptions
 from deflicker.progress import progress
-from deflicker.references import (
-    ReferenceMissingError,
-    ReferenceUnavailableError,
-    crds_lookup,
-    read_flat,
-    read_user_mask,
-)
+from deflicker.scene_step import SceneStep
 from deflicker.spectra import write_spectrum
 from deflicker.storage import Storage
 from deflicker.stored import as_array
@@ -48,7 +39,7 @@ __all__ = ["CleanFlickerNoiseStep"]
 log = logging.getLogger(__name__)
 
 
-class CleanFlickerNoiseStep(MissionStep):
+class CleanFlickerNoiseStep(SceneStep):
     """Clean flicker (1/f) noise from calibrated ramps, or from rates.
 
     Runs after the jump step and before the ramp fit. `process` takes a file name or
@@ -91,18 +82,11 @@ class CleanFlickerNoiseStep(MissionStep):
     output_ext = string(default='.fits') # Output file type
     """  # noqa: E501
 
-    # The flat field is looked up where a parameter asks for it, not by pipelines in advance.
+    # Reference files are looked up where a parameter asks for them, not by pipelines in advance.
     prefetch_references = False
     history_entry = ""
     _storage = Storage()
-    reference_file_types: ClassVar = ["flat", "pastasoss"]
-    text_parameters: ClassVar = (
-        *MissionStep.text_parameters,
-        "maximum_cores",
-        "memory_limit",
-        "override_flat",
-        "user_mask",
-    )
+    text_parameters: ClassVar = (*SceneStep.text_parameters, "maximum_cores", "memory_limit")
 
     def run(self, *args: Any) -> Any:
         """Run the step; a ramp that is larger than memory stays on disk where a file is written.
@@ -240,20 +224,13 @@ class CleanFlickerNoiseStep(MissionStep):
         chooses = self.autoparam and may_choose(options, exp_type=model.meta.exposure.type)
         if self.save_spectrum and self.fit_method != "wiener":
             log.warning("Only fit_method='wiener' measures a spectrum: save_spectrum is ignored")
-        user_mask = self._user_mask()
-        if user_mask is not None and self.mask_science_regions:
-            log.warning("user_mask is the whole mask: mask_science_regions is ignored")
-        masks_regions = self.mask_science_regions and user_mask is None
-        may_divide = chooses and "apply_flat_field" not in self.given
-        flat, non_science = self._flat(model, for_regions=masks_regions, if_any=may_divide)
-        science = None
-        if masks_regions:
-            folder = self.search_attr("input_dir", default="")
-            science = science_regions(model, non_science=non_science, input_dir=folder)
+        scene = self.scene_inputs(
+            model, may_divide=chooses and "apply_flat_field" not in self.given
+        )
         if chooses:
             given = self.given.union(["apply_flat_field"] if self.apply_flat_field else [])
             options, self._chosen = resolve_options(
-                exposure, options, flat=flat, user_mask=user_mask, given=given
+                exposure, options, flat=scene.flat, user_mask=scene.user_mask, given=given
             )
             if not self._chosen["apply_flat_field"]:
                 self._reference_files_used.clear()
@@ -262,9 +239,9 @@ class CleanFlickerNoiseStep(MissionStep):
             result = clean_exposure(
                 exposure,
                 options,
-                flat=flat if self._used()["apply_flat_field"] else None,
-                science=science,
-                user_mask=user_mask,
+                flat=scene.flat if self._used()["apply_flat_field"] else None,
+                science=scene.science,
+                user_mask=scene.user_mask,
                 out=self._storage.output(
                     model,
                     exposure,
@@ -283,44 +260,6 @@ class CleanFlickerNoiseStep(MissionStep):
     def _used(self) -> dict[str, Any]:
         """Parameters with those that autoparam chose."""
         return {**self.get_pars(full_spec=False), **self._chosen}
-
-    def _flat(
-        self, model: datamodels.JwstDataModel, *, for_regions: bool, if_any: bool
-    ) -> tuple[NDArray[np.float32] | None, NDArray[np.bool_] | None]:
-        """Flat field and its non-science pixels, where a parameter asks for them."""
-        for_mask = for_regions and model.meta.exposure.type.upper() == "MIR_IMAGE"
-        optional = if_any and not self.apply_flat_field and self.override_flat is None
-        if not (self.apply_flat_field or for_mask or if_any):
-            return None, None
-        try:
-            with crds_lookup():
-                flat = self.get_reference_file(model, "flat")
-        except ReferenceMissingError:
-            flat = "N/A"
-        except ReferenceUnavailableError as error:
-            if optional:
-                log.info("autoparam goes without a flat field: %s", error)
-                return None, None
-            parameter = "mask_science_regions" if for_mask else "apply_flat_field"
-            msg = f"{parameter} needs a flat field: {error}; set up CRDS or give override_flat"
-            raise CannotClean(msg) from error
-        if isinstance(flat, str) and flat.strip() in {"", "N/A"}:
-            if for_mask:
-                msg = (
-                    "mask_science_regions needs a flat field and CRDS has none; give override_flat"
-                )
-                raise CannotClean(msg)
-            level = logging.INFO if if_any else logging.WARNING
-            log.log(level, "CRDS has no flat field for this exposure: apply_flat_field is ignored")
-            return None, None
-        log.info("Flat field: %s", flat)
-        return read_flat(flat, model)
-
-    def _user_mask(self) -> NDArray[np.bool_] | None:
-        if self.user_mask is None or self.user_mask.strip().lower() in {"", "none"}:
-            return None
-        path = self.user_mask
-        return read_user_mask(path if Path(path).is_file() else self.make_input_path(path))
 
     def _save_products(self, model: datamodels.JwstDataModel, result: CleanResult) -> None:
         products = {}

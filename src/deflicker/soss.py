@@ -1,0 +1,203 @@
+"""Traces of NIRISS SOSS exposures, from the PASTASOSS reference file."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from stdatamodels.jwst import datamodels
+
+from deflicker.errors import CannotClean
+from deflicker.scene.traces import Trace, trace_region
+
+__all__ = ["TraceSet", "read_traces", "soss_region"]
+
+# First row, from 0, in the full frame, and size of the sub-arrays that SOSS uses.
+SUBARRAYS: Final[Mapping[str, tuple[int, tuple[int, int]]]] = MappingProxyType(
+    {
+        "FULL": (0, (2048, 2048)),
+        "SUBSTRIP96": (1802, (96, 2048)),
+        "SUBSTRIP256": (1792, (256, 2048)),
+    }
+)
+GRISM: Final = "GR700XD"
+ANOTHER: Final = "give another with override_pastasoss"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TraceSet:
+    """What a PASTASOSS reference file tells.
+
+    Parameters
+    ----------
+    name : str
+        Of the file.
+    traces : tuple of Trace
+        One for each order.
+    commanded : float
+        Pupil wheel position of these traces, degrees.
+    bounds : tuple of float
+        Lowest and highest position to which they may be rotated, degrees.
+    first_row : int
+        Row of the full frame, from 0, at which the rows of the traces begin.
+    pupil : str
+        Element of the pupil wheel.
+    """
+
+    name: str
+    traces: tuple[Trace, ...]
+    commanded: float
+    bounds: tuple[float, float]
+    first_row: int
+    pupil: str
+
+
+def soss_region(
+    model: datamodels.JwstDataModel, reference: str | Path | datamodels.PastasossModel
+) -> NDArray[np.bool_]:
+    """Pixels near the traces of an exposure.
+
+    Parameters
+    ----------
+    model : RampModel, CubeModel or ImageModel
+        The exposure, of type NIS_SOSS.
+    reference : str, pathlib.Path or PastasossModel
+        Reference file.
+
+    Returns
+    -------
+    ndarray of bool, shape (ny, nx)
+        True near a trace.
+
+    Raises
+    ------
+    CannotClean
+        If the file, the exposure's sub-array or its pupil wheel do not allow it.
+    """
+    shape = tuple(model.data.shape[-2:])
+    subarray = str(model.meta.subarray.name or "").upper()
+    if subarray not in SUBARRAYS:
+        msg = (
+            f"SOSS traces can be masked in {', '.join(SUBARRAYS)}, and meta.subarray.name "
+            f"(SUBARRAY) is {subarray or 'missing'}: correct it, or give user_mask"
+        )
+        raise CannotClean(msg)
+    start, size = SUBARRAYS[subarray]
+    if shape != size:
+        msg = f"{subarray} has {size} pixels, the exposure has {shape}; give user_mask"
+        raise CannotClean(msg)
+    found = read_traces(reference)
+    region = trace_region(
+        found.traces,
+        size,
+        rotation=_pupil_position(model, found) - found.commanded,
+        first_row=start - found.first_row,
+    )
+    if not region.any():
+        msg = f"all traces of PASTASOSS file {found.name} lie beside {subarray}; {ANOTHER}"
+        raise CannotClean(msg)
+    return region
+
+
+def read_traces(reference: str | Path | datamodels.PastasossModel) -> TraceSet:
+    """Read a PASTASOSS reference file.
+
+    Parameters
+    ----------
+    reference : str, pathlib.Path or PastasossModel
+        The file.
+
+    Returns
+    -------
+    TraceSet
+        Its traces, with arrays of their own.
+
+    Raises
+    ------
+    CannotClean
+        If it cannot be read, or is no PASTASOSS file.
+    """
+    name = str(reference) if isinstance(reference, str | Path) else "override_pastasoss"
+    try:
+        with datamodels.PastasossModel(reference) as content:
+            return _trace_set(content, name)
+    except Exception as error:  # files of other kinds break in many ways
+        msg = f"PASTASOSS file {name} cannot be read: {error}; {ANOTHER}"
+        raise CannotClean(msg) from error
+
+
+def _trace_set(content: datamodels.PastasossModel, name: str) -> TraceSet:
+    """Take what is needed from an open reference file; ValueError where it is not there."""
+    meta = content.meta
+    if not content.hasattr("traces") or not len(content.traces):
+        msg = "it has no traces, as a file of another kind"
+        raise ValueError(msg)
+    low, high = (
+        _number(limit, "meta.pwcpos_bounds") for limit in meta.pwcpos_bounds or (None,) * 2
+    )
+    return TraceSet(
+        name=name,
+        traces=tuple(_trace(item) for item in content.traces),
+        commanded=_number(meta.pwcpos_cmd, "meta.pwcpos_cmd"),
+        bounds=(low, high),
+        first_row=SUBARRAYS["SUBSTRIP256"][0] if meta.subarray_ymin is None else meta.subarray_ymin,
+        pupil=_pupil(content),
+    )
+
+
+def _number(value: Any, name: str) -> float:
+    if value is None or not math.isfinite(value):
+        msg = f"{name} is {'missing' if value is None else value}"
+        raise ValueError(msg)
+    return float(value)
+
+
+def _trace(item: Any) -> Trace:
+    points = np.array(item.trace, dtype=np.float64)
+    if points.ndim != 2 or points.shape[1] != 2:
+        msg = f"a trace must have shape (points, 2), not {points.shape}"
+        raise ValueError(msg)
+    x, y = points[np.isfinite(points).all(axis=1)].T
+    return Trace(
+        order=int(item.spectral_order),
+        x=x,
+        y=y,
+        pivot_x=_number(item.pivot_x, "pivot_x of a trace"),
+        pivot_y=_number(item.pivot_y, "pivot_y of a trace"),
+    )
+
+
+def _pupil(model: datamodels.JwstDataModel) -> str:
+    """Element of the pupil wheel; that of SOSS where a file does not tell."""
+    pupil = str(getattr(model.meta.instrument, "pupil", None) or "ANY").upper()
+    return GRISM if pupil in {"ANY", "N/A"} else pupil
+
+
+def _pupil_position(model: datamodels.JwstDataModel, traces: TraceSet) -> float:
+    """Position of the pupil wheel in degrees, for which the traces must be valid."""
+    pupil = _pupil(model)
+    if pupil != traces.pupil:
+        msg = (
+            f"the exposure's meta.instrument.pupil (PUPIL) is {pupil}, and PASTASOSS file "
+            f"{traces.name} is for {traces.pupil}; {ANOTHER}"
+        )
+        raise CannotClean(msg)
+    position = model.meta.instrument.pupil_position
+    if position is None or not math.isfinite(position):
+        msg = (
+            "meta.instrument.pupil_position is missing, and the traces depend on it; set it "
+            "(FITS keyword PWCPOS) in the input, or give user_mask"
+        )
+        raise CannotClean(msg)
+    low, high = traces.bounds
+    if not low <= position <= high:
+        msg = (
+            f"meta.instrument.pupil_position (PWCPOS) is {position:g} degrees, and PASTASOSS file "
+            f"{traces.name} is for {low:g} to {high:g}; {ANOTHER}, or give user_mask"
+        )
+        raise CannotClean(msg)
+    return float(position)
