@@ -30,11 +30,7 @@ from deflicker.noise.spectrum import NoiseSpectrum
 from deflicker.on_disk import map_in_place
 from deflicker.options import CleanOptions
 from deflicker.progress import progress
-from deflicker.references import (
-    look_up,
-    read_flat,
-    read_user_mask,
-)
+from deflicker.references import look_up, read_flat, read_user_mask
 from deflicker.spectra import write_spectrum
 from deflicker.storage import Storage
 from deflicker.stored import as_array
