@@ -51,7 +51,18 @@ FLOORS = (
         "storage",
         "stored",
     },
-    {"step", "scene_step", "history", "host", "registry", "pipeline", "cli", "figures", "progress"},
+    {
+        "step",
+        "product_step",
+        "scene_step",
+        "history",
+        "host",
+        "registry",
+        "pipeline",
+        "cli",
+        "figures",
+        "progress",
+    },
 )
 HEAVY = ("stpipe", "stdatamodels", "crds", "jwst", "matplotlib")
 

@@ -18,7 +18,7 @@ from deflicker.errors import CannotClean, NothingToClean
 from deflicker.groups import Integration, clean_groups, fitted_one_by_one, plane_of
 from deflicker.levels import Levels, fit_levels, report_levels
 from deflicker.median_image import (
-    check_series,
+    check_template,
     fitted_images,
     series_mask,
     series_template,
@@ -103,7 +103,6 @@ def clean_exposure(  # noqa: PLR0913 - each tells something else of the scene
     options = options or CleanOptions()
     exposure = fitted_images(exposure, options)
     check_input(exposure, options, user_mask)
-    check_series(exposure, options, template)
     if user_mask is not None and not any(
         plane_of(user_mask, i)[exposure.good_pixels(i)].any() for i in _integrations(exposure)
     ):
@@ -174,6 +173,7 @@ def _plan(
         return _Plan(mask=mask, integrations=levels.integrations(), levels=levels)
     if uses_template(options):
         template = template or series_template([exposure], maker, user_mask=user_mask)
+        check_template(exposure, template)
         mask = series_mask(template, maker) if user_mask is None else user_mask
         series = Series(
             exposure=exposure,

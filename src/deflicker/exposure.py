@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from stdatamodels.jwst import datamodels
 
 from deflicker.arrays import Exposure, Ramps
+from deflicker.dq import DO_NOT_USE
 from deflicker.errors import CannotClean, NothingToClean
 from deflicker.readout import Readout, count_outputs
 from deflicker.simulate import SimulatedExposure
@@ -23,6 +24,7 @@ __all__ = [
     "may_hold_stars",
     "model_from_simulation",
     "product_model",
+    "template_model",
     "unit_of",
 ]
 
@@ -242,6 +244,36 @@ def product_model(model: datamodels.JwstDataModel, data: Ramps) -> datamodels.Jw
     quality = {name: getattr(model, name) for name in names}
     product = type(model)(data=as_array(data, model.data.shape), **quality)
     product.update(model)
+    return product
+
+
+def template_model(
+    model: datamodels.JwstDataModel, groups: NDArray[np.float32]
+) -> datamodels.JwstDataModel:
+    """Make a model of the template of a series.
+
+    Parameters
+    ----------
+    model : JwstDataModel
+        A segment of the series.
+    groups : ndarray of float32, shape (n_groups, ny, nx)
+        Median of each group, NaN where there is none.
+
+    Returns
+    -------
+    RampModel or ImageModel
+        Of one integration, DO_NOT_USE where a value is missing.
+    """
+    missing = np.where(np.isfinite(groups), 0, DO_NOT_USE)
+    product: datamodels.JwstDataModel
+    if isinstance(model, datamodels.RampModel):
+        product = datamodels.RampModel(
+            data=groups[np.newaxis], groupdq=missing[np.newaxis].astype(np.uint8)
+        )
+    else:
+        product = datamodels.ImageModel(data=groups[0], dq=missing[0].astype(np.uint32))
+    product.update(model)
+    product.meta.exposure.nints = 1
     return product
 
 

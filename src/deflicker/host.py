@@ -181,13 +181,15 @@ class MissionStep(Step):
             check_folder(Path(os.path.expandvars(folder)).expanduser())
         return super().run(*args)
 
-    def keep_input(self, input_data: Any) -> None:
+    def keep_input(self, input_data: Any, *, basepath: str | Path | None = None) -> None:
         """Refuse to overwrite the input.
 
         Parameters
         ----------
         input_data : str, pathlib.Path or JwstDataModel
             Input of `process`.
+        basepath : str or pathlib.Path, optional
+            What the output is named after; ``output_file`` or the first input by default.
 
         Raises
         ------
@@ -197,7 +199,8 @@ class MissionStep(Step):
         if not (self.save_results and isinstance(input_data, str | Path)):
             return
         source = Path(self.make_input_path(str(input_data)))
-        target = Path(self.make_output_path(basepath=self.output_file))
+        name = self.output_file if basepath is None else Path(basepath).name
+        target = Path(self.make_output_path(basepath=name))
         if source.exists() and target.resolve() == source.resolve():
             msg = f"the output would overwrite the input {source}: give a suffix or an output_dir"
             raise OSError(msg)
@@ -301,6 +304,8 @@ class MissionStep(Step):
     @classmethod
     def _get_crds_parameters(cls, dataset: Any) -> tuple[dict[str, Any], str]:
         """Metadata by which CRDS chooses, read without the arrays; none if unreadable."""
+        if isinstance(dataset, list | tuple):
+            dataset = dataset[0]  # segments are of one instrument
         if isinstance(dataset, datamodels.JwstDataModel):
             return dataset.get_crds_parameters(), "jwst"
         return read_crds_parameters(dataset), "jwst"

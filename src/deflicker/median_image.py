@@ -14,7 +14,13 @@ from deflicker.groups import plane_of_all
 from deflicker.options import CleanOptions
 from deflicker.template import Template, make_template
 
-__all__ = ["check_series", "fitted_images", "series_mask", "series_template", "uses_template"]
+__all__ = [
+    "check_template",
+    "fitted_images",
+    "series_mask",
+    "series_template",
+    "uses_template",
+]
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +77,15 @@ def series_template(
     -------
     Template
         Median of each group over all integrations.
+
+    Raises
+    ------
+    NothingToClean
+        If there is but one integration.
+    CannotClean
+        If the segments have other groups or pixels.
     """
+    _check_segments(exposures)
 
     def background(rate: NDArray[np.float32]) -> NDArray[np.bool_]:
         if user_mask is None:
@@ -99,39 +113,45 @@ def series_mask(template: Template, maker: MaskMaker) -> NDArray[np.bool_]:
     return maker.mask(template.rate()) if maker.options.single_mask else masks_of_exposure(maker)
 
 
-def check_series(exposure: Exposure, options: CleanOptions, template: Template | None) -> None:
-    """Stop before any work where a template cannot be made, or does not fit.
+def check_template(exposure: Exposure, template: Template) -> None:
+    """Refuse a template of other groups or pixels.
 
     Parameters
     ----------
     exposure : Exposure
         What is to be cleaned.
-    options : CleanOptions
-        How.
-    template : Template or None
-        That of the series, where there is one already.
+    template : Template
+        That of its series.
 
     Raises
     ------
-    NothingToClean
-        If a template would be the only integration itself.
     CannotClean
-        If the template is one of other groups or pixels.
+        With both shapes.
     """
-    if not uses_template(options):
-        return
     shape = exposure.data.shape[1:]
-    if template is not None and template.groups.shape != shape:
+    if template.groups.shape != shape:
         msg = (
             f"the template has groups, rows, columns {template.groups.shape} and the exposure "
             f"{shape}: give the template of its own series"
         )
         raise CannotClean(msg)
-    if template is None and exposure.n_integrations == 1:
+
+
+def _check_segments(exposures: Sequence[Exposure]) -> None:
+    """Refuse to make a template of one integration, or of segments that are not of one series."""
+    shapes = sorted({exposure.data.shape[1:] for exposure in exposures})
+    if len(shapes) > 1:
+        msg = (
+            "segments of one series have the same groups, rows and columns, these have "
+            f"{' and '.join(map(str, shapes))}: clean them one by one"
+        )
+        raise CannotClean(msg)
+    number = sum(exposure.n_integrations for exposure in exposures)
+    if number == 1:
         msg = (
             "background_method='median_image' needs several integrations, and there is one: use "
             "'median' or 'model', or give the template of the whole series"
         )
         raise NothingToClean(msg)
-    if template is None and exposure.n_integrations == 2:
+    if number == 2:
         log.warning("The median of two integrations is their mean, which holds half of their noise")

@@ -21,6 +21,7 @@ from stpipe.utilities import import_class
 from deflicker.dq import DO_NOT_USE, NON_SCIENCE
 from deflicker.errors import CannotClean
 from deflicker.flat import fill_flat
+from deflicker.template import Template
 
 __all__ = [
     "ReferenceMissingError",
@@ -29,6 +30,7 @@ __all__ = [
     "find_step",
     "look_up",
     "read_flat",
+    "read_template",
     "read_user_mask",
     "run_step",
 ]
@@ -209,6 +211,45 @@ def read_user_mask(path: str | Path) -> NDArray[np.bool_]:
         msg = f"user_mask {path} has no image in an extension named SCI; put it there"
         raise CannotClean(msg)
     return np.isfinite(data) & (data != 0)
+
+
+def read_template(path: str | Path) -> Template:
+    """Read the template of a series.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        File that ``save_template`` wrote: a ramp of one integration, or an image.
+
+    Returns
+    -------
+    Template
+        Of the series.
+
+    Raises
+    ------
+    CannotClean
+        If the file cannot be read or holds no template.
+    """
+    if not Path(path).is_file():
+        msg = f"template {path} does not exist"
+        raise CannotClean(msg)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NoTypeWarning)
+            model = datamodels.open(path)
+        with model:
+            data = np.array(model.data, dtype=np.float32)
+            time = model.meta.exposure.group_time
+    except Exception as error:
+        msg = f"template {path} cannot be read: {error}"
+        raise CannotClean(msg) from error
+    if data.ndim == 4 and len(data) == 1:
+        return Template(groups=data[0], group_time=time or 1.0)
+    if data.ndim == 2:
+        return Template(groups=data[np.newaxis], group_time=1.0)
+    msg = f"template {path} must be a ramp of one integration or an image, not {data.shape}"
+    raise CannotClean(msg)
 
 
 def find_step(*aliases: str) -> type[Step] | None:

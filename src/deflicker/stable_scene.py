@@ -13,7 +13,7 @@ from deflicker.drafts import integration_rate
 from deflicker.groups import fitted_outputs, plane_of, plane_of_all
 from deflicker.noise import RowNoise
 from deflicker.options import CleanOptions
-from deflicker.template import Brightness, Template, complete_pixels
+from deflicker.template import FEWEST_DARK, Brightness, Template, complete_pixels
 
 __all__ = ["Series", "SeriesIntegration"]
 
@@ -22,8 +22,6 @@ log = logging.getLogger(__name__)
 Image = NDArray[np.float32]
 Usable = NDArray[np.bool_]
 
-# Rows with a smaller part of background are measured on all of their pixels.
-DARK_PART = 0.1
 MISSING = 0.1
 NAMED = 5
 
@@ -67,7 +65,7 @@ class Series:
             In order.
         """
         exposure, n_threads = self.exposure, self.options.n_threads
-        brightness = Brightness(self.template.rate(), self.background)
+        brightness = Brightness(self.template.rate(), self.background, readout=exposure.readout)
         if not brightness.tells:
             log.warning(
                 "Nothing in the series is bright enough to scale its template by: 1 is taken"
@@ -112,7 +110,7 @@ class Series:
         if self.fills_rows:
             for output in fitted_outputs(self.exposure, self.options):
                 part = background[:, output]
-                few = np.count_nonzero(part, axis=1) < DARK_PART * part.shape[1]
+                few = np.count_nonzero(part, axis=1) < FEWEST_DARK
                 part[few] = allowed[:, output][few]
         return background
 

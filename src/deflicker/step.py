@@ -2,6 +2,7 @@
 
 import logging
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -9,29 +10,27 @@ import numpy as np
 from stdatamodels.jwst import datamodels
 from stpipe import Pipeline
 
-from deflicker import __version__
-from deflicker.arrays import CleanResult
 from deflicker.autoparam import may_choose, resolve_options
 from deflicker.cleaning import clean_exposure
+from deflicker.drafts import MaskMaker
 from deflicker.errors import CannotClean, NothingToClean
-from deflicker.exposure import (
-    check_method,
-    describe,
-    exposure_from_model,
-    mask_model,
-    product_model,
-    unit_of,
+from deflicker.exposure import check_method, exposure_from_model
+from deflicker.history import expected_result
+from deflicker.median_image import (
+    fitted_images,
+    series_template,
+    uses_template,
 )
-from deflicker.history import expected_result, history_text
 from deflicker.memory import read_memory_limit
-from deflicker.noise.spectrum import NoiseSpectrum
 from deflicker.on_disk import map_in_place
 from deflicker.options import CleanOptions
+from deflicker.product_step import ProductStep
 from deflicker.progress import progress
-from deflicker.scene_step import SceneStep
-from deflicker.spectra import write_spectrum
+from deflicker.references import read_template
+from deflicker.scene_step import SceneInputs, given_path
 from deflicker.storage import Storage
 from deflicker.stored import as_array
+from deflicker.template import Template
 from deflicker.workers import count_threads
 
 __all__ = ["CleanFlickerNoiseStep"]
@@ -39,7 +38,7 @@ __all__ = ["CleanFlickerNoiseStep"]
 log = logging.getLogger(__name__)
 
 
-class CleanFlickerNoiseStep(SceneStep):
+class CleanFlickerNoiseStep(ProductStep):
     """Clean flicker (1/f) noise from calibrated ramps, or from rates.
 
     Runs after the jump step and before the ramp fit. `process` takes a file name or
@@ -73,6 +72,8 @@ class CleanFlickerNoiseStep(SceneStep):
     save_mask = boolean(default=False) # Save the scene mask
     save_background = boolean(default=False) # Save the background of each group difference
     save_noise = boolean(default=False) # Save output minus input
+    template = string(default=None) # File of the template of the whole series for 'median_image'
+    save_template = boolean(default=False) # Save the template that 'median_image' makes
     save_spectrum = boolean(default=False) # Save the spectrum of the noise that 'wiener' measures
     maximum_cores = string(default='all') # Threads: none, quarter, half, all or a number
     memory_limit = string(default='half') # Larger ramps stay on disk: half (of the free memory), none, or a size like '4 GB'
@@ -84,9 +85,12 @@ class CleanFlickerNoiseStep(SceneStep):
 
     # Reference files are looked up where a parameter asks for them, not by pipelines in advance.
     prefetch_references = False
-    history_entry = ""
-    _storage = Storage()
-    text_parameters: ClassVar = (*SceneStep.text_parameters, "maximum_cores", "memory_limit")
+    text_parameters: ClassVar = (
+        *ProductStep.text_parameters,
+        "maximum_cores",
+        "memory_limit",
+        "template",
+    )
 
     def run(self, *args: Any) -> Any:
         """Run the step; a ramp that is larger than memory stays on disk where a file is written.
@@ -113,43 +117,77 @@ class CleanFlickerNoiseStep(SceneStep):
             limit = math.inf
         try:
             with Storage(limit=limit, n_products=self.save_noise + self.save_background) as storage:
-                self._storage = storage
-                result = super().run(*args)
-                if isinstance(result, datamodels.RampModel):
-                    map_in_place(result)
+                self.storage = storage
+                segments = len(args) == 1 and isinstance(args[0], list | tuple)
+                result = super().run(*(args[0] if segments else args))
+                for one in result if isinstance(result, list) else [result]:
+                    if isinstance(one, datamodels.RampModel):
+                        map_in_place(one)
         finally:
-            self._storage = Storage()
+            self.storage = Storage()
         return result
 
-    def process(self, input_data: str | Path | datamodels.JwstDataModel) -> Any:
-        """Clean one exposure.
+    def process(self, *inputs: Any) -> Any:
+        """Clean one exposure, or the segments of a series.
 
         Parameters
         ----------
-        input_data : str, pathlib.Path or JwstDataModel
-            File or open model. An open model is not changed, unless the step runs
-            inside a pipeline.
+        *inputs : str, pathlib.Path or JwstDataModel, or a list of these
+            Files or open models; several, or a list, are segments of one series for
+            ``background_method='median_image'``. An open model is not changed, unless the step
+            runs inside a pipeline.
 
         Returns
         -------
-        JwstDataModel
+        JwstDataModel or list of JwstDataModel
             Of the input's type. Its data are the input's unless the status is COMPLETE.
 
         Raises
         ------
         ValueError
             If a parameter has a value that is not allowed.
+        TypeError
+            If the input is none that can be cleaned.
         OSError
             If the input cannot be read or the output folder cannot be written.
         """
         options = self._options()
+        if len(inputs) == 1:
+            self.keep_input(inputs[0])
+            return self._clean_with_status(self._open(inputs[0]), options)
+        if not uses_template(options):
+            msg = (
+                "several inputs are segments of one series, for background_method='median_image'; "
+                "clean others one by one"
+            )
+            raise TypeError(msg)
+        self.output_use_model = True
+        for one in inputs:
+            self.keep_input(one, basepath=one)
+        models = [self._open(one) for one in inputs]
+        template: Template | CannotClean | NothingToClean
+        try:
+            template = self._template_of(models, options, self.scene_inputs(models[0]))
+        except (CannotClean, NothingToClean) as reason:
+            template = reason
+        return [self._clean_with_status(model, options, template=template) for model in models]
+
+    def _clean_with_status(
+        self,
+        model: datamodels.JwstDataModel,
+        options: CleanOptions,
+        *,
+        template: Template | CannotClean | NothingToClean | None = None,
+    ) -> datamodels.JwstDataModel:
+        """Clean a model, and tell how it went in its header; why not, instead of a template."""
         self.history_entry = ""
-        self._chosen: dict[str, Any] = {}
-        self.keep_input(input_data)
-        model = self._open(input_data)
+        self.chosen = {}
         log.info("Cleaning %s", model.meta.filename or f"a {type(model).__name__}")
         try:
-            status = "COMPLETE" if self._is_clean(model) else self._clean(model, options)
+            if isinstance(template, Exception):
+                raise template
+            done = self._is_clean(model)
+            status = "COMPLETE" if done else self._clean(model, options, template=template)
         except NothingToClean as reason:
             log.warning("SKIPPED, the data stay as they are: %s", reason)
             status = "SKIPPED"
@@ -162,6 +200,25 @@ class CleanFlickerNoiseStep(SceneStep):
                 status = "COMPLETE"  # an earlier cleaning stays true
         model.meta.cal_step.clean_flicker_noise = status
         return model
+
+    def _template_of(
+        self, models: Sequence[datamodels.JwstDataModel], options: CleanOptions, scene: SceneInputs
+    ) -> Template:
+        """Template of all segments of a series, given or made; saved if that is wanted."""
+        path = given_path(self.template)
+        if path is not None:
+            return read_template(self.existing_path(path))
+        exposures = [fitted_images(exposure_from_model(model), options) for model in models]
+        maker = MaskMaker(
+            exposure=exposures[0],
+            options=options,
+            flat=scene.flat if self.apply_flat_field else None,
+            science=scene.science,
+        )
+        template = series_template(exposures, maker, user_mask=scene.user_mask)
+        if self.save_template:
+            self.save_template_of(models[0], template)
+        return template
 
     def _is_clean(self, model: datamodels.JwstDataModel) -> bool:
         """Whether a model needs no cleaning because it has had one."""
@@ -195,7 +252,7 @@ class CleanFlickerNoiseStep(SceneStep):
     def _open(self, input_data: Any) -> datamodels.JwstDataModel:
         """Open a file, or copy an open model unless a pipeline owns it."""
         if isinstance(input_data, str | Path):
-            model = self._storage.open(
+            model = self.storage.open(
                 Path(self.make_input_path(str(input_data))),
                 output=lambda: Path(self.make_output_path(basepath=self.output_file)),
             )
@@ -217,9 +274,11 @@ class CleanFlickerNoiseStep(SceneStep):
             ancestor = ancestor.parent
         return ancestor is not None
 
-    def _clean(self, model: datamodels.JwstDataModel, options: CleanOptions) -> str:
+    def _clean(
+        self, model: datamodels.JwstDataModel, options: CleanOptions, *, template: Template | None
+    ) -> str:
         """Clean a model in place, save the products and return the status."""
-        exposure = exposure_from_model(model)
+        exposure = fitted_images(exposure_from_model(model), options)
         check_method(model, self.fit_method)
         chooses = self.autoparam and may_choose(options, exp_type=model.meta.exposure.type)
         if self.save_spectrum and self.fit_method != "wiener":
@@ -229,23 +288,26 @@ class CleanFlickerNoiseStep(SceneStep):
         )
         if chooses:
             given = self.given.union(["apply_flat_field"] if self.apply_flat_field else [])
-            options, self._chosen = resolve_options(
+            options, self.chosen = resolve_options(
                 exposure, options, flat=scene.flat, user_mask=scene.user_mask, given=given
             )
-            if not self._chosen["apply_flat_field"]:
+            if not self.chosen["apply_flat_field"]:
                 self._reference_files_used.clear()
+        if template is None and uses_template(options):
+            template = self._template_of([model], options, scene)
         n_fits = exposure.n_integrations * exposure.n_differences
         with progress(n_fits, wanted=self.progress_bar) as advance:
             result = clean_exposure(
                 exposure,
                 options,
-                flat=scene.flat if self._used()["apply_flat_field"] else None,
+                flat=scene.flat if self.used_parameters()["apply_flat_field"] else None,
                 science=scene.science,
                 user_mask=scene.user_mask,
-                out=self._storage.output(
+                template=template,
+                out=self.storage.output(
                     model,
                     exposure,
-                    history=lambda: self._history(expected_result(exposure), unit="DN"),
+                    history=lambda: self.history(expected_result(exposure), unit="DN"),
                     advance=advance,
                 ),
             )
@@ -253,70 +315,6 @@ class CleanFlickerNoiseStep(SceneStep):
         if not stays:
             model.data = as_array(result.data, model.data.shape)
         model.meta.cal_step.clean_flicker_noise = "COMPLETE"
-        self._write_history(model, result)
-        self._save_products(model, result)
+        self.write_history(model, result)
+        self.save_products(model, result)
         return "COMPLETE"
-
-    def _used(self) -> dict[str, Any]:
-        """Parameters with those that autoparam chose."""
-        return {**self.get_pars(full_spec=False), **self._chosen}
-
-    def _save_products(self, model: datamodels.JwstDataModel, result: CleanResult) -> None:
-        products = {}
-        if self.save_mask:
-            products["mask"] = mask_model(model, self._storage.float32(result.mask))
-        if result.background is not None:
-            products["flicker_bkg"] = product_model(model, result.background)
-        if result.noise is not None:
-            products["flicker_noise"] = product_model(model, result.noise)
-        for suffix, product in products.items():
-            self.repeat_history(product)
-            self.save_model(product, suffix=suffix, output_file=model.meta.filename, force=True)
-            product.close()
-        if self.save_spectrum and result.spectrum is not None:
-            self._save_spectrum(model, result.spectrum)
-
-    def _save_spectrum(self, model: datamodels.JwstDataModel, spectrum: NoiseSpectrum) -> None:
-        """Save the spectrum of the noise as a table, under a name like those of the products."""
-        name, suffix = model.meta.filename, "flicker_spectrum"
-        path = Path(self.make_output_path(basepath=name, suffix=suffix, ext="ecsv"))
-        meta = {**describe(model), "history": self.history_entry}
-        write_spectrum(spectrum, path, meta=meta, unit=unit_of(model))
-        log.info("Saved %s", path)
-
-    def _write_history(self, model: datamodels.JwstDataModel, result: CleanResult) -> None:
-        """Tell in the header what was done."""
-        self.history_entry = self._history(result, unit=unit_of(model))
-        self.repeat_history(model)
-
-    def _history(self, result: CleanResult, *, unit: str) -> str:
-        return history_text(
-            result,
-            parameters=self._used(),
-            unit=unit,
-            flat_field=self._used()["apply_flat_field"] and self.fit_method != "wiener",
-        )
-
-    def repeat_history(self, model: datamodels.JwstDataModel) -> None:
-        """Tell in the header of a model, once, what this step did last, if anything.
-
-        Parameters
-        ----------
-        model : JwstDataModel
-            The cleaned model, or one made from it.
-        """
-        told = model.to_flat_dict(include_arrays=False).values()
-        if self.history_entry and self.history_entry not in told:
-            software = {"name": "deflicker", "version": __version__}
-            model.add_history_entry(self.history_entry, software=software)
-
-    def saves_files(self) -> bool:
-        """Whether the step shall write anything.
-
-        Returns
-        -------
-        bool
-            True if it shall.
-        """
-        products = (self.save_mask, self.save_background, self.save_noise, self.save_spectrum)
-        return super().saves_files() or any(products)

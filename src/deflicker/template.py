@@ -11,8 +11,9 @@ from deflicker.dq import DO_NOT_USE, JUMP_DET, SATURATED
 from deflicker.draft_rate import draft_rate
 from deflicker.drafts import integration_rate
 from deflicker.noise.median import MAD_TO_SIGMA, row_medians
+from deflicker.readout import Readout
 
-__all__ = ["Brightness", "Template", "complete_pixels", "make_template"]
+__all__ = ["FEWEST_DARK", "Brightness", "Template", "complete_pixels", "make_template"]
 
 Image = NDArray[np.float32]
 Usable = NDArray[np.bool_]
@@ -22,6 +23,8 @@ JUMPS = np.uint8(JUMP_DET)
 STRIP_VALUES = 1 << 22  # of all integrations, at a time
 ILLUMINATED = 10.0  # standard deviations of the template's background
 FEWEST_PIXELS = 20
+# Pixels of background that tell the level of a row: fewer know it less well than its scene.
+FEWEST_DARK = 8
 OUTLIER, ROUNDS = 4.0, 10
 # Scales that are not of this series, and errors that tell nothing.
 LOWEST, HIGHEST, LARGEST_ERROR = 0.2, 5.0, 0.05
@@ -67,22 +70,28 @@ class Brightness:
         Draft rate of the template in DN/s.
     background : ndarray of bool, shape (ny, nx)
         True where the template sees background.
+    readout : Readout
+        Where the stripes run.
     """
 
-    def __init__(self, rate: Image, background: Usable) -> None:
-        self._background = background & np.isfinite(rate)
-        dark = rate[self._background]
-        level = np.float32(_level(dark))
+    def __init__(self, rate: Image, background: Usable, *, readout: Readout) -> None:
+        self._readout = readout
+        finite = np.isfinite(rate)
+        dark = rate[background & finite]
+        level = np.float32(np.median(dark)) if dark.size else np.float32(0)
         sigma = MAD_TO_SIGMA * float(np.median(np.abs(dark - level))) if dark.size else 0.0
-        self._light = rate - level
+        light = rate - level
         with np.errstate(invalid="ignore"):
-            bright = self._light > ILLUMINATED * sigma
-        self.illuminated = bright & np.isfinite(rate) & ~background
+            bright = light > ILLUMINATED * sigma
+        self.illuminated = bright & finite & ~background
+        self._rate = readout.turned(np.where(finite, rate, np.float32(0)))
+        self._light, self._seen = readout.turned(light), readout.turned(self.illuminated)
+        self._dark = readout.turned(background & finite)
 
     @property
     def tells(self) -> bool:
         """Whether enough of the scene is bright enough to measure a scale."""
-        return int(np.count_nonzero(self.illuminated)) >= FEWEST_PIXELS
+        return int(np.count_nonzero(self._seen)) >= FEWEST_PIXELS
 
     def scale(self, rate: Image) -> float | None:
         """Brightness of an integration for that of the template.
@@ -100,30 +109,47 @@ class Brightness:
         Notes
         -----
         Least squares over the illuminated pixels with weights for photon noise, whose
-        solution is a ratio of sums of light; outliers are left out.
+        solution is a ratio of sums of light; outliers are left out, and so are the levels
+        of the rows, as far as the background tells them.
         """
-        dark = rate[self._background]
-        seen = self.illuminated & np.isfinite(rate)
+        turned = self._readout.turned(rate)
+        finite = np.isfinite(turned)
+        seen = self._seen & finite
         if np.count_nonzero(seen) < FEWEST_PIXELS:
             return None
-        level = _level(dark)
+        levels = self._row_levels(turned, self._dark & finite)
         light = self._light[seen].astype(np.float64)
-        values = rate[seen].astype(np.float64) - level
-        root = np.sqrt(light)
-        kept = np.ones(len(light), dtype=bool)
-        scale = error = 1.0
-        for _ in range(ROUNDS):
-            total = float(light[kept].sum())
-            scale = float(values[kept].sum()) / total
-            deviations = (values - scale * light) / root
-            sigma = MAD_TO_SIGMA * float(np.median(np.abs(deviations[kept])))
-            error = sigma / total**0.5
-            again = np.abs(deviations) <= OUTLIER * sigma if sigma > 0 else kept
-            if np.count_nonzero(again) < FEWEST_PIXELS or np.array_equal(again, kept):
-                break
-            kept = again
-        told = LOWEST < scale < HIGHEST and error < LARGEST_ERROR
-        return scale if told else None
+        # Light is that above the background, and so are values.
+        values = (turned - self._rate + self._light - levels[:, np.newaxis])[seen]
+        return _ratio(values.astype(np.float64), light)
+
+    def _row_levels(self, rate: Image, dark: Usable) -> Image:
+        """Levels of the rows above the template's: from neighbours where a row is all scene."""
+        change = np.where(dark, rate - self._rate, np.float32(0))
+        levels = row_medians(change, dark)
+        known = np.count_nonzero(dark, axis=1) >= FEWEST_DARK
+        if not known.any():
+            return np.zeros_like(levels)
+        rows = np.arange(len(levels))
+        return np.interp(rows, rows[known], levels[known]).astype(np.float32)
+
+
+def _ratio(values: NDArray[np.float64], light: NDArray[np.float64]) -> float | None:
+    """Ratio of sums, without outliers; None if it is none of a series."""
+    root = np.sqrt(light)
+    kept = np.ones(len(light), dtype=bool)
+    scale = error = 1.0
+    for _ in range(ROUNDS):
+        total = float(light[kept].sum())
+        scale = float(values[kept].sum()) / total
+        deviations = (values - scale * light) / root
+        sigma = MAD_TO_SIGMA * float(np.median(np.abs(deviations[kept])))
+        error = sigma / total**0.5
+        again = np.abs(deviations) <= OUTLIER * sigma if sigma > 0 else kept
+        if np.count_nonzero(again) < FEWEST_PIXELS or np.array_equal(again, kept):
+            break
+        kept = again
+    return scale if LOWEST < scale < HIGHEST and error < LARGEST_ERROR else None
 
 
 def complete_pixels(exposure: Exposure, integration: int) -> tuple[Usable, list[int]]:
@@ -182,7 +208,7 @@ def make_template(
     template = Template(groups=_medians(exposures, None), group_time=first.group_time)
     rate = template.rate()
     dark = background(rate)
-    brightness = Brightness(rate, dark)
+    brightness = Brightness(rate, dark, readout=first.readout)
     if not brightness.tells:
         return template
     scales = [

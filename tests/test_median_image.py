@@ -1,0 +1,265 @@
+"""Series whose stable scene a template takes off, against their truth."""
+
+import logging
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import exposure_of, plain_exposure
+from stdatamodels.jwst import datamodels
+
+from deflicker import (
+    CannotClean,
+    CleanFlickerNoiseStep,
+    CleanOptions,
+    NothingToClean,
+    clean_exposure,
+)
+from deflicker.dq import DO_NOT_USE
+from deflicker.exposure import model_from_simulation
+from deflicker.quality import measure_quality
+from deflicker.simulate import SERIES, simulate
+from deflicker.template import Template
+
+MEDIAN_IMAGE = CleanOptions(background_method="median_image")
+BOTS = replace(SERIES["bots"], shape=(32, 256), n_integrations=9)
+
+
+@pytest.fixture(scope="module")
+def bots():
+    return simulate(BOTS, seed=3)
+
+
+def striped_series(rng, *, n_integrations=6, n_groups=4, reset=0.0, ramp=True):
+    """A scene that fills some rows, stripes, and nothing else but a little noise."""
+    scene = np.full((24, 200), 3.0, np.float32)
+    scene[10:14] += 80 + 40 * np.sin(np.arange(200) / 9)
+    groups = np.arange(1, n_groups + 1)[:, np.newaxis, np.newaxis] if ramp else 1.0
+    shape = (n_integrations, n_groups, 24, 1)
+    stripes = np.broadcast_to(rng.normal(0, 4, shape), (*shape[:3], 200)).astype(np.float32)
+    data = (groups * scene + stripes).astype(np.float32)
+    data += rng.normal(0, 0.2, data.shape).astype(np.float32)
+    data += rng.normal(0, reset, (n_integrations, 1, 24, 200)).astype(np.float32)
+    return data, stripes
+
+
+def rows(images):
+    """Images without their level, which is no stripe."""
+    return images - images.mean(axis=(-2, -1), keepdims=True)
+
+
+def slopes(array):
+    return rows((array[:, -1] - array[:, 0]) / (array.shape[1] - 1))
+
+
+@pytest.mark.parametrize("reset", [0.0, 30.0])
+def test_stripes_go_from_rows_that_are_all_scene(rng, reset):
+    """Also with the noise of a reset, which is as large as the scene."""
+    data, stripes = striped_series(rng, reset=reset)
+    result = clean_exposure(plain_exposure(data), MEDIAN_IMAGE)
+    left = slopes(stripes - (data - result.data))
+    each = left - left.mean(axis=0)  # what the integrations have of their own
+    expected = slopes(stripes) - slopes(stripes).mean(axis=0)
+    assert np.var(each) < 0.01 * np.var(expected)
+    mask = slice(10, 14)
+    assert np.var(each[:, mask]) < 0.01 * np.var(expected[:, mask])
+
+
+def test_stripes_of_the_template_go_too(rng):
+    """What all integrations share is in the template, and is told by its background."""
+    data, stripes = striped_series(rng)
+    shared = rng.normal(0, 6, (1, 4, 24, 1)).astype(np.float32)
+    data += shared
+    result = clean_exposure(plain_exposure(data), MEDIAN_IMAGE)
+    left = slopes(stripes + shared - (data - result.data)).mean(axis=0)
+    dark = np.r_[:10, 14:24]
+    assert np.var(left[dark]) < 0.01 * np.var(slopes(shared + 0 * stripes)[0, dark])
+
+
+def test_first_group_is_cleaned(rng):
+    data, stripes = striped_series(rng)
+    result = clean_exposure(plain_exposure(data), MEDIAN_IMAGE)
+    left = rows(stripes - (data - result.data))[:, 0]
+    each = left - left.mean(axis=0)
+    assert np.var(each) < 0.02 * np.var(rows(stripes)[:, 0])
+
+
+def test_rates_of_integrations(rng):
+    data, stripes = striped_series(rng, n_groups=1, ramp=False)
+    result = clean_exposure(plain_exposure(data, ramp=False), MEDIAN_IMAGE)
+    left = rows(stripes - (data - result.data))[:, 0]
+    assert np.var(left - left.mean(axis=0)) < 0.02 * np.var(rows(stripes))
+
+
+@pytest.mark.parametrize("fit_method", ["median", "fft"])
+def test_more_noise_goes_than_without_a_template(bots, fit_method):
+    plain = CleanOptions(fit_method=fit_method)
+    before = measure_quality(bots, clean_exposure(exposure_of(bots), plain).data)
+    options = replace(plain, background_method="median_image")
+    after = measure_quality(bots, clean_exposure(exposure_of(bots), options).data)
+    assert after.new_nan == 0
+    better = 1.2 if fit_method == "median" else 0.99
+    assert after.removed_integration > better * before.removed_integration
+
+
+def test_groups_that_are_flagged_as_a_whole(rng, caplog):
+    data, stripes = striped_series(rng, n_groups=5)
+    dq = np.zeros(data.shape, np.uint8)
+    dq[:, 0] = DO_NOT_USE
+    dq[3] = DO_NOT_USE  # and an integration
+    with caplog.at_level(logging.WARNING):
+        result = clean_exposure(plain_exposure(data, group_dq=dq), MEDIAN_IMAGE)
+    assert np.array_equal(result.data[3], data[3])
+    assert np.array_equal(result.data[:, 0], data[:, 0])
+    good = [0, 1, 2, 4, 5]
+    left = slopes((stripes - (data - result.data))[good, 1:])
+    expected = slopes(stripes[good, 1:])
+    assert np.var(left - left.mean(axis=0)) < 0.01 * np.var(expected)
+    (message,) = [r.getMessage() for r in caplog.records]
+    assert "no usable pixel" in message
+
+
+def test_a_star_that_leaves_does_no_harm(rng, caplog):
+    data, stripes = striped_series(rng)
+    y, x = np.mgrid[:24, :200]
+    star = 300 * np.exp(-((y - 19) ** 2 + (x - 100) ** 2) / 8)
+    scene = np.arange(1, 5)[:, np.newaxis, np.newaxis] * star
+    data[:, :, 10:14] = (data - data.mean(axis=0))[:, :, 10:14] + 3  # no other light
+    data[:4] += scene.astype(np.float32)
+    with caplog.at_level(logging.WARNING):
+        result = clean_exposure(plain_exposure(data), MEDIAN_IMAGE)
+    (message,) = [r.getMessage() for r in caplog.records]
+    assert "2 integrations" in message
+    assert message.endswith("5, 6")
+    left = slopes(stripes - (data - result.data))
+    for i in (4, 5):
+        assert np.var(left[i]) < 0.3 * np.var(slopes(stripes)[i])
+
+
+def test_two_integrations_are_cleaned_with_a_warning(rng, caplog):
+    data, _ = striped_series(rng, n_integrations=2)
+    with caplog.at_level(logging.WARNING):
+        clean_exposure(plain_exposure(data), MEDIAN_IMAGE)
+    assert [r.getMessage() for r in caplog.records if "two integrations" in r.getMessage()]
+
+
+def test_one_integration_needs_the_template_of_its_series(rng):
+    data, _ = striped_series(rng)
+    one = plain_exposure(data[:1])
+    with pytest.raises(NothingToClean, match="needs several integrations"):
+        clean_exposure(one, MEDIAN_IMAGE)
+    template = Template(groups=np.median(data, axis=0), group_time=10.0)
+    cleaned = clean_exposure(one, MEDIAN_IMAGE, template=template)
+    assert not np.array_equal(cleaned.data, data[:1])
+    other = Template(groups=template.groups[:2], group_time=10.0)
+    with pytest.raises(CannotClean, match=r"template has groups.*\(2, 24, 200\)"):
+        clean_exposure(one, MEDIAN_IMAGE, template=other)
+
+
+def test_wiener_needs_no_template(bots, caplog):
+    with caplog.at_level(logging.WARNING):
+        result = clean_exposure(
+            exposure_of(bots), CleanOptions(fit_method="wiener", background_method="median_image")
+        )
+    assert result.spectrum is not None
+    assert any("median_image" in r.getMessage() for r in caplog.records)
+
+
+def write_segments(truth, folder):
+    """The series as one file and as three."""
+    paths = []
+    for name, part in {
+        "whole": np.s_[:],
+        "seg001": np.s_[:2],
+        "seg002": np.s_[2:6],
+        "seg003": np.s_[6:],
+    }.items():
+        some = replace(truth, data=truth.data[part].copy(), group_dq=truth.group_dq[part].copy())
+        with model_from_simulation(some) as model:
+            model.meta.exposure.nints = len(some.data)
+            path = folder / f"jw00001-{name}_nrs1_jump.fits"
+            model.save(str(path))
+        paths.append(path)
+    return paths
+
+
+def read(path):
+    with datamodels.open(path) as model:
+        assert model.meta.cal_step.clean_flicker_noise == "COMPLETE"
+        return np.array(model.data)
+
+
+def test_segments_are_cleaned_as_the_whole(bots, tmp_path):
+    whole, *segments = write_segments(bots, tmp_path)
+    options = {"background_method": "median_image", "progress_bar": False}
+    with CleanFlickerNoiseStep.call(str(whole), **options) as result:
+        expected = np.array(result.data)
+    results = CleanFlickerNoiseStep.call([str(path) for path in segments], **options)
+    got = np.concatenate([model.data for model in results])
+    np.testing.assert_allclose(got, expected, rtol=1e-6)
+    assert [model.meta.cal_step.clean_flicker_noise for model in results] == ["COMPLETE"] * 3
+
+
+def test_segments_from_the_shell_and_with_a_saved_template(bots, tmp_path):
+    whole, *segments = write_segments(bots, tmp_path)
+    strun = Path(sys.executable).with_name("strun")
+    fixed = ["--background_method=median_image", "--memory_limit=100 kB"]
+    done = subprocess.run(
+        [strun, "deflicker", *segments, *fixed, "--save_template=true"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    subprocess.run([strun, "deflicker", whole, *fixed], capture_output=True, check=True)
+    expected = read(tmp_path / "jw00001-whole_nrs1_clean_flicker_noise.fits")
+    names = [f"jw00001-seg00{k}_nrs1_clean_flicker_noise.fits" for k in (1, 2, 3)]
+    got = [read(tmp_path / name) for name in names]
+    np.testing.assert_allclose(np.concatenate(got), expected, rtol=1e-6)
+    template = tmp_path / "jw00001-seg001_nrs1_flicker_template.fits"
+    assert template.is_file()
+    with CleanFlickerNoiseStep.call(
+        str(segments[1]), background_method="median_image", template=template
+    ) as again:
+        np.testing.assert_array_equal(again.data, got[1])
+
+
+@pytest.mark.parametrize("what", ["missing", "no template", "other groups"])
+def test_template_that_does_not_fit(bots, tmp_path, caplog, what):
+    path = tmp_path / "template.fits"
+    if what != "missing":
+        n_groups = 2 if what == "other groups" else 6
+        data = np.zeros((1 if what == "other groups" else 3, n_groups, 32, 256), np.float32)
+        datamodels.RampModel(data=data).save(str(path))
+    with model_from_simulation(bots) as model, caplog.at_level(logging.WARNING):
+        result = CleanFlickerNoiseStep.call(
+            model, background_method="median_image", template=str(path)
+        )
+        assert result.meta.cal_step.clean_flicker_noise == "FAILED"
+        assert np.array_equal(result.data, bots.data, equal_nan=True)
+    messages = [r.getMessage() for r in caplog.records if r.name.startswith("deflicker")]
+    assert "template" in messages[-1], messages
+    assert len(messages) == 1, messages
+
+
+def test_segments_of_other_series_are_left_alone(bots, tmp_path, caplog):
+    _, *segments = write_segments(bots, tmp_path)
+    shorter = replace(bots, data=bots.data[:, :3].copy(), group_dq=bots.group_dq[:, :3].copy())
+    with model_from_simulation(shorter) as model, caplog.at_level(logging.WARNING):
+        results = CleanFlickerNoiseStep.call(
+            [str(segments[0]), model], background_method="median_image"
+        )
+    assert [r.meta.cal_step.clean_flicker_noise for r in results] == ["FAILED", "FAILED"]
+    assert np.array_equal(results[1].data, shorter.data, equal_nan=True)
+    with pytest.raises(TypeError, match="median_image"):
+        CleanFlickerNoiseStep.call([str(path) for path in segments])
+
+
+def test_background_is_the_scaled_template(bots):
+    options = replace(MEDIAN_IMAGE, save_background=True)
+    result = clean_exposure(exposure_of(bots), options)
+    box = np.s_[14:18, 60:200]
+    light = [np.nanmean(image[box]) for image in np.diff(result.background, axis=1)[:, 0]]
+    truth = bots.light_curve
+    np.testing.assert_allclose(np.array(light) / light[0], truth / truth[0], atol=2e-3)
