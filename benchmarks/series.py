@@ -18,23 +18,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.light_curves import column_excess, fit_transit, noise_limit, white_light
 from benchmarks.runs import Cleaner, clean_elsewhere, cleaners, environment, exposure_of
 from deflicker import CleanOptions, clean_exposure
-from deflicker.dq import DO_NOT_USE
 from deflicker.errors import CannotClean
-from deflicker.quality import measure_quality, rate_variance
-from deflicker.series import transit_shape
+from deflicker.quality import measure_quality
 from deflicker.simulate import SERIES, SimulatedExposure, simulate
 
-__all__ = [
-    "METHODS",
-    "PEER_METHODS",
-    "TransitFit",
-    "column_excess",
-    "fit_transit",
-    "target_box",
-    "white_light",
-]
+__all__ = ["METHODS", "PEER_METHODS"]
 
 METHODS: dict[str, dict[str, object]] = {
     "median": {},
@@ -50,32 +41,12 @@ PEER_METHODS = {
     "jwst median_image": (MEDIAN_IMAGE,),
 }
 NONE, PERFECT = "none", "perfect"
-BOX_EDGE = 0.003  # of the light of the brightest pixel; less of the target is left out
 HEADER = (
     f"{'series':9}{'method':19}{'seeds':>6}{'depth':>10}{'+-':>9}{'bias':>10}{'bias/error':>11}"
     f"{'bias - perfect':>16}{'scatter':>9}{'limit':>8}{'columns':>9}{'removed':>10}"
 )
 
 Clean = Callable[[SimulatedExposure], NDArray]
-
-
-@dataclass(frozen=True)
-class TransitFit:
-    """A transit fitted to a light curve.
-
-    Parameters
-    ----------
-    depth : float
-        Fraction of the light outside the transit.
-    error : float
-        Of the depth, from the scatter.
-    scatter : float
-        Standard deviation of the residuals.
-    """
-
-    depth: float
-    error: float
-    scatter: float
 
 
 @dataclass(frozen=True)
@@ -167,129 +138,6 @@ def _clean_by_peer(
         raise CannotClean(str(error).strip().splitlines()[-1]) from error
 
 
-def target_box(truth: SimulatedExposure) -> NDArray[np.bool_]:
-    """Pixels that are summed.
-
-    Parameters
-    ----------
-    truth : SimulatedExposure
-        A series.
-
-    Returns
-    -------
-    ndarray of bool, shape (ny, nx)
-        All that hold much light of the target and that PIXELDQ lets use.
-    """
-    bright = truth.target > BOX_EDGE * truth.target.max()
-    return bright & ((truth.pixel_dq & DO_NOT_USE) == 0)
-
-
-def white_light(truth: SimulatedExposure, ramps: NDArray) -> NDArray[np.float64]:
-    """Light of the target in each integration.
-
-    Parameters
-    ----------
-    truth : SimulatedExposure
-        A series.
-    ramps : ndarray of float, shape (n_integrations, n_groups, ny, nx)
-        Its ramps, cleaned or not, in DN.
-
-    Returns
-    -------
-    ndarray of float64, shape (n_integrations,)
-        Sum of the mean valid group differences in the box, without the light of all else
-        and in units of the target's; pixels that miss an integration are left out.
-    """
-    rates = _box_rates(truth, ramps)
-    return _summed(truth, rates, np.zeros(rates.shape[1], dtype=int))[:, 0]
-
-
-def column_excess(truth: SimulatedExposure, ramps: NDArray) -> float:
-    """Scatter of the light curves of single columns, the spectrum's finest channels.
-
-    Parameters
-    ----------
-    truth : SimulatedExposure
-        A series of a spectrum.
-    ramps : ndarray of float, shape (n_integrations, n_groups, ny, nx)
-        Its ramps, cleaned or not, in DN.
-
-    Returns
-    -------
-    float
-        Median over the columns, in units of the limit by photon and white noise.
-    """
-    box = target_box(truth)
-    columns = np.unique(np.nonzero(box)[1], return_inverse=True)[1]
-    curves = _summed(truth, _box_rates(truth, ramps), columns)
-    variance = np.bincount(columns, rate_variance(truth.recipe, truth.scene[box].astype(float)))
-    limit = np.sqrt(variance) / np.bincount(columns, truth.target[box])
-    return float(np.median([fit_transit(curve).scatter for curve in curves.T] / limit))
-
-
-def _box_rates(truth: SimulatedExposure, ramps: NDArray) -> NDArray[np.float64]:
-    """Mean valid differences of the pixels of the box, (n_integrations, n_pixels)."""
-    exposure = exposure_of(replace(truth, data=ramps))
-    to_science, box = exposure.readout.to_science, target_box(truth)
-    rates = np.empty((exposure.n_integrations, np.count_nonzero(box)))
-    for integration, rate in enumerate(rates):
-        total, number = np.zeros(rate.shape), np.zeros(rate.shape)
-        for j in range(exposure.n_differences):
-            values = to_science(exposure.difference(integration, j))[box]
-            valid = to_science(exposure.good_differences(integration, j))[box]
-            valid &= np.isfinite(values)
-            total[valid] += values[valid]
-            number += valid
-        with np.errstate(invalid="ignore"):
-            rate[:] = total / number
-    return rates
-
-
-def _summed(
-    truth: SimulatedExposure, rates: NDArray[np.float64], channels: NDArray[np.int_]
-) -> NDArray[np.float64]:
-    """Light of the target in each channel, of shape (n_integrations, n_channels)."""
-    box = target_box(truth)
-    whole = np.isfinite(rates).all(axis=0)
-    number = channels.max() + 1
-
-    def total(values: NDArray) -> NDArray[np.float64]:
-        return np.bincount(channels[whole], values[whole].astype(float), minlength=number)
-
-    target = total(truth.target[box])
-    others = total(truth.scene[box]) - target
-    return np.array([(total(rate) - others) / target for rate in rates])
-
-
-def fit_transit(curve: NDArray[np.float64]) -> TransitFit:
-    """Fit a level, a slope and a transit of known shape to a light curve.
-
-    Parameters
-    ----------
-    curve : ndarray of float64, shape (n_integrations,)
-        Light of each integration.
-
-    Returns
-    -------
-    TransitFit
-        Least squares with equal weights.
-    """
-    number = len(curve)
-    design = np.column_stack([np.ones(number), np.linspace(-1, 1, number), -transit_shape(number)])
-    values, *_ = np.linalg.lstsq(design, curve)
-    residual = curve - design @ values
-    variance = residual @ residual / (number - design.shape[1])
-    covariance = variance * np.linalg.inv(design.T @ design)
-    return TransitFit(float(values[2]), float(covariance[2, 2] ** 0.5), float(variance**0.5))
-
-
-def _limit(truth: SimulatedExposure) -> float:
-    """Scatter of the light curve by white and photon noise alone."""
-    box = target_box(truth)
-    variance = rate_variance(truth.recipe, truth.scene[box].astype(float))
-    return float(variance.sum() ** 0.5 / truth.target[box].sum(dtype=float))
-
-
 def _print_case(case: str, methods: Mapping[str, Clean | None], seeds: Sequence[int]) -> None:
     """Print the rows of one series."""
     rows: dict[str, list[_Row]] = {}
@@ -297,7 +145,7 @@ def _print_case(case: str, methods: Mapping[str, Clean | None], seeds: Sequence[
     limits, perfect = [], []
     for seed in seeds:
         truth = simulate(SERIES[case], seed=seed)
-        limits.append(_limit(truth))
+        limits.append(noise_limit(truth))
         perfect.append(_measure(truth, _without_correlated).bias)
         for name, clean in _suitable(methods, truth.recipe.instrument):
             try:

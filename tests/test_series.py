@@ -4,8 +4,9 @@ from hashlib import sha256
 import numpy as np
 import pytest
 
-from benchmarks.series import fit_transit, target_box, white_light
+from benchmarks.light_curves import column_excess, fit_transit, target_box, white_light
 from deflicker.quality import measure_quality, rate_variance
+from deflicker.recipes import TARGETS
 from deflicker.series import drifts, light_curve, target_light, transit_shape
 from deflicker.simulate import EXPOSURES, SERIES, DetectorNoise, Recipe, simulate
 
@@ -76,7 +77,7 @@ def test_light_of_the_target_alone_follows_the_curve(name):
     others = (truth.scene - truth.target)[inner].astype(float)
     for light, factor in zip(steps(truth), curve, strict=True):
         expected = others + factor * truth.target[inner]
-        assert light[:, inner] == pytest.approx(np.tile(expected, (len(light), 1)), abs=0.01)
+        assert np.allclose(light[:, inner], expected, rtol=0, atol=0.01)
 
 
 def test_field_stars_and_sky_do_not_transit():
@@ -180,6 +181,25 @@ def test_limit_is_the_scatter_without_correlated_noise():
     truth = simulate(recipe)
     rates = (truth.data[:, -1].astype(float) - truth.data[:, 0]) / (recipe.n_groups - 1)
     assert rates.var() == pytest.approx(rate_variance(recipe, truth.scene)[0, 0], rel=0.03)
+
+
+def test_columns_scatter_at_their_limit_without_correlated_noise():
+    truth = simulate(small("bots", cosmic_rays=0.0, shape=(32, 512)))
+    rest = truth.data - truth.correlated
+    assert column_excess(truth, rest) == pytest.approx(1, abs=0.05)
+    # Noise of a column that adds three times the variance of the other noise.
+    box = target_box(truth)
+    variance = np.sum(rate_variance(truth.recipe, truth.scene) * box, axis=0)
+    size = np.sqrt(3 * variance) / box.sum(axis=0)
+    noise = np.random.default_rng(4).standard_normal((24, 512)) * size
+    ramps = rest + noise[:, None, None, :] * np.arange(5).reshape(5, 1, 1)
+    assert column_excess(truth, ramps) == pytest.approx(2, abs=0.1)
+
+
+def test_all_targets_have_a_series():
+    assert {recipe.target for recipe in SERIES.values()} == set(TARGETS)
+    with pytest.raises(ValueError, match="no target; it may be one of trace, soss, star"):
+        target_light(Recipe())
 
 
 def test_noise_left_in_single_integrations():

@@ -103,7 +103,7 @@ def target_light(recipe: Recipe, *, shift: float = 0.0) -> NDArray[np.float32]:
     Parameters
     ----------
     recipe : Recipe
-        What is simulated; it must name a target.
+        What is simulated, with a target.
     shift : float, optional
         Pixels along y by which the target is away from its mean place.
 
@@ -111,7 +111,15 @@ def target_light(recipe: Recipe, *, shift: float = 0.0) -> NDArray[np.float32]:
     -------
     ndarray of float32, shape (ny, nx)
         Electrons per group.
+
+    Raises
+    ------
+    ValueError
+        If the recipe has no target.
     """
+    if recipe.target is None:
+        msg = f"the recipe has no target; it may be one of {', '.join(_TARGETS)}"
+        raise ValueError(msg)
     light = _TARGETS[recipe.target](recipe, shift)
     return (light * recipe.group_time).astype(np.float32)
 
@@ -168,6 +176,6 @@ def _star(recipe: Recipe, shift: float) -> NDArray[np.float32]:
     return (recipe.trace_light * np.exp(-((radius / recipe.trace_height) ** 4))).astype(np.float32)
 
 
-_TARGETS: Final[Mapping[str | None, Callable[[Recipe, float], NDArray[np.float32]]]] = (
-    MappingProxyType({"trace": spectra, "soss": _soss, "star": _star})
+_TARGETS: Final[Mapping[str, Callable[[Recipe, float], NDArray[np.float32]]]] = MappingProxyType(
+    {"trace": spectra, "soss": _soss, "star": _star}
 )
