@@ -11,6 +11,7 @@ import pytest
 from conftest import exposure_of, plain_exposure
 from stdatamodels.jwst import datamodels
 
+from benchmarks.light_curves import fit_transit, white_light
 from deflicker import (
     CannotClean,
     CleanFlickerNoiseStep,
@@ -33,16 +34,16 @@ def bots():
     return simulate(BOTS, seed=3)
 
 
-def striped_series(rng, *, n_integrations=6, n_groups=4, reset=0.0, ramp=True):
-    """A scene that fills some rows, stripes, and nothing else but a little noise."""
-    scene = np.full((24, 200), 3.0, np.float32)
-    scene[10:14] += 80 + 40 * np.sin(np.arange(200) / 9)
+def striped_series(rng, *, n_integrations=6, n_groups=4, reset=0.0, ramp=True, light=80):
+    """A scene that fills some rows, stripes, and white noise that is as strong."""
+    scene = np.full((24, 800), 3.0, np.float32)
+    scene[10:14] += light * (1 + 0.5 * np.sin(np.arange(800) / 9))
     groups = np.arange(1, n_groups + 1)[:, np.newaxis, np.newaxis] if ramp else 1.0
     shape = (n_integrations, n_groups, 24, 1)
-    stripes = np.broadcast_to(rng.normal(0, 4, shape), (*shape[:3], 200)).astype(np.float32)
+    stripes = np.broadcast_to(rng.normal(0, 2, shape), (*shape[:3], 800)).astype(np.float32)
     data = (groups * scene + stripes).astype(np.float32)
-    data += rng.normal(0, 0.2, data.shape).astype(np.float32)
-    data += rng.normal(0, reset, (n_integrations, 1, 24, 200)).astype(np.float32)
+    data += rng.normal(0, 2, data.shape).astype(np.float32)
+    data += rng.normal(0, reset, (n_integrations, 1, 24, 800)).astype(np.float32)
     return data, stripes
 
 
@@ -71,7 +72,7 @@ def test_stripes_go_from_rows_that_are_all_scene(rng, reset):
 def test_stripes_of_the_template_go_too(rng):
     """What all integrations share is in the template, and is told by its background."""
     data, stripes = striped_series(rng)
-    shared = rng.normal(0, 6, (1, 4, 24, 1)).astype(np.float32)
+    shared = rng.normal(0, 2, (1, 4, 24, 1)).astype(np.float32)
     data += shared
     result = clean_exposure(plain_exposure(data), MEDIAN_IMAGE)
     left = slopes(stripes + shared - (data - result.data)).mean(axis=0)
@@ -105,6 +106,17 @@ def test_more_noise_goes_than_without_a_template(bots, fit_method):
     assert after.removed_integration > better * before.removed_integration
 
 
+@pytest.mark.parametrize("case", ["bots", "grism"])
+def test_depth_of_a_transit_is_kept(case):
+    """To 0.01 percent, by what the cleaning does to a series without correlated noise."""
+    truth = simulate(SERIES[case], seed=2)
+    quiet = replace(truth, data=truth.data - truth.correlated, correlated=0 * truth.correlated)
+    cleaned = clean_exposure(exposure_of(quiet), MEDIAN_IMAGE).data
+    before, after = (fit_transit(white_light(quiet, data)) for data in (quiet.data, cleaned))
+    assert before.depth == pytest.approx(0.01, abs=5 * before.error)
+    assert after.depth == pytest.approx(before.depth, abs=1e-4)
+
+
 def test_groups_that_are_flagged_as_a_whole(rng, caplog):
     data, stripes = striped_series(rng, n_groups=5)
     dq = np.zeros(data.shape, np.uint8)
@@ -123,11 +135,10 @@ def test_groups_that_are_flagged_as_a_whole(rng, caplog):
 
 
 def test_a_star_that_leaves_does_no_harm(rng, caplog):
-    data, stripes = striped_series(rng)
-    y, x = np.mgrid[:24, :200]
+    data, stripes = striped_series(rng, light=0)
+    y, x = np.mgrid[:24, :800]
     star = 300 * np.exp(-((y - 19) ** 2 + (x - 100) ** 2) / 8)
     scene = np.arange(1, 5)[:, np.newaxis, np.newaxis] * star
-    data[:, :, 10:14] = (data - data.mean(axis=0))[:, :, 10:14] + 3  # no other light
     data[:4] += scene.astype(np.float32)
     with caplog.at_level(logging.WARNING):
         result = clean_exposure(plain_exposure(data), MEDIAN_IMAGE)
@@ -135,8 +146,8 @@ def test_a_star_that_leaves_does_no_harm(rng, caplog):
     assert "2 integrations" in message
     assert message.endswith("5, 6")
     left = slopes(stripes - (data - result.data))
-    for i in (4, 5):
-        assert np.var(left[i]) < 0.3 * np.var(slopes(stripes)[i])
+    for i in range(6):
+        assert np.var(left[i]) < 0.02 * np.var(slopes(stripes)[i])
 
 
 def test_two_integrations_are_cleaned_with_a_warning(rng, caplog):
@@ -155,7 +166,7 @@ def test_one_integration_needs_the_template_of_its_series(rng):
     cleaned = clean_exposure(one, MEDIAN_IMAGE, template=template)
     assert not np.array_equal(cleaned.data, data[:1])
     other = Template(groups=template.groups[:2], group_time=10.0)
-    with pytest.raises(CannotClean, match=r"template has groups.*\(2, 24, 200\)"):
+    with pytest.raises(CannotClean, match=r"template has groups.*\(2, 24, 800\)"):
         clean_exposure(one, MEDIAN_IMAGE, template=other)
 
 
@@ -238,9 +249,8 @@ def test_template_that_does_not_fit(bots, tmp_path, caplog, what):
         )
         assert result.meta.cal_step.clean_flicker_noise == "FAILED"
         assert np.array_equal(result.data, bots.data, equal_nan=True)
-    messages = [r.getMessage() for r in caplog.records if r.name.startswith("deflicker")]
-    assert "template" in messages[-1], messages
-    assert len(messages) == 1, messages
+    (message,) = [r.getMessage() for r in caplog.records if r.name == "deflicker.step"]
+    assert "template" in message
 
 
 def test_segments_of_other_series_are_left_alone(bots, tmp_path, caplog):

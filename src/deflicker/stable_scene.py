@@ -93,12 +93,31 @@ class Series:
             )
         _report_scales(unknown)
 
-    def fit(self, residual: Callable[[], Image], usable: Usable) -> DifferenceFit:
-        """Fit the noise of what is left of an image; its level is no noise."""
+    def fit(
+        self, image: Callable[[], Image], usable: Usable, *, has_scene: bool = False
+    ) -> DifferenceFit:
+        """Fit the noise of an image; its level is no noise.
+
+        Parameters
+        ----------
+        image : callable
+            Makes the image (n_slow, n_fast), which is then changed.
+        usable : ndarray of bool, shape (n_slow, n_fast)
+            True where a finite value may be used.
+        has_scene : bool, optional
+            Whether the scene is in it. Without one, only noise sticks out, and to drop that
+            would make the noise that is found too small.
+
+        Returns
+        -------
+        DifferenceFit
+            Noise, and the number of pixels behind it.
+        """
+        n_sigma = self.options.n_sigma if has_scene else 0.0
         return fit_difference_in_place(
-            residual,
+            image,
             usable.copy(),
-            replace(self.options, background_method="median"),
+            replace(self.options, background_method="median", n_sigma=n_sigma),
             readout=self.exposure.readout,
             outputs=fitted_outputs(self.exposure, self.options),
         )
@@ -123,11 +142,11 @@ class Series:
         groups, turned = self.template.groups, self.exposure.readout.turned
         dark = turned(self.background)
         if len(groups) == 1:
-            return [self.fit(lambda: turned(groups[0]), dark).noise]
+            return [self.fit(lambda: turned(groups[0]), dark, has_scene=True).noise]
         used = _present(groups)
         slope = (groups[used[-1]] - groups[used[0]]) / np.float32(used[-1] - used[0])
         middle, start = groups[used].mean(axis=0), float(np.mean(used))
-        of_slope = self.fit(lambda: turned(slope), dark).noise
+        of_slope = self.fit(lambda: turned(slope), dark, has_scene=True).noise
         noise = [of_slope.scaled(0.0)] * len(groups)
         for j in used:
             left = groups[j] - middle
