@@ -33,6 +33,7 @@ FLOORS = (
         "mean_image",
         "read_noise",
         "levels",
+        "trial_fits",
     },
     {
         "exposure",

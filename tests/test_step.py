@@ -202,10 +202,7 @@ def test_log_tells_what_is_done(ramp_file, caplog):
 
 @pytest.mark.parametrize(
     ("parameters", "reason"),
-    [
-        ({"background_method": "median_image"}, "background_method"),
-        ({"autoparam": True}, "autoparam"),
-    ],
+    [({"background_method": "median_image"}, "background_method")],
 )
 def test_what_comes_later_fails_clearly(ramp, caplog, parameters, reason):
     with caplog.at_level(logging.WARNING), run(ramp, **parameters) as result:
