@@ -18,8 +18,9 @@ from deflicker import (
 )
 from deflicker.autoparam import choose_options, may_choose, resolve_options
 from deflicker.exposure import model_from_simulation
+from deflicker.pixel_pairs import FlatMatch
 from deflicker.quality import measure_quality
-from deflicker.row_levels import FlatMatch, RowStatistics
+from deflicker.row_levels import RowStatistics
 from deflicker.trial_fits import SceneStatistics, measure_scene
 
 SIZE = 256
@@ -156,6 +157,16 @@ def test_statistics_of_a_known_exposure(rng):
     assert apart.noise == pytest.approx(2 * (9 + 4) / 25, rel=0.2)
     assert together.error == pytest.approx(np.pi / 2 * 2 * 0.04 / 25 / 400, rel=0.1)
     assert apart.error == pytest.approx(4 * together.error, rel=1e-6)
+
+
+def test_first_differences_tell_the_noise_of_a_long_exposure(rng):
+    reads = 3 * rng.standard_normal((2, 30, 400, 1)) * np.ones((1, 1, 1, 100))
+    exposure = plain_exposure(reads.astype(np.float32))
+    mask = np.ones((400, 100), bool)
+    found = measure_scene(
+        exposure, CleanOptions(n_sigma=0), settings=[(None, False)], user_mask=mask
+    )
+    assert found.rows[None, False].noise == pytest.approx(2 * 9 * 2 / 58**2, rel=0.15)
 
 
 def test_groups_that_are_all_flagged_have_no_part(small_nircam):
