@@ -18,6 +18,7 @@ FLOORS = (
         "background",
         "flat",
         "noise",
+        "pixel_pairs",
         "recipes",
         "row_levels",
         "series",

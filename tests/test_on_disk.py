@@ -191,7 +191,7 @@ def test_a_step_that_has_run_keeps_nothing(nircam, tmp_path):
 
 @pytest.mark.parametrize(
     ("parameters", "status"),
-    [({"fit_method": "fft"}, "SKIPPED"), ({"autoparam": True}, "FAILED")],
+    [({"fit_method": "fft"}, "SKIPPED"), ({"background_method": "median_image"}, "FAILED")],
 )
 def test_data_of_a_failure_are_the_inputs(nircam, tmp_path, parameters, status):
     clean(nircam, tmp_path / "memory", "none", **parameters)

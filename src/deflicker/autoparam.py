@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 METHODS = ("median", "model")
 NAMES = ("background_method", "fit_by_channel", "apply_flat_field")
 DEFAULTS = CleanOptions()
+WORTH = 0.1
 EXPOSURE_TYPES = ("NRC_IMAGE", "NIS_IMAGE")
 
 
@@ -88,7 +89,8 @@ def choose_options(statistics: SceneStatistics) -> Choice:
     Returns
     -------
     Choice
-        Of equals the first, in the order of the statistics.
+        Of those that leave at most 10 % more variance than the best one, the first in the order
+        of the statistics: what is not known better than that is no reason to leave the defaults.
 
     Notes
     -----
@@ -113,7 +115,8 @@ def choose_options(statistics: SceneStatistics) -> Choice:
         setting: each.light + each.error + (all_noise - (each.noise - each.error)) + each.outputs
         for setting, each in rows.items()
     }
-    method, by_channel = min(left, key=left.__getitem__)
+    enough = (1 + WORTH) * min(left.values())
+    method, by_channel = next(setting for setting, each in left.items() if each <= enough)
     return Choice(
         background_method=method,
         fit_by_channel=by_channel,
@@ -164,7 +167,7 @@ def resolve_options(
     >>> from deflicker import CleanOptions, Exposure
     >>> from deflicker.autoparam import resolve_options
     >>> from deflicker.simulate import Recipe, simulate
-    >>> sky = simulate(Recipe(shape=(128, 128), n_outputs=1, n_stars=0))
+    >>> sky = simulate(Recipe(shape=(128, 128), n_outputs=1, n_stars=0), seed=2)
     >>> exposure = Exposure(
     ...     data=sky.data,
     ...     pixel_dq=sky.pixel_dq,
@@ -202,8 +205,11 @@ def resolve_options(
 def _settings(exposure: Exposure, options: CleanOptions, fixed: Collection[str]) -> list[Setting]:
     """Candidates, those of the defaults first."""
     methods: tuple[str | None, ...] = METHODS
+    box = options.background_box_size or (1, 1)
     if "background_method" in fixed:
         methods = (options.background_method,)
+    elif box[0] > exposure.image_shape[0] or box[1] > exposure.image_shape[1]:
+        methods = ("median",)
     apart: tuple[bool, ...] = (False, True)
     if "fit_by_channel" in fixed or exposure.readout.n_outputs == 1:
         apart = (options.fit_by_channel,)

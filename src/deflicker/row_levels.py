@@ -11,24 +11,13 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from deflicker.scene.clipping import SortedValues
-
-__all__ = [
-    "FlatMatch",
-    "RowStatistics",
-    "match_flat",
-    "output_offsets",
-    "pixel_variance",
-    "read_variance",
-    "row_statistics",
-]
+__all__ = ["RowStatistics", "output_offsets", "row_statistics"]
 
 # Columns on either side of the border of two outputs, near and far from it.
 BORDER_COLUMNS = 16
 # Cin(pi): half the mean square of the step between neighbours in pink noise is this over
 # ln(n / 2) of the variance of n samples.
 PINK_STEP = 1.6483
-TRUSTED_ERRORS = 3.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,146 +42,6 @@ class RowStatistics:
     noise: float
     error: float
     outputs: float = 0.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class FlatMatch:
-    """How much of a flat field's structure an exposure shows.
-
-    Parameters
-    ----------
-    share : float
-        1 if the light went through the flat field, 0 if it knows nothing of it.
-    error : float
-        Standard error of the share.
-    """
-
-    share: float
-    error: float
-
-    @property
-    def fits(self) -> bool:
-        """Whether the flat field is that of the exposure; not if that cannot be told."""
-        return self.share > max(0.5, TRUSTED_ERRORS * self.error)
-
-
-def pixel_variance(image: NDArray[np.floating]) -> float:
-    """Variance of what is each pixel's own.
-
-    Parameters
-    ----------
-    image : ndarray of float, shape (n_rows, n_fast)
-        In the detector frame; NaN where not to be used.
-
-    Returns
-    -------
-    float
-        In the square of the image's unit; NaN without a pair of pixels.
-
-    Notes
-    -----
-    Half of the clipped variance of differences between pixels two columns apart, in which
-    stripes, alternating columns and smooth light cancel.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from deflicker.row_levels import pixel_variance
-    >>> image = np.random.default_rng(1).normal(0, 2, (200, 300)) + np.arange(200)[:, None]
-    >>> round(pixel_variance(image), 1)
-    4.0
-    """
-    pairs = _pairs(image)
-    pairs = np.sort(pairs[np.isfinite(pairs)])
-    return SortedValues(pairs).sigma_clip()[2] ** 2 / 2 if len(pairs) else math.nan
-
-
-def _pairs(image: NDArray[np.floating]) -> NDArray[np.floating]:
-    return image[:, 2:] - image[:, :-2]
-
-
-def read_variance(differences: NDArray[np.float32], *, n_integrations: int) -> float:
-    """Variance of the mean difference of a pixel that comes from the noise of its reads.
-
-    Parameters
-    ----------
-    differences : ndarray of float32, shape (n_differences, n_rows, n_fast)
-        All of the same number of successive differences of each integration; NaN where not
-        to be used.
-    n_integrations : int
-        Number of integrations.
-
-    Returns
-    -------
-    float
-        In the square of the differences' unit; 0 without pixels.
-
-    Notes
-    -----
-    Of ``n`` differences, those of an integration have all reads in common but the first and the
-    last: read noise of variance a in a difference gives ``a n_integrations / n**2`` in the mean,
-    photon noise of variance p gives ``p / n``. Two variances tell a from p.
-    """
-    number = len(differences)
-    shared = n_integrations / number**2
-    of_mean = pixel_variance(differences.mean(axis=0))
-    if not math.isfinite(of_mean):
-        return 0.0
-    if number == n_integrations:
-        return of_mean
-    of_one = float(np.mean([pixel_variance(each) for each in differences]))
-    read = (of_one / number - of_mean) / (1 / number - shared) * shared
-    return min(max(read, 0.0), of_mean)
-
-
-def match_flat(image: NDArray[np.floating], flat: NDArray[np.floating]) -> FlatMatch:
-    """Look for the structure of a flat field in an image.
-
-    Parameters
-    ----------
-    image : ndarray of float, shape (n_rows, n_fast)
-        Mean difference in the detector frame; NaN where not to be used.
-    flat : ndarray of float, shape (n_rows, n_fast)
-        Flat field.
-
-    Returns
-    -------
-    FlatMatch
-        Share 0 with an infinite error where it cannot be told: without light, or structure.
-
-    Notes
-    -----
-    Regression of differences between pixels two columns apart on those of the flat field,
-    over the level of the image. Smooth light, which may look like the smooth part
-    of a flat field, has no part in it.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from deflicker.row_levels import match_flat
-    >>> rng = np.random.default_rng(1)
-    >>> flat = rng.normal(1, 0.02, (200, 300))
-    >>> match_flat(100 * flat + rng.normal(0, 1, flat.shape), flat).fits
-    True
-    """
-    unknown = FlatMatch(share=0.0, error=math.inf)
-    good = np.isfinite(image)
-    if not good.any():
-        return unknown
-    level = float(np.median(image[good] / flat[good]))
-    values, structure = _pairs(image), _pairs(flat)
-    values, structure = (each[np.isfinite(values)] for each in (values, structure))
-    if level <= 0 or not len(values):
-        return unknown
-    reach = 3 * SortedValues(np.sort(values)).sigma_clip()[2]
-    some = np.abs(values) <= reach
-    x, y = structure[some].astype(np.float64), values[some].astype(np.float64)
-    power = float(x @ x)
-    if power == 0:
-        return unknown
-    slope = float(x @ y) / power
-    scatter = float(np.std(y - slope * x))
-    return FlatMatch(share=slope / level, error=scatter / math.sqrt(power) / level)
 
 
 def output_offsets(image: NDArray[np.floating], outputs: list[slice]) -> NDArray[np.float64]:
@@ -239,6 +88,7 @@ def row_statistics(
     n_integrations: int,
     pixel_error: float,
     offsets: NDArray[np.float64] | None = None,
+    noise_scale: float = 1.0,
 ) -> RowStatistics:
     """Light, noise and errors in the levels of rows.
 
@@ -254,6 +104,8 @@ def row_statistics(
         Variance of a pixel of the mean difference that comes from read noise.
     offsets : ndarray of float64, shape (n_outputs,), optional
         True offset of each output, if there are several.
+    noise_scale : float, optional
+        Variance of noise in the mean of all differences over that in the mean of these.
 
     Returns
     -------
@@ -271,7 +123,7 @@ def row_statistics(
     missed = 0.0
     if offsets is not None:
         found = means.mean(axis=(0, 1)) if levels.shape[2] > 1 else np.zeros(len(offsets))
-        missed = float(np.var(offsets - found))
+        missed = _missed(offsets, found - found.mean(), noise_scale=noise_scale)
     rest = levels - means
     mean = rest.mean(axis=0)
     total = float(np.mean(mean**2))
@@ -282,4 +134,19 @@ def row_statistics(
     else:
         steps = max(float(np.mean(np.diff(mean, axis=0) ** 2)) / 2 - error, 0.0)
         noise = min(error + steps * math.log(len(mean) / 2) / PINK_STEP, total)
-    return RowStatistics(light=max(total - noise, 0.0), noise=noise, error=error, outputs=missed)
+    return RowStatistics(
+        light=max(total - noise, 0.0),
+        noise=noise * noise_scale,
+        error=error * noise_scale,
+        outputs=missed,
+    )
+
+
+def _missed(
+    offsets: NDArray[np.float64], found: NDArray[np.float64], *, noise_scale: float
+) -> float:
+    """Variance of what is wrong in the offsets found: some of the true ones missed, light taken."""
+    power = float(offsets @ offsets)
+    share = min(max(float(found @ offsets) / power, 0.0), 1.0) if power else 0.0
+    light = found - share * offsets
+    return (1 - share) ** 2 * power / len(offsets) * noise_scale + float(np.mean(light**2))

@@ -15,20 +15,14 @@ from deflicker.background import no_box_warnings
 from deflicker.drafts import MaskMaker, masks_of_exposure
 from deflicker.groups import fitted_one_by_one, plane_of
 from deflicker.options import CleanOptions
-from deflicker.row_levels import (
-    FlatMatch,
-    RowStatistics,
-    match_flat,
-    output_offsets,
-    read_variance,
-    row_statistics,
-)
+from deflicker.pixel_pairs import FlatMatch, match_flat, read_variance
+from deflicker.row_levels import RowStatistics, output_offsets, row_statistics
 from deflicker.workers import map_in_order
 
 __all__ = ["SceneStatistics", "Setting", "measure_scene"]
 
-MOST_DIFFERENCES = 8
-SAMPLED_ROWS = 256
+MOST_DIFFERENCES = 24  # of more, light is known well enough beside the noise
+SAMPLED_ROWS = 128
 
 Setting = tuple[str | None, bool]  # background method, outputs apart
 
@@ -196,8 +190,18 @@ class _Trial:
                 n_integrations=self.n_integrations,
                 pixel_error=pixel_error,
                 offsets=offsets,
+                noise_scale=self._noise_scale(),
             )
         return found
+
+    def _noise_scale(self) -> float:
+        """Variance of the noise of a rate of all differences over that of these."""
+        number = self.exposure.n_integrations * self.exposure.n_differences
+        if number <= MOST_DIFFERENCES:
+            return 1.0
+        number -= MOST_DIFFERENCES - len(self.indices)
+        every = self.exposure.n_integrations / number**2
+        return every * len(self.indices) ** 2 / self.n_integrations
 
     def _numbers(self) -> NDArray[np.int_]:
         """Number of usable pixels in each row of each output."""
