@@ -9,6 +9,7 @@ have of their own lies between the two and is fitted to what does not vary.
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,8 @@ log = logging.getLogger(__name__)
 Image = NDArray[np.float32]
 Usable = NDArray[np.bool_]
 
+GAPS = 3e-4  # tolerance where spectra mask whole rows
+STEADY = 5.0  # standard deviations of an integration; one in a hundred of them does not show
 OUTLIER = 5.0  # standard deviations of a difference from the mean: a hit that is not flagged
 
 
@@ -115,15 +118,24 @@ class Levels:
             mean = self.differences.mean([number])
             yield IntegrationLevels(self, number, mean, self.noise_of_mean + self._own(mean, n))
 
+    @cached_property
+    def _dark(self) -> np.float32:
+        """Level of the sky."""
+        return (
+            np.float32(np.median(self.mean.values[self.mask])) if self.mask.any() else np.float32(0)
+        )
+
     def _own(self, mean: MeanImage, n: int) -> Image:
         """Noise that the mean of one of ``n`` integrations has of its own."""
         # What integrations deviate from their mean by.
         spectrum = self.noise.spectrum.scaled(mean.factor * (1 - 1 / n))
-        seen = self.mask & mean.usable
-        values = np.where(seen, mean.values - self.mean.values, np.float32(0))
         variance = mean.variance(spectrum.white, self.noise.gain * (1 - 1 / n))
+        # What is masked for its light alone tells too, where a change of it would not show.
+        steady = mean.usable & (np.abs(self.mean.values - self._dark) < STEADY * np.sqrt(variance))
+        seen = self.mask & mean.usable | steady
+        values = np.where(seen, mean.values - self.mean.values, np.float32(0))
         image = SkyImage(values=values, variance=variance, usable=seen)
-        return fit_noise(image, spectrum, self.records)
+        return fit_noise(image, spectrum, self.records, tolerance=GAPS)
 
 
 @dataclass(frozen=True)

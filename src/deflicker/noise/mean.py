@@ -325,6 +325,7 @@ def fit_noise(
     records: Records,
     *,
     start: Spectra | None = None,
+    tolerance: float = 0.02,
 ) -> Image:
     """Noise of an image that holds nothing else, but for stars too faint to be found.
 
@@ -338,6 +339,8 @@ def fit_noise(
         Order of the pixels.
     start : ndarray of complex64, shape (n_outputs, records.size // 2 + 1), optional
         Spectra of noise that is near; changed.
+    tolerance : float, optional
+        Of the residual, see `solve_noise`. Gaps of some rows are filled last.
 
     Returns
     -------
@@ -356,7 +359,7 @@ def fit_noise(
     told = weights.told(pixels.values)
     has_stars = image.has_stars
     del image, pixels  # full arrays are large, and the solution needs some
-    solution = solve_noise(equations, told, start=start)
+    solution = solve_noise(equations, told, tolerance=tolerance, start=start)
     del equations, weights, told
     if has_stars and mean_weight > 0:
         spare_faint_stars(solution, records, prior, used=used, mean_weight=mean_weight)
