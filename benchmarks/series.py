@@ -69,7 +69,11 @@ def main() -> None:
     parser.add_argument("--method", nargs="*", choices=names, default=names)
     parser.add_argument("--seed", nargs="*", type=int, default=[1])
     parser.add_argument("--jwst-python", type=Path, help="interpreter that has jwst")
+    parser.add_argument("--picture", type=Path, help="PNG file of light curves to draw instead")
     options = parser.parse_args()
+    if options.picture:
+        _draw(options.picture, options.case[0], options.seed[0])
+        return
     print("Depth of the transit in percent with its error, and minus the truth: in percent, in")
     print("errors, and beside a cleaning that takes the correlated noise and nothing else.")
     print("Scatter of the residuals and its limit by photon and white noise in ppm; the same of")
@@ -81,6 +85,32 @@ def main() -> None:
         methods = _methods(options.method, options.jwst_python, Path(name))
         for case in options.case:
             _print_case(case, methods, options.seed)
+
+
+def _draw(path: Path, case: str, seed: int) -> None:
+    """Draw white light curves before and after cleaning."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    truth = simulate(SERIES[case], seed=seed)
+    curves = {
+        "before": truth.data,
+        "median_image": _clean(truth, METHODS["median_image"]),
+        "wiener": _clean(truth, METHODS["wiener"]),
+    }
+    figure = Figure(figsize=(10, 3.4), layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(1, len(curves), sharex=True, sharey=True)
+    number = np.arange(1, truth.recipe.n_integrations + 1)
+    for axes, (name, ramps) in zip(panels, curves.items(), strict=True):
+        curve = white_light(truth, ramps)
+        scale = fit_transit(curve).scatter
+        axes.plot(number, truth.light_curve, color="0.6", label="truth")
+        axes.plot(number, curve / np.mean(curve / truth.light_curve), "k.", label="measured")
+        axes.set(title=f"{name}: {1e6 * scale:.0f} ppm", xlabel="integration")
+    panels[0].set_ylabel("white light")
+    panels[0].legend(loc="lower left")
+    figure.savefig(path, dpi=100)
 
 
 def _methods(
