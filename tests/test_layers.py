@@ -16,6 +16,7 @@ FLOORS = (
         "draft_rate",
         "scene",
         "background",
+        "brightness",
         "flat",
         "noise",
         "pixel_pairs",

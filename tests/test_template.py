@@ -6,8 +6,9 @@ from conftest import plain_exposure
 
 from deflicker import Readout
 from deflicker.arrays import Exposure
+from deflicker.brightness import Brightness
 from deflicker.dq import DO_NOT_USE, JUMP_DET, SATURATED
-from deflicker.template import Brightness, Template, complete_pixels, make_template
+from deflicker.template import Template, complete_pixels, make_template
 
 ROWS = Readout(fast_axis=1, slow_axis=2)
 
@@ -70,8 +71,8 @@ def test_unequal_integrations_are_scaled_before_the_median(rng):
 @pytest.mark.parametrize("scale", [0.99, 1.0, 1.37])
 def test_scale_is_that_of_the_light_above_the_background(rng, scale):
     data, star, dark = series(rng)
-    template = Template(groups=data[0], group_time=10.0)
-    brightness = Brightness(template.rate(), dark, readout=ROWS)
+    template = Template(groups=data[0])
+    brightness = Brightness(template.rate(10.0), dark, readout=ROWS)
     rate = ((scale * star + 7) / 10).astype(np.float32)  # a brighter sky too
     rate[dark] += rng.normal(0, 0.01, dark.sum()).astype(np.float32)
     rate[12, 18:20] += 500  # hits
@@ -81,7 +82,7 @@ def test_scale_is_that_of_the_light_above_the_background(rng, scale):
 
 def test_scale_that_cannot_be_told(rng):
     data, star, dark = series(rng)
-    brightness = Brightness(Template(groups=data[0], group_time=10.0).rate(), dark, readout=ROWS)
+    brightness = Brightness(Template(groups=data[0]).rate(10.0), dark, readout=ROWS)
     assert brightness.tells
     assert brightness.scale(np.full(star.shape, 0.2, np.float32)) is None  # no star
     assert brightness.scale(np.full(star.shape, np.nan, np.float32)) is None
@@ -110,4 +111,4 @@ def test_rates_make_a_template_of_one_image(rng):
     assert isinstance(exposure, Exposure)
     template = make_template([exposure], background=lambda _: dark)
     np.testing.assert_allclose(template.groups[0], np.median(data[:, 0], axis=0), rtol=1e-6)
-    np.testing.assert_array_equal(template.rate(), template.groups[0])
+    np.testing.assert_array_equal(template.rate(10.0), template.groups[0])

@@ -110,7 +110,9 @@ def series_mask(template: Template, maker: MaskMaker) -> NDArray[np.bool_]:
     ndarray of bool, shape (ny, nx) or (n_integrations, ny, nx)
         That of the template, the same for all segments, or one for each integration.
     """
-    return maker.mask(template.rate()) if maker.options.single_mask else masks_of_exposure(maker)
+    if not maker.options.single_mask:
+        return masks_of_exposure(maker)
+    return maker.mask(template.rate(maker.exposure.group_time))
 
 
 def check_template(exposure: Exposure, template: Template) -> None:

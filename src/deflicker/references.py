@@ -194,22 +194,7 @@ def read_user_mask(path: str | Path) -> NDArray[np.bool_]:
     CannotClean
         If the file cannot be read or has no image.
     """
-    if not Path(path).is_file():
-        msg = f"user_mask {path} does not exist"
-        raise CannotClean(msg)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NoTypeWarning)
-            model = datamodels.open(path)
-        with model:
-            image = getattr(model, "data", None)
-            data = None if image is None else np.array(image, dtype=np.float32)
-    except Exception as error:
-        msg = f"user_mask {path} cannot be read: {error}"
-        raise CannotClean(msg) from error
-    if data is None:
-        msg = f"user_mask {path} has no image in an extension named SCI; put it there"
-        raise CannotClean(msg)
+    data = _read_image(path, parameter="user_mask")
     return np.isfinite(data) & (data != 0)
 
 
@@ -231,25 +216,34 @@ def read_template(path: str | Path) -> Template:
     CannotClean
         If the file cannot be read or holds no template.
     """
+    data = _read_image(path, parameter="template")
+    if data.ndim == 4 and len(data) == 1:
+        return Template(groups=data[0])
+    if data.ndim == 2:
+        return Template(groups=data[np.newaxis])
+    msg = f"template {path} must be a ramp of one integration or an image, not {data.shape}"
+    raise CannotClean(msg)
+
+
+def _read_image(path: str | Path, *, parameter: str) -> NDArray[np.float32]:
+    """Read the science data of any model that a parameter names."""
     if not Path(path).is_file():
-        msg = f"template {path} does not exist"
+        msg = f"{parameter} {path} does not exist"
         raise CannotClean(msg)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NoTypeWarning)
             model = datamodels.open(path)
         with model:
-            data = np.array(model.data, dtype=np.float32)
-            time = model.meta.exposure.group_time
+            image = getattr(model, "data", None)
+            data = None if image is None else np.array(image, dtype=np.float32)
     except Exception as error:
-        msg = f"template {path} cannot be read: {error}"
+        msg = f"{parameter} {path} cannot be read: {error}"
         raise CannotClean(msg) from error
-    if data.ndim == 4 and len(data) == 1:
-        return Template(groups=data[0], group_time=time or 1.0)
-    if data.ndim == 2:
-        return Template(groups=data[np.newaxis], group_time=1.0)
-    msg = f"template {path} must be a ramp of one integration or an image, not {data.shape}"
-    raise CannotClean(msg)
+    if data is None:
+        msg = f"{parameter} {path} has no image in an extension named SCI; put it there"
+        raise CannotClean(msg)
+    return data
 
 
 def find_step(*aliases: str) -> type[Step] | None:

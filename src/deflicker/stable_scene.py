@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deflicker.arrays import Exposure
+from deflicker.brightness import FEWEST_DARK, Brightness
 from deflicker.difference import DifferenceFit, fit_difference_in_place
 from deflicker.drafts import integration_rate
 from deflicker.groups import fitted_outputs, plane_of, plane_of_all
 from deflicker.noise import RowNoise
 from deflicker.options import CleanOptions
-from deflicker.template import FEWEST_DARK, Brightness, Template, complete_pixels
+from deflicker.template import Template, complete_pixels
 
 __all__ = ["Series", "SeriesIntegration"]
 
@@ -65,7 +66,9 @@ class Series:
             In order.
         """
         exposure, n_threads = self.exposure, self.options.n_threads
-        brightness = Brightness(self.template.rate(), self.background, readout=exposure.readout)
+        brightness = Brightness(
+            self.template.rate(exposure.group_time), self.background, readout=exposure.readout
+        )
         if not brightness.tells:
             log.warning(
                 "Nothing in the series is bright enough to scale its template by: 1 is taken"
