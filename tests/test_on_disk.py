@@ -96,6 +96,7 @@ def test_a_model_is_written_as_ever(series, tmp_path):
         {"save_noise": True, "n_sigma": 0},
         {"single_mask": False, "save_mask": True, "save_noise": True},
         {"fit_method": "wiener", "save_background": True, "save_noise": True},
+        {"background_method": "median_image", "save_background": True, "save_template": True},
     ],
     ids=str,
 )
@@ -113,11 +114,11 @@ def test_output_and_products_are_those_of_memory(series, tmp_path, parameters, c
 
 @pytest.mark.parametrize("expected", ["", "x" * 6000])
 def test_a_longer_or_shorter_header_moves_the_data(nircam, tmp_path, monkeypatch, expected):
-    real = CleanFlickerNoiseStep._history
+    real = CleanFlickerNoiseStep.history
     monkeypatch.setattr("deflicker.step.expected_result", lambda _: None)
     monkeypatch.setattr(
         CleanFlickerNoiseStep,
-        "_history",
+        "history",
         lambda step, result, **options: real(step, result, **options) if result else expected,
     )
     moves = []
@@ -191,7 +192,7 @@ def test_a_step_that_has_run_keeps_nothing(nircam, tmp_path):
 
 @pytest.mark.parametrize(
     ("parameters", "status"),
-    [({"fit_method": "fft"}, "SKIPPED"), ({"background_method": "median_image"}, "FAILED")],
+    [({"fit_method": "fft"}, "SKIPPED"), ({"user_mask": "nowhere.fits"}, "FAILED")],
 )
 def test_data_of_a_failure_are_the_inputs(nircam, tmp_path, parameters, status):
     clean(nircam, tmp_path / "memory", "none", **parameters)

@@ -136,7 +136,7 @@ class SceneStep(MissionStep):
         except CannotClean as reason:
             if asked or self.override_flat is not None:
                 raise
-            log.info("No flat field is tried: %s", reason)
+            log.info("autoparam goes without a flat field: %s", reason)
             return None, None
         return (None, None) if flat is None else read_flat(flat, model)
 
