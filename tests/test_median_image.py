@@ -273,3 +273,137 @@ def test_background_is_the_scaled_template(bots):
     light = [np.nanmean(image[box]) for image in np.diff(result.background, axis=1)[:, 0]]
     truth = bots.light_curve
     np.testing.assert_allclose(np.array(light) / light[0], truth / truth[0], atol=2e-3)
+
+
+def test_bad_pixels_tell_nothing(rng):
+    """They hold stripes of their own, and no row of reference pixels is measured on them."""
+    data, stripes = striped_series(rng)
+    plain = clean_exposure(plain_exposure(data), MEDIAN_IMAGE).data
+    dq = np.zeros(data.shape[-2:], np.uint32)
+    dq[:, 300:] = DO_NOT_USE
+    dq[:3] = DO_NOT_USE
+    garbage = data.copy()
+    garbage[:, :, dq != 0] += rng.normal(0, 40, (6, 4, 1)).astype(np.float32)
+    result = clean_exposure(plain_exposure(garbage, pixel_dq=dq), MEDIAN_IMAGE)
+    assert not result.mask[dq != 0].any()
+    assert np.array_equal(result.data[:, :, :3], garbage[:, :, :3])
+    left = slopes((stripes - (garbage - result.data))[:, :, 3:, :300])
+    before = slopes((stripes - (data - plain))[:, :, 3:, :300])
+    expected = slopes(stripes[:, :, 3:])
+    assert np.var(left) < np.var(before) + 0.05 * np.var(expected)
+
+
+def test_rates_that_are_flagged_in_some_integrations(rng):
+    data, stripes = striped_series(rng, n_integrations=7, n_groups=1, ramp=False)
+    dq = np.zeros((7, 24, 800), np.uint32)
+    dq[:4, :, :400] = DO_NOT_USE
+    data[:4, :, :, :400] += rng.normal(0, 300, (4, 1, 24, 400)).astype(np.float32)
+    exposure = plain_exposure(data, ramp=False, pixel_dq=dq)
+    result = clean_exposure(exposure, MEDIAN_IMAGE)
+    left = rows((stripes - (data - result.data))[..., 400:])[:, 0]
+    assert np.var(left - left.mean(axis=0)) < 0.02 * np.var(rows(stripes))
+
+
+@pytest.mark.parametrize("how", ["single_mask", "user_mask"])
+def test_an_integration_without_background_is_not_all_of_them(rng, how):
+    data, stripes = striped_series(rng)
+    dq = np.zeros(data.shape, np.uint8)
+    options, mask = MEDIAN_IMAGE, None
+    if how == "single_mask":
+        dq[2] = DO_NOT_USE
+        options = replace(MEDIAN_IMAGE, single_mask=False)
+    else:
+        mask = np.ones((6, 24, 800), bool)
+        mask[:, 10:14] = False
+        mask[2] = False
+    shared = rng.normal(0, 2, (1, 4, 24, 1)).astype(np.float32)
+    exposure = plain_exposure(data + shared, group_dq=dq)
+    result = clean_exposure(exposure, options, user_mask=mask)
+    good, dark = [0, 1, 3, 4, 5], np.r_[:10, 14:24]
+    left = slopes((stripes + shared - (data + shared - result.data))[good][:, :, dark])
+    expected = slopes((stripes + shared)[good][:, :, dark])
+    assert np.var(left) < 0.05 * np.var(expected)
+
+
+def test_a_group_that_is_missing_without_a_flag_loses_itself_alone(rng):
+    data, stripes = striped_series(rng)
+    data[1, 2] = np.nan
+    result = clean_exposure(plain_exposure(data), MEDIAN_IMAGE)
+    assert result.lost == [(1, 2)]
+    left = rows(stripes - (data - result.data))[1, [0, 1, 3]]
+    assert np.var(left - left.mean(axis=0)) < 0.02 * np.var(rows(stripes)[1])
+
+
+def test_ramps_of_one_group_and_of_no_integration(rng):
+    data, _ = striped_series(rng)
+    with pytest.raises(NothingToClean, match="at least two groups"):
+        clean_exposure(plain_exposure(data[:, :1]), MEDIAN_IMAGE)
+    with pytest.raises(NothingToClean, match="holds no data"):
+        clean_exposure(plain_exposure(data[:0]), MEDIAN_IMAGE)
+
+
+def test_segments_with_masks_by_integration_are_cleaned_as_the_whole(bots, tmp_path):
+    whole, *segments = write_segments(bots, tmp_path)
+    options = {"background_method": "median_image", "single_mask": False}
+    with CleanFlickerNoiseStep.call(str(whole), **options) as result:
+        expected = np.array(result.data)
+    results = CleanFlickerNoiseStep.call(tuple(segments), **options)
+    got = np.concatenate([model.data for model in results])
+    np.testing.assert_allclose(got, expected, rtol=1e-6)
+
+
+def test_outputs_do_not_overwrite_each_other(bots, tmp_path):
+    _, first, second, _ = write_segments(bots, tmp_path)
+    other = tmp_path / "other"
+    other.mkdir()
+    with datamodels.open(second) as model:
+        model.save(str(other / first.name))
+    step = CleanFlickerNoiseStep(background_method="median_image", save_results=True)
+    with pytest.raises(OSError, match="overwrite each other"):
+        step.run([str(first), str(other / first.name)])
+    assert not list(tmp_path.rglob("*clean_flicker_noise.fits"))
+    step.run([str(first), str(second)])
+    assert len(list(tmp_path.glob("*clean_flicker_noise.fits"))) == 2
+    step.output_file = "alone_jump.fits"
+    step.template, step.output_dir = None, str(other)
+    step.run(str(second)).close()
+    assert (other / "alone_clean_flicker_noise.fits").is_file()
+
+
+@pytest.mark.parametrize("n_models", [0, 1])
+def test_lists_of_none_and_of_one(bots, n_models):
+    with model_from_simulation(bots) as model:
+        models = [model][:n_models]
+        if models:
+            (result,) = CleanFlickerNoiseStep.call(models, background_method="median_image")
+            assert result.meta.cal_step.clean_flicker_noise == "COMPLETE"
+        else:
+            with pytest.raises(TypeError, match="no input"):
+                CleanFlickerNoiseStep.call(models, background_method="median_image")
+
+
+def test_mask_of_another_shape_and_parameters_without_meaning(bots, tmp_path, caplog):
+    datamodels.ImageModel(data=np.ones((8, 8), np.float32)).save("mask.fits")
+    with model_from_simulation(bots) as model, caplog.at_level(logging.WARNING):
+        result = CleanFlickerNoiseStep.call(
+            model, background_method="median_image", user_mask="mask.fits"
+        )
+        assert result.meta.cal_step.clean_flicker_noise == "FAILED"
+        assert "user_mask has shape" in caplog.text
+        caplog.clear()
+        CleanFlickerNoiseStep.call(model, save_template=True)
+    assert "save_template are ignored" in caplog.text
+
+
+def test_what_is_not_for_the_detector_leaves_no_template(bots, tmp_path):
+    nircam = replace(bots, recipe=replace(bots.recipe, instrument="NIRCAM", detector="NRCA1"))
+    models = []
+    for number in (1, 2):
+        model = model_from_simulation(nircam)
+        model.meta.filename = f"x{number}_jump.fits"
+        models.append(model)
+    results = CleanFlickerNoiseStep.call(
+        models, background_method="median_image", fit_method="fft", save_template=True
+    )
+    assert {m.meta.cal_step.clean_flicker_noise for m in results} == {"SKIPPED"}
+    assert not list(tmp_path.glob("*template*"))

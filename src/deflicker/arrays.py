@@ -112,24 +112,26 @@ class Exposure:
         """Index of the first group from which noise is removed."""
         return 0 if self.group_dq is None or self.whole_groups else 1
 
-    def good_pixels(self, integration: int) -> NDArray[np.bool_]:
+    def good_pixels(self, integration: int, rows: slice = slice(None)) -> NDArray[np.bool_]:
         """Pixels that PIXELDQ does not forbid.
 
         Parameters
         ----------
         integration : int
             Index of the integration.
+        rows : slice, optional
+            Rows of the science frame; all by default.
 
         Returns
         -------
         ndarray of bool, shape (ny, nx)
             False for DO_NOT_USE and REFERENCE_PIXEL.
         """
-        dq = self.pixel_dq[integration] if self.pixel_dq.ndim == 3 else self.pixel_dq
+        dq = (self.pixel_dq[integration] if self.pixel_dq.ndim == 3 else self.pixel_dq)[rows]
         good = np.empty(dq.shape, dtype=bool)
         for start in range(0, len(dq), STRIP_ROWS):
-            rows = slice(start, start + STRIP_ROWS)
-            np.equal(dq[rows] & PIXEL_FORBIDS, 0, out=good[rows])
+            part = slice(start, start + STRIP_ROWS)
+            np.equal(dq[part] & PIXEL_FORBIDS, 0, out=good[part])
         return good
 
     def difference(

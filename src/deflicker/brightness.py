@@ -148,10 +148,7 @@ class _ScaleFit:
 
         ones = np.ones_like(light)
         weights, of_light, of_values = sums(1 / light), sums(ones), sums(values / light)
-        # 1 / (weights + 1 / variance), 0 for a level that is known.
-        share = self.row_variance / (1 + weights * self.row_variance)
-        free = np.isinf(self.row_variance)
-        share[free] = 1 / np.maximum(weights[free], TINY)
+        share = 1 / np.maximum(weights + 1 / np.maximum(self.row_variance, TINY), TINY)
         power = float(np.sum(sums(light) - share * of_light**2))
         if not power > 0:
             return 0.0, np.inf, np.zeros_like(share)

@@ -20,7 +20,7 @@ from deflicker.levels import Levels, fit_levels, report_levels
 from deflicker.median_image import (
     check_template,
     fitted_images,
-    series_mask,
+    series_background,
     series_template,
     uses_template,
 )
@@ -174,11 +174,15 @@ def _plan(
     if uses_template(options):
         template = template or series_template([exposure], maker, user_mask=user_mask)
         check_template(exposure, template)
-        mask = series_mask(template, maker) if user_mask is None else user_mask
+        background = series_background(template, maker, user_mask=user_mask)
+        mask = background if user_mask is None else user_mask
+        if user_mask is None and not options.single_mask:
+            mask = masks_of_exposure(maker)
         series = Series(
             exposure=exposure,
             options=options,
             template=template,
+            background=background,
             mask=mask,
             fills_rows=user_mask is None,
         )
@@ -206,7 +210,7 @@ def check_input(
     if 0 in exposure.data.shape:
         msg = f"the exposure holds no data: its shape is {exposure.data.shape}"
         raise NothingToClean(msg)
-    if exposure.n_differences < 1:
+    if exposure.n_differences < 1 or (exposure.group_dq is not None and exposure.data.shape[1] < 2):
         msg = "a ramp of one group has no difference; at least two groups are needed"
         raise NothingToClean(msg)
     box = options.background_box_size

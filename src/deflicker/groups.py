@@ -22,7 +22,7 @@ __all__ = [
     "fitted_one_by_one",
     "fitted_outputs",
     "plane_of",
-    "plane_of_all",
+    "plane_of_most",
 ]
 
 
@@ -44,8 +44,8 @@ def plane_of(mask: NDArray[np.bool_], integration: int) -> NDArray[np.bool_]:
     return mask[integration] if mask.ndim == 3 else mask
 
 
-def plane_of_all(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Pixels that may be used in all integrations.
+def plane_of_most(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Pixels that may be used in most of the integrations that have any.
 
     Parameters
     ----------
@@ -57,7 +57,10 @@ def plane_of_all(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     ndarray of bool, shape (ny, nx)
         The mask itself where there is one.
     """
-    return np.logical_and.reduce(mask) if mask.ndim == 3 else mask
+    if mask.ndim == 2:
+        return mask
+    some = mask[mask.any(axis=(1, 2))]
+    return np.count_nonzero(some, axis=0) * 2 > len(some)
 
 
 class Integration(Protocol):

@@ -305,7 +305,7 @@ class MissionStep(Step):
     def _get_crds_parameters(cls, dataset: Any) -> tuple[dict[str, Any], str]:
         """Metadata by which CRDS chooses, read without the arrays; none if unreadable."""
         if isinstance(dataset, list | tuple):
-            dataset = dataset[0]  # segments are of one instrument
+            dataset = dataset[0] if dataset else ""  # segments are of one instrument
         if isinstance(dataset, datamodels.JwstDataModel):
             return dataset.get_crds_parameters(), "jwst"
         return read_crds_parameters(dataset), "jwst"

@@ -8,16 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deflicker.arrays import Exposure
-from deflicker.drafts import MaskMaker, masks_of_exposure
+from deflicker.drafts import MaskMaker
 from deflicker.errors import CannotClean, NothingToClean
-from deflicker.groups import plane_of_all
+from deflicker.groups import plane_of_most
 from deflicker.options import CleanOptions
 from deflicker.template import Template, make_template
 
 __all__ = [
     "check_template",
     "fitted_images",
-    "series_mask",
+    "series_background",
     "series_template",
     "uses_template",
 ]
@@ -86,33 +86,39 @@ def series_template(
         If the segments have other groups or pixels.
     """
     _check_segments(exposures)
-
-    def background(rate: NDArray[np.float32]) -> NDArray[np.bool_]:
-        if user_mask is None:
-            return maker.mask(rate)
-        return plane_of_all(user_mask)
-
-    return make_template(exposures, background=background, n_threads=maker.options.n_threads)
+    return make_template(
+        exposures,
+        background=lambda rate: _background(rate, maker, user_mask),
+        n_threads=maker.options.n_threads,
+    )
 
 
-def series_mask(template: Template, maker: MaskMaker) -> NDArray[np.bool_]:
-    """Scene mask of a series.
+def series_background(
+    template: Template, maker: MaskMaker, *, user_mask: NDArray[np.bool_] | None = None
+) -> NDArray[np.bool_]:
+    """Background of a template, the same for all segments.
 
     Parameters
     ----------
     template : Template
-        Its template.
+        The template of a series.
     maker : MaskMaker
         How masks are made.
+    user_mask : ndarray of bool, shape (ny, nx) or (n_integrations, ny, nx), optional
+        The mask to use instead.
 
     Returns
     -------
-    ndarray of bool, shape (ny, nx) or (n_integrations, ny, nx)
-        That of the template, the same for all segments, or one for each integration.
+    ndarray of bool, shape (ny, nx)
+        True where the template sees background.
     """
-    if not maker.options.single_mask:
-        return masks_of_exposure(maker)
-    return maker.mask(template.rate(maker.exposure.group_time))
+    return _background(template.rate(maker.exposure.group_time), maker, user_mask)
+
+
+def _background(
+    rate: NDArray[np.float32], maker: MaskMaker, user_mask: NDArray[np.bool_] | None
+) -> NDArray[np.bool_]:
+    return maker.mask(rate) if user_mask is None else plane_of_most(user_mask)
 
 
 def check_template(exposure: Exposure, template: Template) -> None:

@@ -36,6 +36,22 @@ class ProductStep(SceneStep):
     storage = Storage()
     chosen: Mapping[str, Any] = MappingProxyType({})
 
+    def __init__(self, *args: Any, **parameters: Any) -> None:
+        super().__init__(*args, **parameters)
+        self.references_of: dict[int, list[tuple[str, str]]] = {}
+
+    def finalize_result(self, result: Any, reference_files_used: list[tuple[str, str]]) -> None:
+        """Put the reference files into the header, of several results each its own.
+
+        Parameters
+        ----------
+        result : JwstDataModel
+            An output.
+        reference_files_used : list of tuple
+            Type and name of each reference file.
+        """
+        super().finalize_result(result, self.references_of.pop(id(result), reference_files_used))
+
     def used_parameters(self) -> dict[str, Any]:
         """Parameters, with those that autoparam chose.
 
@@ -125,7 +141,9 @@ class ProductStep(SceneStep):
             result,
             parameters=self.used_parameters(),
             unit=unit,
-            flat_field=self.used_parameters()["apply_flat_field"] and self.fit_method != "wiener",
+            flat_field=self.used_parameters()["apply_flat_field"]
+            and self.fit_method != "wiener"
+            and self.background_method != "median_image",
         )
 
     def repeat_history(self, model: datamodels.JwstDataModel) -> None:

@@ -11,7 +11,7 @@ from deflicker.arrays import Exposure
 from deflicker.brightness import FEWEST_DARK, Brightness
 from deflicker.difference import DifferenceFit, fit_difference_in_place
 from deflicker.drafts import integration_rate
-from deflicker.groups import fitted_outputs, plane_of, plane_of_all
+from deflicker.groups import fitted_outputs, plane_of
 from deflicker.noise import RowNoise
 from deflicker.options import CleanOptions
 from deflicker.template import Template, complete_pixels
@@ -40,6 +40,8 @@ class Series:
         How to fit.
     template : Template
         Median ramp of the series.
+    background : ndarray of bool, shape (ny, nx)
+        True where the template sees background.
     mask : ndarray of bool, shape (ny, nx) or (n_integrations, ny, nx)
         Scene mask, True where there is background.
     fills_rows : bool, optional
@@ -49,13 +51,9 @@ class Series:
     exposure: Exposure
     options: CleanOptions
     template: Template
+    background: Usable
     mask: Usable
     fills_rows: bool = True
-
-    @property
-    def background(self) -> Usable:
-        """Pixels (ny, nx) that are background in all integrations."""
-        return plane_of_all(self.mask)
 
     def integrations(self) -> Iterator["SeriesIntegration"]:
         """Prepare one integration after the other.
@@ -196,16 +194,21 @@ class SeriesIntegration:
         template_noise: Sequence[RowNoise],
     ) -> None:
         self.number = number
-        self._series, self._scale, self._usable, self._groups = series, scale, usable, groups
+        self._series, self._scale, self._usable = series, scale, usable
         self._template_noise = template_noise
         self._shared: Image | None = None
         self._shared_noise: RowNoise | None = None
-        if len(groups) > 1:
-            shared = np.zeros(usable.shape, dtype=np.float32)
-            buffer = np.empty_like(shared)
-            for g in groups:
-                shared += self._residual(g, out=buffer)
-            shared /= np.float32(len(groups))
+        shared = np.zeros(usable.shape, dtype=np.float32)
+        buffer = np.empty_like(shared)
+        self._groups = []
+        for g in groups:
+            residual = self._residual(g, out=buffer)
+            # What is missing as a whole must not take the other groups with it.
+            if np.isfinite(residual[usable]).any():
+                self._groups.append(g)
+                shared += residual
+        if len(self._groups) > 1:
+            shared /= np.float32(len(self._groups))
             self._shared = shared
             self._shared_noise = series.fit(shared.copy, usable).noise
 

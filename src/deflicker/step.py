@@ -11,7 +11,7 @@ from stdatamodels.jwst import datamodels
 from stpipe import Pipeline
 
 from deflicker.autoparam import may_choose, resolve_options
-from deflicker.cleaning import clean_exposure
+from deflicker.cleaning import check_input, clean_exposure
 from deflicker.drafts import MaskMaker
 from deflicker.errors import CannotClean, NothingToClean
 from deflicker.exposure import check_method, exposure_from_model
@@ -110,21 +110,27 @@ class CleanFlickerNoiseStep(ProductStep):
         ValueError
             If ``memory_limit`` has a value that is not allowed.
         """
-        limit = read_memory_limit(str(self.memory_limit))
+        if len(args) == 1 and isinstance(args[0], list | tuple):
+            args = tuple(args[0])
+            if len(args) == 1 or (self.skip and self.parent is not None):
+                return [self.run(one) for one in args]
+        limit = read_memory_limit(str(self.memory_limit)) / max(len(args), 1)
         # Hooks may do anything with the arrays.
         writes = self.save_results or self.output_file
         if not writes or self.parent is not None or self.post_hooks or self.output_ext != ".fits":
             limit = math.inf
+        by_model = bool(vars(self).get("output_use_model"))
+        self.output_use_model = by_model or len(args) > 1
         try:
             with Storage(limit=limit, n_products=self.save_noise + self.save_background) as storage:
                 self.storage = storage
-                segments = len(args) == 1 and isinstance(args[0], list | tuple)
-                result = super().run(*(args[0] if segments else args))
+                result = super().run(*args)
                 for one in result if isinstance(result, list) else [result]:
                     if isinstance(one, datamodels.RampModel):
                         map_in_place(one)
         finally:
             self.storage = Storage()
+            self.output_use_model = by_model
         return result
 
     def process(self, *inputs: Any) -> Any:
@@ -152,25 +158,54 @@ class CleanFlickerNoiseStep(ProductStep):
             If the input cannot be read or the output folder cannot be written.
         """
         options = self._options()
+        self.references_of.clear()
+        self._report_template(options, several=len(inputs) > 1)
         if len(inputs) == 1:
             self.keep_input(inputs[0])
             return self._clean_with_status(self._open(inputs[0]), options)
-        if not uses_template(options):
+        if not inputs or not uses_template(options):
             msg = (
                 "several inputs are segments of one series, for background_method='median_image'; "
                 "clean others one by one"
             )
-            raise TypeError(msg)
-        self.output_use_model = True
-        for one in inputs:
-            self.keep_input(one, basepath=one)
+            raise TypeError(msg if inputs else "there is no input: give a file or a model")
         models = [self._open(one) for one in inputs]
+        if self.saves_files():
+            self._check_names(inputs, models)
         template: Template | CannotClean | NothingToClean
         try:
-            template = self._template_of(models, options, self.scene_inputs(models[0]))
+            template = self._template_of(models, options)
         except (CannotClean, NothingToClean) as reason:
             template = reason
         return [self._clean_with_status(model, options, template=template) for model in models]
+
+    def _check_names(
+        self, inputs: Sequence[Any], models: Sequence[datamodels.JwstDataModel]
+    ) -> None:
+        """Refuse outputs that would overwrite each other or an input."""
+        for one in inputs:
+            self.keep_input(one, basepath=one)
+        names = [model.meta.filename and self.remove_suffix(Path(model.meta.filename).stem)[0]
+                 for model in models]  # fmt: skip
+        if None in names or len(set(names)) < len(names):
+            msg = (
+                "the outputs of several inputs are named after meta.filename (FITS keyword "
+                f"FILENAME), and would overwrite each other: {', '.join(map(str, names))}; rename "
+                "the inputs"
+            )
+            raise OSError(msg)
+
+    def _report_template(self, options: CleanOptions, *, several: bool) -> None:
+        """Name the parameters of templates that do not apply."""
+        given = given_path(self.template) is not None
+        if not uses_template(options) and (given or self.save_template):
+            log.warning(
+                "Only 'median_image' has a template: template and save_template are ignored"
+            )
+        elif given and self.save_template:
+            log.warning("The template is given: save_template is ignored")
+        if several and self.output_file:
+            log.warning("Several outputs are named after their inputs: output_file is ignored")
 
     def _clean_with_status(
         self,
@@ -182,6 +217,7 @@ class CleanFlickerNoiseStep(ProductStep):
         """Clean a model, and tell how it went in its header; why not, instead of a template."""
         self.history_entry = ""
         self.chosen = {}
+        self._reference_files_used.clear()
         log.info("Cleaning %s", model.meta.filename or f"a {type(model).__name__}")
         try:
             if isinstance(template, Exception):
@@ -199,16 +235,25 @@ class CleanFlickerNoiseStep(ProductStep):
             if model.meta.cal_step.clean_flicker_noise == "COMPLETE":
                 status = "COMPLETE"  # an earlier cleaning stays true
         model.meta.cal_step.clean_flicker_noise = status
+        self.references_of[id(model)] = list(self._reference_files_used)
         return model
 
     def _template_of(
-        self, models: Sequence[datamodels.JwstDataModel], options: CleanOptions, scene: SceneInputs
+        self,
+        models: Sequence[datamodels.JwstDataModel],
+        options: CleanOptions,
+        scene: SceneInputs | None = None,
     ) -> Template:
         """Template of all segments of a series, given or made; saved if that is wanted."""
+        exposures = [fitted_images(exposure_from_model(model), options) for model in models]
+        for model in models:
+            check_method(model, self.fit_method)
+        scene = scene or self.scene_inputs(models[0])
+        for exposure in exposures:
+            check_input(exposure, options, scene.user_mask)
         path = given_path(self.template)
         if path is not None:
             return read_template(self.existing_path(path))
-        exposures = [fitted_images(exposure_from_model(model), options) for model in models]
         maker = MaskMaker(
             exposure=exposures[0],
             options=options,

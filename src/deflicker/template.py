@@ -32,7 +32,8 @@ class Template:
     Parameters
     ----------
     groups : ndarray of float32, shape (n_groups, ny, nx)
-        In DN, or one image of rates in DN/s; NaN where no integration has a valid value.
+        In DN, or one image of rates in DN/s; NaN where no integration has a valid value,
+        as in pixels that PIXELDQ forbids.
     """
 
     groups: Image
@@ -157,9 +158,12 @@ def _medians(exposures: Sequence[Exposure], scaled: _Scaled | None) -> Image:
         rows = slice(start, min(start + n_rows, ny))
         shape = (rows.stop - start, nx, len(integrations))
         hit = np.zeros(shape, dtype=bool)
+        good = np.empty(shape, dtype=bool)
+        for k, (exposure, i) in enumerate(integrations):
+            good[..., k] = exposure.good_pixels(i, rows)
         for g in range(n_groups):
             values = np.empty(shape, dtype=np.float32)
-            valid = ~hit
+            valid = good.copy()
             for k, (exposure, i) in enumerate(integrations):
                 part = exposure.data[i][g, rows].astype(np.float32)
                 if scaled is not None:
