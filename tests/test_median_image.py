@@ -296,11 +296,11 @@ def test_bad_pixels_tell_nothing(rng):
 def test_rates_that_are_flagged_in_some_integrations(rng):
     data, stripes = striped_series(rng, n_integrations=7, n_groups=1, ramp=False)
     dq = np.zeros((7, 24, 800), np.uint32)
-    dq[:4, :, :400] = DO_NOT_USE
-    data[:4, :, :, :400] += rng.normal(0, 300, (4, 1, 24, 400)).astype(np.float32)
+    dq[:4, :, :80] = DO_NOT_USE
+    data[:4, :, :, :80] += rng.normal(0, 300, (4, 1, 24, 80)).astype(np.float32)
     exposure = plain_exposure(data, ramp=False, pixel_dq=dq)
     result = clean_exposure(exposure, MEDIAN_IMAGE)
-    left = rows((stripes - (data - result.data))[..., 400:])[:, 0]
+    left = rows((stripes - (data - result.data))[..., 80:])[:, 0]
     assert np.var(left - left.mean(axis=0)) < 0.02 * np.var(rows(stripes))
 
 
