@@ -293,15 +293,17 @@ def test_bad_pixels_tell_nothing(rng):
     assert np.var(left) < np.var(before) + 0.05 * np.var(expected)
 
 
-def test_rates_that_are_flagged_in_some_integrations(rng):
-    data, stripes = striped_series(rng, n_integrations=7, n_groups=1, ramp=False)
+def test_what_is_flagged_in_some_rates_does_not_matter(rng):
+    data, _ = striped_series(rng, n_integrations=7, n_groups=1, ramp=False)
     dq = np.zeros((7, 24, 800), np.uint32)
     dq[:4, :, :80] = DO_NOT_USE
-    data[:4, :, :, :80] += rng.normal(0, 300, (4, 1, 24, 80)).astype(np.float32)
-    exposure = plain_exposure(data, ramp=False, pixel_dq=dq)
-    result = clean_exposure(exposure, MEDIAN_IMAGE)
-    left = rows((stripes - (data - result.data))[..., 80:])[:, 0]
-    assert np.var(left - left.mean(axis=0)) < 0.02 * np.var(rows(stripes))
+    garbage = data.copy()
+    garbage[:4, :, :, :80] += rng.normal(0, 300, (4, 1, 24, 80)).astype(np.float32)
+    expected, got = (
+        each - clean_exposure(plain_exposure(each, ramp=False, pixel_dq=dq), MEDIAN_IMAGE).data
+        for each in (data, garbage)
+    )
+    np.testing.assert_array_equal(got[..., 80:], expected[..., 80:])
 
 
 @pytest.mark.parametrize("how", ["single_mask", "user_mask"])
