@@ -12,7 +12,7 @@ from deflicker.brightness import FEWEST_DARK, Brightness
 from deflicker.difference import DifferenceFit, fit_difference_in_place
 from deflicker.drafts import integration_rate
 from deflicker.groups import fitted_outputs, plane_of
-from deflicker.noise import RowNoise
+from deflicker.noise import NOISE_MODELS, RowNoise
 from deflicker.options import CleanOptions
 from deflicker.template import Template, complete_pixels
 
@@ -114,14 +114,22 @@ class Series:
         DifferenceFit
             Noise, and the number of pixels behind it.
         """
-        n_sigma = self.options.n_sigma if has_scene else 0.0
-        return fit_difference_in_place(
-            image,
-            usable.copy(),
-            replace(self.options, background_method="median", n_sigma=n_sigma),
-            readout=self.exposure.readout,
-            outputs=fitted_outputs(self.exposure, self.options),
-        )
+        outputs = fitted_outputs(self.exposure, self.options)
+        if has_scene:
+            return fit_difference_in_place(
+                image,
+                usable.copy(),
+                replace(self.options, background_method="median"),
+                readout=self.exposure.readout,
+                outputs=outputs,
+            )
+        values = image()
+        usable = usable & np.isfinite(values)
+        n_used = int(np.count_nonzero(usable))
+        if n_used:
+            values -= np.median(values[usable])
+        noise = NOISE_MODELS[self.options.fit_method](values, usable, outputs)
+        return DifferenceFit(noise=noise, n_used=n_used)
 
     def _usable(self, mask: Usable, allowed: Usable) -> Usable:
         """Pixels that tell the noise, in the detector frame."""
