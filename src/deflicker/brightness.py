@@ -42,7 +42,7 @@ class Brightness:
         finite = np.isfinite(rate)
         dark = rate[background & finite]
         level = np.float32(np.median(dark)) if dark.size else np.float32(0)
-        sigma = MAD_TO_SIGMA * float(np.median(np.abs(dark - level))) if dark.size else 0.0
+        sigma = _deviation(dark - level)
         light = rate - level
         with np.errstate(invalid="ignore"):
             bright = light > ILLUMINATED * sigma

@@ -154,7 +154,10 @@ class Series:
             return [self.fit(lambda: turned(groups[0]), dark, has_scene=True).noise]
         used = _present(groups)
         slope = (groups[used[-1]] - groups[used[0]]) / np.float32(used[-1] - used[0])
-        middle, start = groups[used].mean(axis=0), float(np.mean(used))
+        middle, start = np.zeros_like(slope), float(np.mean(used))
+        for j in used:  # to choose them first would copy them all
+            middle += groups[j]
+        middle /= np.float32(len(used))
         of_slope = self.fit(lambda: turned(slope), dark, has_scene=True).noise
         noise = [of_slope.scaled(0.0)] * len(groups)
         for j in used:

@@ -98,7 +98,7 @@ class CleanFlickerNoiseStep(ProductStep):
         Parameters
         ----------
         *args
-            Input of `process`.
+            Inputs of `process`, or a list of them.
 
         Returns
         -------
@@ -138,8 +138,8 @@ class CleanFlickerNoiseStep(ProductStep):
 
         Parameters
         ----------
-        *inputs : str, pathlib.Path or JwstDataModel, or a list of these
-            Files or open models; several, or a list, are segments of one series for
+        *inputs : str, pathlib.Path or JwstDataModel
+            Files or open models; several are segments of one series for
             ``background_method='median_image'``. An open model is not changed, unless the step
             runs inside a pipeline.
 

@@ -12,7 +12,14 @@ from deflicker.noise.sky import SkySplines, SmoothSky, sky_penalty
 from deflicker.noise.spectrum import NoiseSpectrum
 from deflicker.noise.stars import spare_faint_stars
 from deflicker.noise.weights import RecordWeights, SeenPixels
-from deflicker.noise.wiener import NoiseEquations, NoisePrior, Records, Spectra, solve_noise
+from deflicker.noise.wiener import (
+    TOLERANCE,
+    NoiseEquations,
+    NoisePrior,
+    Records,
+    Spectra,
+    solve_noise,
+)
 from deflicker.scene.sources import BOX, find_sources, fine_structure, sky_map, source_halos
 
 __all__ = ["SkyFit", "SkyImage", "fit_noise", "fit_noise_and_sky"]
@@ -22,7 +29,7 @@ Usable = NDArray[np.bool_]
 
 SOURCE_SIGMA = 1.4  # limit of the sources, for each n_sigma of the options
 FIRST_SOURCES = 4.0  # at least, while the noise is in the image
-TOLERANCE = 1e-3  # of the solutions; between two of them sources are looked for again
+SKY_TOLERANCE = 1e-3  # of the solutions; between two of them sources are looked for again
 SOLUTIONS, FEW_PIXELS = 2, 1 << 20
 DARK = 10  # percentile of the sky's brightness that is its level
 # Brightness of the sky counts beyond this many variances of the noise.
@@ -254,7 +261,7 @@ class _SkyAndNoise:
             improve=self._slow_modes,
         )
         told = weights.told(seen.values)
-        self._solution = solve_noise(equations, told, tolerance=TOLERANCE, start=self._solution)
+        self._solution = solve_noise(equations, told, tolerance=SKY_TOLERANCE, start=self._solution)
         pixels = self.records.pixels(self._solution)
         self._noise = _without_level(self.records.clock.image(pixels))
         if sky is not None:
@@ -325,7 +332,7 @@ def fit_noise(
     records: Records,
     *,
     start: Spectra | None = None,
-    tolerance: float = 0.02,
+    tolerance: float = TOLERANCE,
 ) -> Image:
     """Noise of an image that holds nothing else, but for stars too faint to be found.
 

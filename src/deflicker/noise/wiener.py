@@ -14,7 +14,7 @@ from deflicker.clock import Clock
 from deflicker.noise.spectrum import NoiseSpectrum
 from deflicker.workers import map_in_order
 
-__all__ = ["NoiseEquations", "NoisePrior", "Records", "Weights", "solve_noise"]
+__all__ = ["TOLERANCE", "NoiseEquations", "NoisePrior", "Records", "Weights", "solve_noise"]
 
 log = logging.getLogger(__name__)
 
