@@ -120,8 +120,8 @@ class Exposure:
         """
         if self.group_times is None or not self.first_cleaned:
             return np.ones(self.n_differences)
-        steps: NDArray[np.float64] = np.diff(self.group_times)
-        return steps / float(steps.mean())
+        times = self.group_times
+        return np.diff(times) * (self.n_differences / (times[-1] - times[0]))
 
     @property
     def image_shape(self) -> tuple[int, int]:
