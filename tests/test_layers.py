@@ -38,6 +38,7 @@ FLOORS = (
         "difference",
         "groups",
         "cleaning",
+        "light_trend",
         "mean_image",
         "read_noise",
         "levels",
