@@ -8,7 +8,7 @@ have of their own lies between the two and is fitted to what does not vary.
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -268,7 +268,7 @@ def fit_levels(
         msg = "no pixel can be used: all are flagged, not finite, zero or masked"
         raise NothingToClean(msg)
 
-    def fit(noise: ReadNoise) -> SkyFit:
+    def fit(noise: ReadNoise, first: Usable | None = None) -> SkyFit:
         spectrum = noise.spectrum.scaled(mean.factor)
         return fit_noise_and_sky(
             SkyImage(
@@ -282,14 +282,18 @@ def fit_levels(
             clock,
             n_sigma=options.n_sigma,
             has_sky=options.background_method is not None,
+            first=first,
             n_threads=options.n_threads,
         )
 
     noise, clock, trend = _noise_and_trend(differences, mean, clock, allowed, options.n_threads)
     if noise is None:
         noise = guess_read_noise(mean, clock, allowed=allowed)
-        noise = _noise_without(fit(noise), mean, clock, flat=flat) or noise
-    fitted = fit(noise)
+        guessed = fit(noise)
+        noise = _noise_without(guessed, mean, clock, flat=flat)
+        fitted = fit(noise, guessed.mask)
+    else:
+        fitted = fit(noise)
     background: Image | float = 0.0
     if options.save_background:
         background = fitted.sky if flat is None else fitted.sky * flat
@@ -338,10 +342,17 @@ def _noise_and_trend(
 
 def _noise_without(
     first: SkyFit, mean: MeanImage, clock: Clock, *, flat: Image | None
-) -> ReadNoise | None:
-    """Measure the noise of the mean without a first guess of its sky."""
+) -> ReadNoise:
+    """Measure the noise of the mean without a first guess of its sky.
+
+    A few pixels of each row, or light that is left, make a spectrum that no detector has:
+    a typical one is taken then.
+    """
     left = mean.values - (first.sky if flat is None else first.sky * flat)
-    return measure_image_noise(mean, left, first.mask & mean.complete, clock)
+    usable = first.mask & mean.complete
+    typical = guess_read_noise(replace(mean, values=left), clock, allowed=usable)
+    measured = measure_image_noise(mean, left, usable, clock)
+    return measured if measured is not None and measured.is_like(typical) else typical
 
 
 def report_levels(levels: Levels, result: CleanResult) -> None:

@@ -35,6 +35,7 @@ DIM = 90  # percent of the pixels that have little photon noise
 GAIN_ROWS = 4  # every how many rows are enough for the photon noise
 GAIN_PERCENTILES = (1, 50, 80, 90, 95, 98, 99, 99.7)
 GAIN_PIXELS = 100
+UNLIKE = 4.0  # variance of noise, for that of typical detectors
 MEDIAN_OF_SQUARE = 0.4549  # of a Gaussian of unit variance
 SQUARE_ERROR = 2.5
 SIGNIFICANT_SLOPE = 5.0
@@ -54,6 +55,25 @@ class ReadNoise:
 
     spectrum: NoiseSpectrum
     gain: float = 0.0
+
+    def is_like(self, typical: "ReadNoise") -> bool:
+        """Tell whether it may be the noise of a detector.
+
+        Parameters
+        ----------
+        typical : ReadNoise
+            Noise of detectors as they are, of the same scale.
+
+        Returns
+        -------
+        bool
+            Whether white and correlated noise are not much different.
+        """
+        ours, other = self.spectrum, typical.spectrum
+        return (
+            ours.white * UNLIKE > other.white
+            and ours.correlated_variance < UNLIKE * other.correlated_variance
+        )
 
 
 def measure_read_noise(
@@ -250,9 +270,12 @@ def guess_read_noise(mean: MeanImage, clock: Clock, *, allowed: Usable) -> ReadN
     NothingToClean
         If neighbouring pixels do not differ.
     """
-    both = allowed[:, 1:] & allowed[:, :-1]
-    steps = (mean.values[:, 1:] - mean.values[:, :-1])[both]
-    white = (MAD_TO_SIGMA * float(np.median(np.abs(steps)))) ** 2 / 2 if steps.size else 0.0
+    values = mean.values
+    fast = (values[:, 1:] - values[:, :-1])[allowed[:, 1:] & allowed[:, :-1]]
+    slow = (values[1:] - values[:-1])[allowed[1:] & allowed[:-1]]
+    # The light of a spectrum changes along one axis, and correlated noise along the slow one.
+    scatter = [MAD_TO_SIGMA * float(np.median(np.abs(s))) for s in (fast, slow) if s.size]
+    white = min(scatter, default=0.0) ** 2 / 2
     if not white > 0:
         msg = "fit_method='wiener' finds no noise in the exposure: use 'median'"
         raise NothingToClean(msg)

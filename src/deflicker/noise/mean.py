@@ -120,6 +120,7 @@ def fit_noise_and_sky(
     *,
     n_sigma: float = 2.0,
     has_sky: bool = True,
+    first: Usable | None = None,
     n_threads: int = 1,
 ) -> SkyFit:
     """Fit the noise of an image together with its sky.
@@ -136,6 +137,8 @@ def fit_noise_and_sky(
         Clipping level for sources; 0 masks none.
     has_sky : bool, optional
         Whether there is a sky to fit; else the image is noise and sources alone.
+    first : ndarray of bool, shape (n_slow, n_fast), optional
+        The mask to begin with, where one is known.
     n_threads : int, optional
         Threads to use.
 
@@ -151,13 +154,18 @@ def fit_noise_and_sky(
     and sky leave, again and again while the solution becomes better.
     """
     usable = image.usable
-    level = _level(image, spectrum) if has_sky else None
+    middle, crowded = _level(image, spectrum)
+    level = middle if has_sky else None
     limit = SOURCE_SIGMA * n_sigma
-    mask = (
-        _left_over(usable, _first_sources(image, spectrum, clock, limit, n_threads))
-        if limit > 0
-        else usable
-    )
+    mask = usable
+    if limit > 0 and first is not None:
+        mask = first
+    elif limit > 0:
+        found = _first_sources(
+            image, spectrum, clock, limit, level=middle if crowded else None, n_threads=n_threads
+        )
+        mask = _left_over(usable, found)
+        del found
     state = _SkyAndNoise(image, spectrum, clock, level=level, n_threads=n_threads)
     del image
     # Few pixels tell noise from sky less well, and one more solution costs little.
@@ -193,20 +201,28 @@ def _left_over(usable: Usable, sources: Usable) -> Usable:
     return mask if mask.any() else usable
 
 
-def _level(image: SkyImage, spectrum: NoiseSpectrum) -> np.float32:
-    """Level of the sky: the median, or what most agree on where light fills the image."""
+def _level(image: SkyImage, spectrum: NoiseSpectrum) -> tuple[np.float32, bool]:
+    """Level of the sky, the median or what most agree on, and whether light fills the image."""
     limit = CROWDED * (spectrum.white + spectrum.correlated_variance) ** 0.5
-    return np.float32(noise_level(image.before_flat(image.values)[image.usable], limit)[0])
+    values = image.before_flat(image.values)[image.usable]
+    level, sigma = noise_level(values, limit)
+    return np.float32(level), sigma >= limit
 
 
 def _first_sources(
-    image: SkyImage, spectrum: NoiseSpectrum, clock: Clock, limit: float, n_threads: int
+    image: SkyImage,
+    spectrum: NoiseSpectrum,
+    clock: Clock,
+    limit: float,
+    *,
+    level: np.float32 | None,
+    n_threads: int,
 ) -> Usable:
     """Sources of an image with its noise, of which the medians of rows are known."""
     usable = image.usable
     noise = {"white": spectrum.white, "correlated": spectrum.correlated_variance}
     values = image.before_flat(image.values)
-    left = values - sky_map(values, usable)[1]
+    left = values - (sky_map(values, usable)[1] if level is None else level)
     found = find_sources(
         left, usable, n_sigma=max(limit, FIRST_SOURCES), n_threads=n_threads, **noise
     )
