@@ -43,6 +43,9 @@ Usable = NDArray[np.bool_]
 
 GAPS = 3e-4  # tolerance where spectra mask whole rows
 STEADY = 5.0  # standard deviations of an integration; one in a hundred of them does not show
+EXCESS = 3.0  # of the variance that the noise of a mean has
+# Sources beyond are light that counts as noise, and within, noise that counts as sources.
+LEAST_SIGMA, MOST_SIGMA = 0.5, 10.0
 OUTLIER = 5.0  # standard deviations of a difference from the mean: a hit that is not flagged
 
 
@@ -211,6 +214,8 @@ class IntegrationLevels:
         variance = np.maximum(self.mean.values, 0)
         variance *= np.float32(self.levels.noise.gain * step * (1 - step / n))
         variance += np.float32(spectrum.white)
+        # The lone difference of a pixel is its own mean, and tells nothing.
+        good &= self.mean.number > 1
         limit = variance + np.float32(spectrum.correlated_variance)
         limit *= np.float32(OUTLIER**2)
         with np.errstate(over="ignore"):
@@ -268,6 +273,8 @@ def fit_levels(
         msg = "no pixel can be used: all are flagged, not finite, zero or masked"
         raise NothingToClean(msg)
 
+    n_sigma = _n_sigma(options)
+
     def fit(noise: ReadNoise, first: Usable | None = None) -> SkyFit:
         spectrum = noise.spectrum.scaled(mean.factor)
         return fit_noise_and_sky(
@@ -277,12 +284,12 @@ def fit_levels(
                 usable=allowed,
                 flat=flat,
                 has_stars=exposure.has_stars,
+                first_mask=first,
             ),
             spectrum,
             clock,
-            n_sigma=options.n_sigma,
+            n_sigma=n_sigma,
             has_sky=options.background_method is not None,
-            first=first,
             n_threads=options.n_threads,
         )
 
@@ -294,6 +301,15 @@ def fit_levels(
         fitted = fit(noise, guessed.mask)
     else:
         fitted = fit(noise)
+    fitted = _without_light(fitted, noise, mean)
+    if n_sigma != options.n_sigma:
+        log.warning(
+            "n_sigma=%g leaves no sky, or takes light for sky: %g is taken, with which %.1f %% of "
+            "the pixels are sky",
+            options.n_sigma,
+            n_sigma,
+            100 * fitted.mask.mean(),
+        )
     background: Image | float = 0.0
     if options.save_background:
         background = fitted.sky if flat is None else fitted.sky * flat
@@ -338,6 +354,31 @@ def _noise_and_trend(
     again, clock = measure(trend)
     noise = again or noise
     return noise, clock, trend_of(noise)
+
+
+def _n_sigma(options: CleanOptions) -> float:
+    """Clipping level that leaves sky, and no light; 0 turns it off."""
+    n_sigma = options.n_sigma
+    return min(max(n_sigma, LEAST_SIGMA), MOST_SIGMA) if n_sigma else n_sigma
+
+
+def _without_light(fitted: SkyFit, noise: ReadNoise, mean: MeanImage) -> SkyFit:
+    """Take no noise off the mean where what was found is more than noise can be."""
+    found = float(np.var(fitted.noise, dtype=np.float64))
+    expected = noise.spectrum.correlated_variance * mean.factor
+    if found <= EXCESS * expected:
+        return fitted
+    if len(mean.used) == 1:
+        msg = (
+            "fit_method='wiener' cannot tell the noise from light that fills most of the image: "
+            "give a user_mask, or use 'median'"
+        )
+        raise NothingToClean(msg)
+    log.warning(
+        "Light fills most of the image, and hides the noise of the mean of all differences: "
+        "only what they differ by is removed; a user_mask of the sky may help"
+    )
+    return replace(fitted, noise=np.zeros_like(fitted.noise))
 
 
 def _noise_without(

@@ -85,6 +85,8 @@ class SkyImage:
     has_stars : bool, optional
         Whether stars may be anywhere; light of those that are too faint to be found is
         not taken for noise.
+    first_mask : ndarray of bool, shape (n_slow, n_fast), optional
+        True where sky was found before; sources are looked for by default.
     """
 
     values: Image
@@ -92,6 +94,7 @@ class SkyImage:
     usable: Usable
     flat: Image | None = None
     has_stars: bool = False
+    first_mask: Usable | None = None
 
     @property
     def weights(self) -> Image:
@@ -120,7 +123,6 @@ def fit_noise_and_sky(
     *,
     n_sigma: float = 2.0,
     has_sky: bool = True,
-    first: Usable | None = None,
     n_threads: int = 1,
 ) -> SkyFit:
     """Fit the noise of an image together with its sky.
@@ -137,8 +139,6 @@ def fit_noise_and_sky(
         Clipping level for sources; 0 masks none.
     has_sky : bool, optional
         Whether there is a sky to fit; else the image is noise and sources alone.
-    first : ndarray of bool, shape (n_slow, n_fast), optional
-        The mask to begin with, where one is known.
     n_threads : int, optional
         Threads to use.
 
@@ -158,8 +158,8 @@ def fit_noise_and_sky(
     level = middle if has_sky else None
     limit = SOURCE_SIGMA * n_sigma
     mask = usable
-    if limit > 0 and first is not None:
-        mask = first
+    if limit > 0 and image.first_mask is not None:
+        mask = image.first_mask
     elif limit > 0:
         found = _first_sources(
             image, spectrum, clock, limit, level=middle if crowded else None, n_threads=n_threads
