@@ -378,6 +378,7 @@ CleanFlickerNoiseStep.call(
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="limits of the address space")
 def test_a_file_three_times_as_large_as_the_address_space(tmp_path):
     recipe = replace(EXPOSURES["nircam"], shape=(512, 1024), n_stars=500)
