@@ -432,6 +432,26 @@ def test_arrays_that_do_not_fit(rng, name, shape):
         Exposure(readout=Readout(fast_axis=1, slow_axis=2), **fields)
 
 
+@pytest.mark.parametrize("times", [np.arange(5.0), np.zeros(6), np.full(6, np.nan)])
+def test_times_that_do_not_fit(times):
+    with pytest.raises(ValueError, match="group_times"):
+        plain_exposure(np.zeros((1, 6, 4, 4), np.float32), group_times=times)
+
+
+def test_groups_that_may_be_used_one_by_one():
+    """A jump spoils its group and all later ones; other flags their own group."""
+    dq = np.zeros((1, 4, 1, 4), np.uint8)
+    dq[0, 1, 0, 1] = JUMP_DET
+    dq[0, 2, 0, 2] = SATURATED
+    dq[0, 3, 0, 3] = DO_NOT_USE
+    exposure = plain_exposure(np.zeros(dq.shape, np.float32), group_dq=dq, whole_groups=True)
+    found = [exposure.good_differences(0, j)[0] for j in range(exposure.n_differences)]
+    expected = [[1, 1, 1, 1], [1, 0, 1, 1], [1, 0, 0, 1], [1, 0, 1, 0]]
+    np.testing.assert_array_equal(found, np.array(expected, bool))
+    single = replace(exposure, data=exposure.data[:, :1], group_dq=dq[:, :1])
+    np.testing.assert_array_equal(single.good_differences(0, 0), True)
+
+
 @pytest.mark.parametrize(
     "options",
     [

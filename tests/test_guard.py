@@ -5,6 +5,7 @@ import pytest
 from conftest import exposure_of, plain_exposure
 
 from deflicker import CannotClean, CleanOptions, NothingToClean, Readout, clean_exposure
+from deflicker.arrays import CleanResult
 from deflicker.difference import DifferenceFit
 from deflicker.dq import DO_NOT_USE, JUMP_DET
 from deflicker.groups import clean_groups
@@ -106,14 +107,12 @@ class Harmful:
     def __init__(self, right, wrong):
         self.noise = [right, wrong]
 
-    def fit(self, j, buffer):
+    def fit(self, j, _buffer):
         return DifferenceFit(noise=RowNoise(self.noise[j]), n_used=1)
 
 
 def test_one_harmful_fit_does_not_take_the_others_with_it(rng):
     """Its noise stays in the ramp, the next groups' noise is still taken out, and it is counted."""
-    from deflicker.arrays import CleanResult
-
     noise = stripes(rng)
     data = np.zeros((1, 3, *SHAPE), np.float32)
     data[0, 1:] = noise + rng.normal(0, 1, SHAPE).astype(np.float32)

@@ -108,7 +108,7 @@ def integration_rate(exposure: Exposure, integration: int, *, n_threads: int = 1
         drafted = draft_rate(
             exposure.data[integration],
             exposure.group_dq[integration],
-            group_time=exposure.group_time,
+            times=exposure.times,
             n_threads=n_threads,
         )
     bad = ~exposure.good_pixels(integration)

@@ -39,6 +39,7 @@ _NEW_AXES: Final[Mapping[type, tuple[Any, ...]]] = MappingProxyType(
 )
 _NIRSPEC_DETECTORS: Final = ("NRS1", "NRS2")
 _NEAR_INFRARED: Final = ("NIRCAM", "NIRISS", "NIRSPEC")
+_EVEN: Final = 1e-6  # of the mean step: groups that differ by less are evenly spaced
 _FEW_SPECTRA: Final = ("NRS_BRIGHTOBJ", "NRS_FIXEDSLIT")  # and no other light
 
 
@@ -93,6 +94,7 @@ def exposure_from_model(model: datamodels.JwstDataModel) -> Exposure:
             group_dq=_or_zeros(model.groupdq, data.shape) if is_ramp else None,
             readout=readout,
             group_time=_group_time(model),
+            group_times=_group_times(model, data.shape[1]) if is_ramp else None,
             has_stars=may_hold_stars(exp_type),
         )
     except ValueError as error:
@@ -195,6 +197,27 @@ def _group_time(model: datamodels.JwstDataModel) -> float:
     """Time between two groups; it only scales the draft rate, so any will do."""
     time = model.meta.exposure.group_time
     return time if time and math.isfinite(time) and time > 0 else 1.0
+
+
+def _group_times(model: datamodels.JwstDataModel, n_groups: int) -> NDArray[np.float64] | None:
+    """Times of the groups in seconds, each the mean of its reads; None if evenly spaced."""
+    reads = model.meta.exposure.read_times
+    if not reads:
+        return None
+    try:
+        groups = [np.atleast_1d(np.asarray(group, dtype=np.float64)) for group in reads]
+        times = np.array([g.sum() / g.size if g.size else np.nan for g in groups])
+    except (TypeError, ValueError):
+        times = np.array([])
+    steps = np.diff(times)
+    if len(times) != n_groups or not (np.isfinite(times).all() and (steps > 0).all()):
+        msg = (
+            f"meta.exposure.read_times must be an ascending time in seconds for each of the "
+            f"{n_groups} groups, or the list of those of its reads; correct or remove it"
+        )
+        raise CannotClean(msg)
+    even = n_groups < 3 or np.ptp(steps) <= _EVEN * steps.mean()
+    return None if even else times
 
 
 def _or_zeros(array: NDArray | None, shape: tuple[int, ...]) -> NDArray:

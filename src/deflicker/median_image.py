@@ -112,7 +112,7 @@ def series_background(
     ndarray of bool, shape (ny, nx)
         True where the template sees background.
     """
-    return _background(template.rate(maker.exposure.group_time), maker, user_mask)
+    return _background(template.rate(maker.exposure.times), maker, user_mask)
 
 
 def _background(

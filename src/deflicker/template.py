@@ -38,13 +38,13 @@ class Template:
 
     groups: Image
 
-    def rate(self, group_time: float) -> Image:
+    def rate(self, times: NDArray[np.float64]) -> Image:
         """Draft rate of the median ramp.
 
         Parameters
         ----------
-        group_time : float
-            Time between two groups in seconds; not used for rates.
+        times : ndarray of float64, shape (n_groups,)
+            Time of each group in seconds, ascending; not used for rates.
 
         Returns
         -------
@@ -54,7 +54,7 @@ class Template:
         if len(self.groups) == 1:
             return self.groups[0]
         missing = np.where(np.isfinite(self.groups), np.uint8(0), np.uint8(DO_NOT_USE))
-        return draft_rate(self.groups, missing, group_time=group_time).rate
+        return draft_rate(self.groups, missing, times=times).rate
 
 
 def complete_pixels(exposure: Exposure, integration: int) -> tuple[Usable, list[int]]:
@@ -111,7 +111,7 @@ def make_template(
     """
     first = exposures[0]
     template = Template(groups=_medians(exposures, None))
-    rate = template.rate(first.group_time)
+    rate = template.rate(first.times)
     dark = background(rate)
     brightness = Brightness(rate, dark, readout=first.readout)
     if not brightness.tells:
