@@ -230,10 +230,11 @@ def _readout(model: datamodels.JwstDataModel, instrument: str, image: tuple[int,
         return Readout(fast_axis=2, slow_axis=1)
     fast = _required(model, "subarray.fastaxis", "FASTAXIS")
     slow = _required(model, "subarray.slowaxis", "SLOWAXIS")
+    n_slow, n_fast = image if abs(fast) == 1 else image[::-1]
     n_outputs = count_outputs(
         instrument=instrument,
-        subarray=model.meta.subarray.name,
-        n_fast=image[1 if abs(fast) == 1 else 0],
+        n_slow=n_slow,
+        n_fast=n_fast,
         declared=model.meta.exposure.noutputs,
     )
     try:
