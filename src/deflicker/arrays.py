@@ -109,7 +109,7 @@ class Exposure:
         """Time of each group in seconds, shape (n_groups,)."""
         if self.group_times is not None:
             return self.group_times
-        return np.arange(self.data.shape[1]) * self.group_time
+        return np.arange(self.data.shape[1], dtype=np.float64) * self.group_time
 
     @property
     def steps(self) -> NDArray[np.float64]:
