@@ -1,7 +1,8 @@
 """Template of a series: the median ramp of all its integrations."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,9 +35,12 @@ class Template:
     groups : ndarray of float32, shape (n_groups, ny, nx)
         In DN, or one image of rates in DN/s; NaN where no integration has a valid value,
         as in pixels that PIXELDQ forbids.
+    keywords : mapping, optional
+        What is known of the series, by FITS keyword.
     """
 
     groups: Image
+    keywords: Mapping[str, Any] = field(default_factory=dict)
 
     def rate(self, times: NDArray[np.float64]) -> Image:
         """Draft rate of the median ramp.
