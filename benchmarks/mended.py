@@ -302,7 +302,7 @@ def two_series() -> Iterator[Row]:
 
 def uneven_groups() -> Iterator[Row]:
     """Groups that are not evenly spaced in time."""
-    for ratio in (1.25, 2.0):
+    for ratio in (1.0, 1.25, 2.0):
         recipe = replace(STRIPE, n_groups=6, galaxy=300.0)
         steps = np.where(np.arange(5) % 2, ratio, 1.0) * recipe.group_time
         times = np.concatenate([[0.0], np.cumsum(steps)])
