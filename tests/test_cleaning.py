@@ -230,7 +230,9 @@ def test_products(rng):
     result = clean_exposure(plain_exposure(data), options)
     np.testing.assert_allclose(result.noise, result.data - data, atol=1e-3)
     assert not result.background[:, 0].any()
-    np.testing.assert_allclose(result.background[:, 1:], 10, atol=4)
+    # 40 rows of known stripes: their median is known to 1.2533 x 1.4 / sqrt(40) at worst.
+    np.testing.assert_allclose(result.background[:, 1:], 10, atol=0.3)
+    assert result.noise_rms > 1
     removed = np.diff(result.noise, axis=1).astype(float)
     assert result.noise_rms == pytest.approx(np.sqrt(np.mean(removed**2)), rel=1e-3)
     plain = clean_exposure(plain_exposure(data))
@@ -428,7 +430,7 @@ def test_arrays_that_do_not_fit(rng, name, shape):
         "group_dq": np.zeros((1, 6, 40, 400), np.uint8),
     }
     fields[name] = fields[name].reshape(-1)[: np.prod(shape)].reshape(shape)
-    with pytest.raises(ValueError, match=name):
+    with pytest.raises(ValueError, match=f"^{name} "):
         Exposure(readout=Readout(fast_axis=1, slow_axis=2), **fields)
 
 
