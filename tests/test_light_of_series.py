@@ -124,6 +124,17 @@ def test_the_sky_does_not_follow_the_target(rng):
     assert abs(inside - outside) < 0.1  # 10 % of a step of 30 were 3
 
 
+@pytest.mark.parametrize("times", [(1, 2, 3, 4), (1, 2.25, 3.25, 4.5), (1, 3, 4, 6)])
+@pytest.mark.parametrize("known", [False, True])
+def test_groups_that_are_not_evenly_spaced(rng, times, known):
+    """Steps of the sky stay in every difference, whether the times are known or not."""
+    sky = np.where(ROWS < 20, 40.0, 10.0) * np.ones((N, 1, 512))
+    data, _ = ramps(sky, rng=rng, stripes=0.0, times=times)
+    changes = {"group_times": np.array(times, float)} if known else {}
+    taken = np.diff(data - cleaned(data, MEDIAN_IMAGE, **changes), axis=1).mean(axis=(0, 3))
+    assert np.abs(taken[:, :20].mean(axis=1) - taken[:, 20:].mean(axis=1)).max() < 0.1
+
+
 def test_stripes_on_steps_and_halos_go(rng):
     """The template's own noise too, which is smaller than the steps."""
     sky = np.where(ROWS < 20, 9.7, 7.2) * np.ones((N, 1, 512))

@@ -67,9 +67,12 @@ def remove_template_noise(
     Notes
     -----
     What the groups of the template deviate by from straight ramps is free of light, and is
-    fitted like the noise of a group. The row levels of its rate are light as well: a sky with
-    steps, the halo of a star. How large the noise in them is tell the integrations, whose own
-    row levels scatter about those of the template; see `light_free_levels`.
+    fitted like the noise of a group. Where ramps are not straight, because groups are not evenly
+    spaced and nobody said so, the rows deviate as their light does, and that is left out.
+
+    The row levels of the template's rate are light as well: a sky with steps, the halo of a
+    star. How large the noise in them is tell the integrations, whose own row levels scatter
+    about those of the template; see `light_free_levels`.
     """
     first = exposures[0]
     turned, groups = first.readout.turned, template.groups
@@ -84,11 +87,13 @@ def remove_template_noise(
     used = _present(groups)
     middle, centre = _middle(groups, used, times)
     start = float(np.mean(times[used]))
+    light = turned(rate)
     for j in used:
         deviation = groups[j] - middle
         deviation -= rate * (np.float32(times[j]) - centre)
         values = turned(deviation)
         usable = dark & np.isfinite(values)
+        values -= np.float32(_bend(values, light, usable)) * light
         if usable.any():
             values -= np.median(values[usable])
         noise = NOISE_MODELS[options.fit_method](values, usable, outputs)
@@ -199,6 +204,24 @@ def _noise_of_rate(
                 share=share,
             )
     return RowNoise(coefficients, shapes)
+
+
+def _bend(deviation: Image, light: Image, usable: Usable) -> float:
+    """Deviation of a group from straight ramps for that of its light, from the levels of rows."""
+    rows = np.count_nonzero(usable, axis=1) >= FEWEST_DARK
+    if not rows.any():
+        return 0.0
+    y, x = (
+        row_medians(image[rows], usable[rows]).astype(np.float64) for image in (deviation, light)
+    )
+    x, y = x - x.mean(), y - y.mean()
+    power = float(x @ x)
+    if not power > 0:
+        return 0.0
+    bend = float(x @ y) / power
+    error = float(np.mean((y - bend * x) ** 2) / power) ** 0.5
+    # Noise that happens to look like the light is noise.
+    return bend if abs(bend) > LIGHT * error else 0.0
 
 
 def _halves(n_fast: int) -> Usable:
