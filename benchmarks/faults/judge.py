@@ -1,0 +1,218 @@
+"""What a run did to the data: whether the output holds all that came in, and no new noise."""
+
+import warnings
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+from numpy.typing import NDArray
+from stdatamodels.jwst import datamodels
+
+__all__ = ["Damage", "find_damage"]
+
+STATUS = "S_CLNFNS"
+# A fit to few pixels has an error of its own: how much of the variance that was there a
+# difference may gain, and by how many of its standard errors for a sample of the rows.
+SPARE = 0.1
+N_ERRORS = 5.0
+
+
+@dataclass(frozen=True)
+class Damage:
+    """Something that should not be.
+
+    Parameters
+    ----------
+    kind : str
+        The same for all of its kind.
+    detail : str, optional
+        Where, and how much.
+    """
+
+    kind: str
+    detail: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind} ({self.detail})" if self.detail else self.kind
+
+
+def find_damage(path: Path, out: Path, model: datamodels.JwstDataModel) -> list[Damage]:
+    """Compare an output with its input.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Input of the run.
+    out : pathlib.Path
+        Folder of the output.
+    model : JwstDataModel
+        What the step returned.
+
+    Returns
+    -------
+    list of Damage
+        What is wrong; the worst first.
+    """
+    status = model.meta.cal_step.clean_flicker_noise
+    written = [file for file in out.glob("*_clean_flicker_noise.fits") if file.is_file()]
+    if len(written) != 1:
+        return [Damage(f"{len(written)} output files")]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            after = _read_fits(written[0], strict=True)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the output is torn
+            return [Damage("the output cannot be read", f"{type(error).__name__}: {error}")]
+        before = _read_fits(path) if path.suffix == ".fits" else _read_asdf(path)
+    found = []
+    if after.status != status:
+        found.append(Damage("another status in the header", f"{after.status}, not {status}"))
+    science = after.arrays.get(_SCIENCE)
+    data = getattr(model, "data", None)
+    if data is not None and science is not None and not _equal(np.asarray(data), science):
+        found.append(Damage("model and file differ"))
+    with np.errstate(all="ignore"):
+        found += _lost_arrays(before, after, but_science=status == "COMPLETE")
+        found += _new_noise(before, after)
+    return found
+
+
+_SCIENCE = ("SCI", 0)
+
+
+@dataclass(frozen=True)
+class _Content:
+    """Arrays of a file by name and number, and the status that it has."""
+
+    arrays: dict[tuple[str, int], NDArray]
+    status: str | None
+
+
+def _read_fits(path: Path, *, strict: bool = False) -> _Content:
+    """Read all arrays and tables; those that astropy can read, unless it is strict."""
+    arrays: dict[tuple[str, int], NDArray] = {}
+    numbers: defaultdict[str, int] = defaultdict(int)
+    with warnings.catch_warnings():
+        if strict:
+            warnings.filterwarnings("error", "File may have been truncated")
+        with fits.open(path, memmap=False) as extensions:
+            len(extensions)
+            for extension in extensions:
+                if extension.name == "ASDF":
+                    continue
+                key = (extension.name, numbers[extension.name])
+                numbers[extension.name] += 1
+                try:
+                    if extension.data is not None:
+                        arrays[key] = np.array(extension.data)
+                except Exception:
+                    if strict:
+                        raise
+            return _Content(arrays, extensions[0].header.get(STATUS))
+
+
+def _read_asdf(path: Path) -> _Content:
+    """Read the arrays that a model knows by the names of their extensions."""
+    with datamodels.open(path) as model:
+        arrays = {}
+        for name, value in model.instance.items():
+            part = model.schema["properties"].get(name, {})
+            if isinstance(value, np.ndarray) and "fits_hdu" in part:
+                arrays[part["fits_hdu"], 0] = np.array(value)
+        return _Content(arrays, model.meta.cal_step.clean_flicker_noise)
+
+
+def _lost_arrays(before: _Content, after: _Content, *, but_science: bool) -> list[Damage]:
+    """Arrays that are gone, or not what they were."""
+    found = []
+    for key, array in before.arrays.items():
+        name = key[0] or "without a name"
+        shown = name if key[1] == 0 else f"{name} twice"
+        if key not in after.arrays:
+            found.append(Damage(f"{shown}: lost"))
+        elif not (key == _SCIENCE and but_science) and not _equal(array, after.arrays[key]):
+            now = after.arrays[key]
+            detail = f"{array.dtype} {array.shape}, now {now.dtype} {now.shape}"
+            found.append(Damage(f"{shown}: changed", detail))
+    return found
+
+
+def _equal(before: NDArray, after: NDArray) -> bool:
+    """Whether values are the same, bit for bit where the type is."""
+    if before.shape != after.shape:
+        return False
+    if before.dtype.names:
+        return before.dtype.names == after.dtype.names and all(
+            _equal(np.asarray(before[name]), np.asarray(after[name])) for name in before.dtype.names
+        )
+    if before.dtype.newbyteorder("=") == after.dtype.newbyteorder("="):
+        native = before.dtype.newbyteorder("=")
+        return before.astype(native).tobytes() == after.astype(native).tobytes()
+    if before.dtype.kind not in "fiub" or after.dtype.kind not in "fiub":
+        return bool(np.all(before == after))
+    with np.errstate(all="ignore"):
+        narrowed = before.astype(after.dtype)
+        kept = np.isfinite(narrowed) if after.dtype.kind == "f" else narrowed == before
+        lost = np.isfinite(before) if before.dtype.kind == "f" else np.ones(before.shape, bool)
+        return bool(np.array_equal(narrowed, after, equal_nan=after.dtype.kind == "f")) and bool(
+            np.all(kept | ~lost)
+        )
+
+
+def _new_noise(before: _Content, after: _Content) -> list[Damage]:
+    """Values that are finite no more, and differences that are noisier than they were."""
+    old, new = before.arrays.get(_SCIENCE), after.arrays.get(_SCIENCE)
+    if old is None or new is None or old.dtype.kind not in "fiu" or old.shape != new.shape:
+        return [] if old is None else [Damage("SCI: another shape or none")]
+    old, new = old.astype(np.float64), new.astype(np.float64)
+    finite = np.isfinite(old)
+    if not np.array_equal(finite, np.isfinite(new)):
+        lost = int(np.sum(finite & ~np.isfinite(new)))
+        return [Damage("finite no more" if lost else "finite now", f"{lost} pixels")]
+    if not np.array_equal(old[~finite], new[~finite], equal_nan=True):
+        return [Damage("NaN and inf exchanged")]
+    usable = finite & _good(before, old.shape)
+    if old.ndim == 4:
+        usable = usable[:, 1:] & usable[:, :-1]
+        with np.errstate(invalid="ignore"):
+            old, new = np.diff(old, axis=1), np.diff(new, axis=1)
+    images = zip(*(a.reshape(-1, *a.shape[-2:]) for a in (old, new, usable)), strict=True)
+    for number, (was, now, use) in enumerate(images):
+        trouble = _noisier(was, now, use)
+        if trouble:
+            return [Damage(trouble[0], f"difference {number}: {trouble[1]}")]
+    return []
+
+
+def _noisier(was: NDArray, now: NDArray, use: NDArray[np.bool_]) -> tuple[str, str] | None:
+    """Tell a difference that has more noise than before, of all usable pixels or of most."""
+    if use.sum() < 2:
+        return None
+    was, now = was[use], now[use]
+    allowed = 1 + SPARE + N_ERRORS * np.sqrt(2 / min(use.shape))
+    rounding = (1e-6 * np.abs(was).max()) ** 2
+    for name, spread in (("variance", np.var), ("spread of most pixels", _robust_variance)):
+        old, new = spread(was), spread(now)
+        if new > allowed * old + rounding:
+            return f"more {name}", f"{old:.4g} became {new:.4g}"
+    taken, room = np.abs(was - now).max(), np.ptp(was)
+    if taken > room + np.sqrt(rounding):
+        return "more noise taken than there was", f"{taken:.4g} of {room:.4g}"
+    return None
+
+
+def _robust_variance(values: NDArray) -> float:
+    return float((1.4826 * np.median(np.abs(values - np.median(values)))) ** 2)
+
+
+def _good(content: _Content, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Where no flag says otherwise."""
+    good = np.ones(shape, dtype=bool)
+    for name in ("PIXELDQ", "DQ", "GROUPDQ"):
+        dq = content.arrays.get((name, 0))
+        if dq is None or dq.dtype.kind not in "iu" or dq.shape != shape[len(shape) - dq.ndim :]:
+            continue
+        good &= dq == 0 if name == "GROUPDQ" else (dq.astype(np.int64) & 1) == 0
+    return good
