@@ -12,7 +12,8 @@ import time
 from pathlib import Path
 
 from benchmarks.faults.inputs import write_inputs
-from benchmarks.faults.mutations import MUTATIONS
+from benchmarks.faults.interruptions import fill_disks, kill_runs
+from benchmarks.faults.mutations import KINDS
 from benchmarks.faults.pool import run_all
 from benchmarks.faults.report import BAD, print_groups, print_table
 from benchmarks.faults.trial import Outcome, Trials, command
@@ -28,17 +29,18 @@ def main() -> int:
     int
         Exit status.
     """
-    kinds = sorted({kind for known in MUTATIONS.values() for kind in known})
     parser = argparse.ArgumentParser(prog="python -m benchmarks.faults", description=__doc__)
     parser.add_argument("--trials", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
         "--kinds",
         nargs="*",
-        choices=kinds,
+        choices=KINDS,
         metavar="KIND",
-        help=f"kinds of damage: {', '.join(kinds)}",
+        help=f"kinds of damage: {', '.join(KINDS)}",
     )
+    parser.add_argument("--kill", type=int, default=0, help="runs to kill while they write")
+    parser.add_argument("--full-disk", type=int, default=0, help="runs on a disk that fills up")
     parser.add_argument("--jobs", type=int, default=2, help="trials at a time")
     parser.add_argument("--time-limit", type=float, default=60.0, help="seconds of a trial")
     parser.add_argument("--show", type=int, default=2, help="commands of each cause")
@@ -86,6 +88,10 @@ def _run_many(trials: Trials, options: argparse.Namespace) -> int:
         if len(outcomes) % 500 == 0:
             bad = sum(each.result in BAD for each in outcomes)
             print(f"{len(outcomes)} trials, {bad} bad", file=sys.stderr, flush=True)
+    if options.kill:
+        outcomes += kill_runs(options.kill, seed=options.seed, room=trials.room)
+    if options.full_disk:
+        outcomes += fill_disks(options.full_disk, seed=options.seed, room=trials.room)
     chosen = f" --kinds {' '.join(options.kinds)}" if options.kinds else ""
     again = f"python -m benchmarks.faults --seed {options.seed}{chosen}"
     print_groups(outcomes, show=options.show, command=again)

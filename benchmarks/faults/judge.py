@@ -10,7 +10,7 @@ from astropy.io import fits
 from numpy.typing import NDArray
 from stdatamodels.jwst import datamodels
 
-__all__ = ["Damage", "find_damage"]
+__all__ = ["Damage", "find_damage", "read_arrays", "same_values"]
 
 STATUS = "S_CLNFNS"
 # A fit to few pixels has an error of its own: how much of the variance that was there a
@@ -71,7 +71,7 @@ def find_damage(path: Path, out: Path, model: datamodels.JwstDataModel) -> list[
         found.append(Damage("another status in the header", f"{after.status}, not {status}"))
     science = after.arrays.get(_SCIENCE)
     data = getattr(model, "data", None)
-    if data is not None and science is not None and not _equal(np.asarray(data), science):
+    if data is not None and science is not None and not same_values(np.asarray(data), science):
         found.append(Damage("model and file differ"))
     with np.errstate(all="ignore"):
         found += _lost_arrays(before, after, but_science=status == "COMPLETE")
@@ -80,6 +80,27 @@ def find_damage(path: Path, out: Path, model: datamodels.JwstDataModel) -> list[
 
 
 _SCIENCE = ("SCI", 0)
+
+
+def read_arrays(path: Path) -> dict[tuple[str, int], NDArray]:
+    """Read all arrays and tables of a FITS file.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+
+    Returns
+    -------
+    dict
+        By name of the extension, and number among those of the name; without ASDF.
+
+    Raises
+    ------
+    Exception
+        Of any kind, if something cannot be read.
+    """
+    return _read_fits(path, strict=True).arrays
 
 
 @dataclass(frozen=True)
@@ -132,20 +153,32 @@ def _lost_arrays(before: _Content, after: _Content, *, but_science: bool) -> lis
         shown = name if key[1] == 0 else f"{name} twice"
         if key not in after.arrays:
             found.append(Damage(f"{shown}: lost"))
-        elif not (key == _SCIENCE and but_science) and not _equal(array, after.arrays[key]):
+        elif not (key == _SCIENCE and but_science) and not same_values(array, after.arrays[key]):
             now = after.arrays[key]
             detail = f"{array.dtype} {array.shape}, now {now.dtype} {now.shape}"
             found.append(Damage(f"{shown}: changed", detail))
     return found
 
 
-def _equal(before: NDArray, after: NDArray) -> bool:
-    """Whether values are the same, bit for bit where the type is."""
+def same_values(before: NDArray, after: NDArray) -> bool:
+    """Tell whether values are the same, bit for bit where the type is.
+
+    Parameters
+    ----------
+    before, after : ndarray
+        Arrays or tables; ``after`` may be of a type that holds fewer values.
+
+    Returns
+    -------
+    bool
+        False too where values do not fit into the type of ``after``.
+    """
     if before.shape != after.shape:
         return False
     if before.dtype.names:
         return before.dtype.names == after.dtype.names and all(
-            _equal(np.asarray(before[name]), np.asarray(after[name])) for name in before.dtype.names
+            same_values(np.asarray(before[name]), np.asarray(after[name]))
+            for name in before.dtype.names
         )
     if before.dtype.newbyteorder("=") == after.dtype.newbyteorder("="):
         native = before.dtype.newbyteorder("=")

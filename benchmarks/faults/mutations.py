@@ -8,7 +8,7 @@ from numpy.random import Generator
 from benchmarks.faults import content, extensions, headers, trees, values
 from benchmarks.faults.raw import RawAsdf, RawFits
 
-__all__ = ["MUTATIONS", "mutate"]
+__all__ = ["KINDS", "MUTATIONS", "mutate"]
 
 Damage = Callable[[Generator, bytes], tuple[bytes, str]]
 
@@ -58,6 +58,7 @@ MUTATIONS: Final[dict[str, dict[str, tuple[float, Damage]]]] = {
     },
     ".asdf": {**_OF_BYTES, "tree": (0.35, _in_asdf(trees.damage_tree))},
 }
+KINDS: Final = sorted({kind for known in MUTATIONS.values() for kind in known})
 
 
 def mutate(

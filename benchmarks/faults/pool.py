@@ -9,10 +9,23 @@ from collections.abc import Callable, Iterable, Iterator
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-__all__ = ["run_all"]
+__all__ = ["forkserver", "run_all"]
 
 ADDRESS_SPACE = 12e9  # bytes of a worker: it must fail where a damaged size would fill the machine
 TRIALS_OF_A_WORKER = 250  # before a fresh one takes over: leaks do not add up
+
+
+def forkserver() -> Any:
+    """Context of processes that have imported the step already.
+
+    Returns
+    -------
+    multiprocessing.context.ForkServerContext
+        Its processes are copies of one that has no threads.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["benchmarks.faults.warm"])
+    return context
 
 
 class _Worker:
@@ -93,8 +106,7 @@ class _Pool:
     def __init__(
         self, work: Callable[[int], Any], numbers: Iterable[int], *, time_limit: float
     ) -> None:
-        self.context = multiprocessing.get_context("forkserver")
-        self.context.set_forkserver_preload(["benchmarks.faults.trial"])
+        self.context = forkserver()
         self.work = work
         self.left = iter(numbers)
         self.time_limit = time_limit

@@ -3,11 +3,12 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
+from benchmarks.faults.mutations import KINDS
 from benchmarks.faults.trial import Outcome
 
 __all__ = ["BAD", "RESULTS", "print_groups", "print_table"]
 
-GOOD = ("COMPLETE", "SKIPPED", "FAILED", "refused")
+GOOD = ("COMPLETE", "SKIPPED", "FAILED", "refused", "whole", "absent")
 BAD = ("hang", "crash", "exception", "damage", "warning")
 RESULTS = (*GOOD, *BAD)
 
@@ -22,10 +23,12 @@ def print_table(outcomes: Iterable[Outcome]) -> None:
     """
     counts = Counter((outcome.kind, outcome.result) for outcome in outcomes)
     kinds = sorted({kind for kind, _ in counts})
-    print(f"{'damage':14}" + "".join(f"{result:>11}" for result in RESULTS))
+    seen = {result for _, result in counts}
+    shown = [result for result in RESULTS if result in BAD or result in seen]
+    print(f"{'':14}" + "".join(f"{result:>11}" for result in shown))
     for kind in kinds:
-        print(f"{kind:14}" + "".join(f"{counts[kind, result]:11}" for result in RESULTS))
-    sums = [sum(counts[kind, result] for kind in kinds) for result in RESULTS]
+        print(f"{kind:14}" + "".join(f"{counts[kind, result]:11}" for result in shown))
+    sums = [sum(counts[kind, result] for kind in kinds) for result in shown]
     print(f"{'all':14}" + "".join(f"{number:11}" for number in sums))
 
 
@@ -48,5 +51,8 @@ def print_groups(outcomes: Iterable[Outcome], *, show: int, command: str) -> Non
     for (result, group), members in sorted(groups.items(), key=lambda item: -len(item[1])):
         print(f"\n{len(members)} x {result}: {group}")
         for outcome in members[:show]:
+            if outcome.kind not in KINDS:
+                print(f"    {outcome.kind}, number {outcome.number}")
+                continue
             last = outcome.detail.strip().splitlines()[-1:] or [""]
             print(f"    {command} --only {outcome.number}   [{outcome.kind}] {last[0][:160]}")

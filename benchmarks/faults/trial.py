@@ -23,7 +23,7 @@ from benchmarks.faults.mutations import mutate
 from benchmarks.faults.parameters import random_parameters
 from deflicker import CleanFlickerNoiseStep
 
-__all__ = ["Case", "Outcome", "Trials", "command"]
+__all__ = ["Case", "Outcome", "Trials", "command", "quiet"]
 
 OURS = str(Path(deflicker.__file__).parent)
 DOCUMENTED = (OSError, ValueError, TypeError)
@@ -161,7 +161,7 @@ def _run(case: Case, folder: Path) -> tuple[str, str, str]:
     path.write_bytes(case.content)
     out = folder / "out"
     model, trouble = None, None
-    with _quiet(), _step_warnings() as said:
+    with quiet(), _step_warnings() as said:
         try:
             model = CleanFlickerNoiseStep.call(
                 str(path),
@@ -216,8 +216,8 @@ def _judge_error(error: BaseException, path: Path, out: Path) -> tuple[str, str,
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """No output, and no log."""
+def quiet() -> Iterator[None]:
+    """Print nothing, and log nothing."""
     nowhere = io.StringIO()
     logging.disable(logging.CRITICAL)
     try:
