@@ -25,7 +25,8 @@ class Input:
     kind : {"ramp", "rateints", "rate"}
         Product of the pipeline, which ends the file's name.
     extras : bool
-        Whether a ramp has a ZEROFRAME and the tables GROUP and INT_TIMES.
+        Whether there is a block of ASDF, and a ramp has a ZEROFRAME and the tables GROUP
+        and INT_TIMES.
     extension : {".fits", ".asdf"}
         Format of the file.
     """
@@ -93,6 +94,8 @@ def write_inputs(folder: Path) -> None:
             model.meta.observation.program_number = "01234"
             model.meta.target.proposer_name = "A star that nobody has looked at before"
             model.add_history_entry("Simulated, to be damaged")
+            if source.extras:
+                model.notes = {"curve": np.linspace(0.0, 1.0, 300)}  # a block of ASDF
             model.save(str(folder / source.file_name(name)))
 
 

@@ -1,7 +1,9 @@
 """What a run did to the data: whether the output holds all that came in, and no new noise."""
 
+import re
 import warnings
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +12,8 @@ from astropy.io import fits
 from numpy.typing import NDArray
 from stdatamodels.jwst import datamodels
 
+from benchmarks.faults.raw import BLOCK
+
 __all__ = ["Damage", "find_damage", "read_arrays", "same_values"]
 
 STATUS = "S_CLNFNS"
@@ -17,6 +21,14 @@ STATUS = "S_CLNFNS"
 # difference may gain, and by how many of its standard errors for a sample of the rows.
 SPARE = 0.1
 N_ERRORS = 5.0
+CORE = 30.0  # most pixels are within so many median deviations
+ROUNDING = float(np.finfo(np.float32).eps)
+# Keywords that each writer sets itself, or that this step changes.
+WRITTEN = re.compile(
+    r"SIMPLE|XTENSION|BITPIX|NAXIS\d*|PCOUNT|GCOUNT|GROUPS|EXTEND|TFIELDS|T[A-Z]{3,4}\d+|EXTNAME|"
+    r"EXTVER|BSCALE|BZERO|BLANK|DATE|FILENAME|S_CLNFNS|CHECKSUM|DATASUM|COMMENT|HISTORY|LONGSTRN|"
+    r"CONTINUE|THEAP|INHERIT|EXTLEVEL|"
+)
 
 
 @dataclass(frozen=True)
@@ -38,7 +50,9 @@ class Damage:
         return f"{self.kind} ({self.detail})" if self.detail else self.kind
 
 
-def find_damage(path: Path, out: Path, model: datamodels.JwstDataModel) -> list[Damage]:
+def find_damage(
+    path: Path, out: Path, model: datamodels.JwstDataModel, *, told: Sequence[str] = ()
+) -> list[Damage]:
     """Compare an output with its input.
 
     Parameters
@@ -49,6 +63,8 @@ def find_damage(path: Path, out: Path, model: datamodels.JwstDataModel) -> list[
         Folder of the output.
     model : JwstDataModel
         What the step returned.
+    told : sequence of str, optional
+        Warnings: a keyword whose value they show may be lost.
 
     Returns
     -------
@@ -67,6 +83,8 @@ def find_damage(path: Path, out: Path, model: datamodels.JwstDataModel) -> list[
             return [Damage("the output cannot be read", f"{type(error).__name__}: {error}")]
         before = _read_fits(path) if path.suffix == ".fits" else _read_asdf(path)
     found = []
+    if _count_extensions(path) > before.number:
+        found.append(Damage("the reader does not reach all extensions"))
     if after.status != status:
         found.append(Damage("another status in the header", f"{after.status}, not {status}"))
     science = after.arrays.get(_SCIENCE)
@@ -76,10 +94,19 @@ def find_damage(path: Path, out: Path, model: datamodels.JwstDataModel) -> list[
     with np.errstate(all="ignore"):
         found += _lost_arrays(before, after, but_science=status == "COMPLETE")
         found += _new_noise(before, after)
+    found += _lost_keywords(before, after, told)
     return found
 
 
 _SCIENCE = ("SCI", 0)
+
+
+def _count_extensions(path: Path) -> int:
+    """How many headers begin at a block of a FITS file; none in other files."""
+    content = path.read_bytes()
+    starts = range(0, len(content), BLOCK)
+    found = sum(content[at : at + 9] in {b"SIMPLE  =", b"XTENSION="} for at in starts)
+    return found if path.suffix == ".fits" else 0
 
 
 def read_arrays(path: Path) -> dict[tuple[str, int], NDArray]:
@@ -105,15 +132,18 @@ def read_arrays(path: Path) -> dict[tuple[str, int], NDArray]:
 
 @dataclass(frozen=True)
 class _Content:
-    """Arrays of a file by name and number, and the status that it has."""
+    """Arrays and keywords of a file by name and number, and the status in it."""
 
     arrays: dict[tuple[str, int], NDArray]
+    keywords: dict[tuple[str, int], dict[str, object]]
+    number: int  # of extensions, with ASDF
     status: str | None
 
 
 def _read_fits(path: Path, *, strict: bool = False) -> _Content:
     """Read all arrays and tables; those that astropy can read, unless it is strict."""
     arrays: dict[tuple[str, int], NDArray] = {}
+    keywords = {}
     numbers: defaultdict[str, int] = defaultdict(int)
     with warnings.catch_warnings():
         if strict:
@@ -123,15 +153,31 @@ def _read_fits(path: Path, *, strict: bool = False) -> _Content:
             for extension in extensions:
                 if extension.name == "ASDF":
                     continue
-                key = (extension.name, numbers[extension.name])
-                numbers[extension.name] += 1
+                name = extension.name.upper()
+                key = (name, numbers[name])
+                numbers[name] += 1
                 try:
+                    keywords[key] = _keywords(extension.header)
                     if extension.data is not None:
                         arrays[key] = np.array(extension.data)
                 except Exception:
                     if strict:
                         raise
-            return _Content(arrays, extensions[0].header.get(STATUS))
+            status = keywords["PRIMARY", 0].get(STATUS)
+            return _Content(arrays, keywords, len(extensions), status)
+
+
+def _keywords(header: fits.Header) -> dict[str, object]:
+    """Values that the header holds; without those that it leaves undefined or cannot read."""
+    found: dict[str, object] = {}
+    for card in header.cards:
+        try:
+            keyword, value = card.keyword, card.value
+        except Exception:  # noqa: BLE001, S112 - no reader knows what it says
+            continue
+        if value is not None and not isinstance(value, fits.card.Undefined):
+            found.setdefault(keyword, value)
+    return found
 
 
 def _read_asdf(path: Path) -> _Content:
@@ -142,7 +188,7 @@ def _read_asdf(path: Path) -> _Content:
             part = model.schema["properties"].get(name, {})
             if isinstance(value, np.ndarray) and "fits_hdu" in part:
                 arrays[part["fits_hdu"], 0] = np.array(value)
-        return _Content(arrays, model.meta.cal_step.clean_flicker_noise)
+        return _Content(arrays, {}, 0, model.meta.cal_step.clean_flicker_noise)
 
 
 def _lost_arrays(before: _Content, after: _Content, *, but_science: bool) -> list[Damage]:
@@ -157,6 +203,22 @@ def _lost_arrays(before: _Content, after: _Content, *, but_science: bool) -> lis
             now = after.arrays[key]
             detail = f"{array.dtype} {array.shape}, now {now.dtype} {now.shape}"
             found.append(Damage(f"{shown}: changed", detail))
+    return found
+
+
+def _lost_keywords(before: _Content, after: _Content, told: Sequence[str]) -> list[Damage]:
+    """Keywords that are gone, or have another value."""
+    found = []
+    for key, values in before.keywords.items():
+        now = after.keywords.get(key, {})
+        for keyword, value in values.items():
+            if WRITTEN.fullmatch(keyword) or repr(now.get(keyword)) == repr(value):
+                continue
+            if any(str(value) in text for text in told):
+                continue
+            what = "changed" if keyword in now else "lost"
+            detail = f"{keyword} of {key[0]}: {value!r}, now {now.get(keyword)!r}"
+            found.append(Damage(f"keyword {what}", detail))
     return found
 
 
@@ -206,38 +268,39 @@ def _new_noise(before: _Content, after: _Content) -> list[Damage]:
         return [Damage("finite no more" if lost else "finite now", f"{lost} pixels")]
     if not np.array_equal(old[~finite], new[~finite], equal_nan=True):
         return [Damage("NaN and inf exchanged")]
-    usable = finite & _good(before, old.shape)
+    usable, level = finite & _good(before, old.shape), np.abs(old)
     if old.ndim == 4:
         usable = usable[:, 1:] & usable[:, :-1]
-        with np.errstate(invalid="ignore"):
-            old, new = np.diff(old, axis=1), np.diff(new, axis=1)
-    images = zip(*(a.reshape(-1, *a.shape[-2:]) for a in (old, new, usable)), strict=True)
-    for number, (was, now, use) in enumerate(images):
-        trouble = _noisier(was, now, use)
+        level = np.maximum(level[:, 1:], level[:, :-1])
+        old, new = np.diff(old, axis=1), np.diff(new, axis=1)
+    rounding = ROUNDING * level
+    images = (array.reshape(-1, *array.shape[-2:]) for array in (old, new, usable, rounding))
+    for number, (was, now, use, error) in enumerate(zip(*images, strict=True)):
+        trouble = _noisier(was, now, use=use, rounding=error)
         if trouble:
             return [Damage(trouble[0], f"difference {number}: {trouble[1]}")]
     return []
 
 
-def _noisier(was: NDArray, now: NDArray, use: NDArray[np.bool_]) -> tuple[str, str] | None:
+def _noisier(
+    was: NDArray, now: NDArray, *, use: NDArray[np.bool_], rounding: NDArray
+) -> tuple[str, str] | None:
     """Tell a difference that has more noise than before, of all usable pixels or of most."""
-    if use.sum() < 2:
-        return None
-    was, now = was[use], now[use]
     allowed = 1 + SPARE + N_ERRORS * np.sqrt(2 / min(use.shape))
-    rounding = (1e-6 * np.abs(was).max()) ** 2
-    for name, spread in (("variance", np.var), ("spread of most pixels", _robust_variance)):
-        old, new = spread(was), spread(now)
-        if new > allowed * old + rounding:
+    was, now, rounding = was[use], now[use], rounding[use]
+    if was.size < 2:
+        return None
+    distance = np.abs(was - np.median(was))
+    core = distance <= CORE * np.median(distance)
+    for name, most in (("variance", slice(None)), ("variance of most pixels", core)):
+        old, new = np.var(was[most]), np.var(now[most])
+        if new > allowed * old + 4 * np.mean(rounding[most] ** 2):
             return f"more {name}", f"{old:.4g} became {new:.4g}"
-    taken, room = np.abs(was - now).max(), np.ptp(was)
-    if taken > room + np.sqrt(rounding):
-        return "more noise taken than there was", f"{taken:.4g} of {room:.4g}"
+    room = np.ptp(was)
+    taken = np.abs(was - now) - 4 * rounding
+    if taken.max() > room:
+        return "more noise taken than there was", f"{taken.max():.4g} of {room:.4g}"
     return None
-
-
-def _robust_variance(values: NDArray) -> float:
-    return float((1.4826 * np.median(np.abs(values - np.median(values)))) ** 2)
 
 
 def _good(content: _Content, shape: tuple[int, ...]) -> NDArray[np.bool_]:

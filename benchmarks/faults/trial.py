@@ -180,7 +180,7 @@ def _run(case: Case, folder: Path) -> tuple[str, str, str]:
     if trouble is not None:
         return _judge_error(trouble, path, out)
     status = model.meta.cal_step.clean_flicker_noise
-    damage = find_damage(path, out, model)
+    damage = find_damage(path, out, model, told=[str(warning.message) for warning in said])
     model.close()
     if damage:
         return "damage", f"{status}: {damage[0].kind}", "; ".join(map(str, damage))
