@@ -27,6 +27,41 @@ def test_ramp_as_arrays(ramp, small_nircam):
 
 
 @pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (None, None),
+        ([], None),
+        ([10.0, 20, 30, 40, 50], None),
+        ([[1.0, 3], [5, 7], [9, 11], [13, 15], [17, 19]], None),
+        ([10.0, 20, 30, 50, 60], [10, 20, 30, 50, 60]),
+        ([[1.0], [3, 5], [7, 9, 11], [14], [20]], [1, 4, 9, 14, 20]),
+    ],
+)
+def test_times_of_groups_that_are_not_evenly_spaced(ramp, given, expected):
+    ramp.meta.exposure._instance["read_times"] = given
+    exposure = exposure_from_model(ramp)
+    if expected is None:
+        assert exposure.group_times is None
+        np.testing.assert_allclose(exposure.times, 10.73677 * np.arange(5))
+        np.testing.assert_array_equal(exposure.steps, 1)
+    else:
+        np.testing.assert_array_equal(exposure.group_times, expected)
+        np.testing.assert_array_equal(exposure.times, expected)
+        steps = np.diff(expected)
+        np.testing.assert_allclose(exposure.steps, steps / steps.mean())
+
+
+@pytest.mark.parametrize(
+    "given",
+    [[1.0, 2], [1.0, 2, 3, 4, 4], [1.0, 2, 3, 4, np.nan], [[1.0], [2], [3], [4], []], ["a"]],
+)
+def test_times_that_tell_nothing_are_named(ramp, given):
+    ramp.meta.exposure._instance["read_times"] = given
+    with pytest.raises(CannotClean, match=r"meta.exposure.read_times .*each of the 5 groups"):
+        exposure_from_model(ramp)
+
+
+@pytest.mark.parametrize(
     ("pattern", "interleaved"), [("NRSIRS2", True), ("NRSIRS2RAPID", True), ("NRSRAPID", False)]
 )
 def test_irs2_interleaves_reference_pixels(ramp, pattern, interleaved):

@@ -11,7 +11,7 @@ import deflicker
 
 PACKAGE = Path(deflicker.__file__).parent
 FLOORS = (
-    {"errors", "dq", "readout", "clock", "workers", "memory"},
+    {"errors", "dq", "readout", "clock", "workers", "measured", "memory"},
     {
         "draft_rate",
         "scene",
@@ -37,6 +37,7 @@ FLOORS = (
         "trial_fits",
         "difference",
         "groups",
+        "guard",
         "cleaning",
         "mean_image",
         "read_noise",

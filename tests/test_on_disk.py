@@ -66,6 +66,7 @@ def timeless(path):
 
 def same_files(first, second):
     names = sorted(path.name for path in first.iterdir())
+    assert names
     assert names == sorted(path.name for path in second.iterdir())
     for name in names:
         # Not in one assertion: pytest would explain a difference for minutes.
@@ -109,6 +110,7 @@ def test_output_and_products_are_those_of_memory(series, tmp_path, parameters, c
         clean(series, tmp_path / "disk", "10 kB", **parameters)
     assert "stays on disk" in caplog.text
     names = same_files(tmp_path / "memory", tmp_path / "disk")
+    assert fits.getheader(tmp_path / "disk" / CLEANED)["S_CLNFNS"] == "COMPLETE"
     assert len(names) == 1 + sum(key.startswith("save_") for key in parameters)
 
 
@@ -401,3 +403,4 @@ def test_a_file_three_times_as_large_as_the_address_space(tmp_path):
     assert on_disk.returncode == 0, on_disk.stderr
     clean(path, tmp_path / "none", "none", maximum_cores="1")
     same_files(tmp_path / "none", tmp_path / "half")
+    assert fits.getheader(tmp_path / "half" / CLEANED)["S_CLNFNS"] == "COMPLETE"

@@ -11,6 +11,7 @@ from deflicker.dq import DO_NOT_USE, JUMP_DET, SATURATED
 from deflicker.template import Template, complete_pixels, make_template
 
 ROWS = Readout(fast_axis=1, slow_axis=2)
+TIMES = 10.0 * np.arange(4)
 
 
 def series(rng, *, n_integrations=7, n_groups=4, scales=None, noise=0.0):
@@ -72,7 +73,7 @@ def test_unequal_integrations_are_scaled_before_the_median(rng):
 def test_scale_is_that_of_the_light_above_the_background(rng, scale):
     data, star, dark = series(rng)
     template = Template(groups=data[0])
-    brightness = Brightness(template.rate(10.0), dark, readout=ROWS)
+    brightness = Brightness(template.rate(TIMES), dark, readout=ROWS)
     rate = ((scale * star + 7) / 10).astype(np.float32)  # a brighter sky too
     rate[dark] += rng.normal(0, 0.01, dark.sum()).astype(np.float32)
     rate[12, 18:20] += 500  # hits
@@ -82,7 +83,7 @@ def test_scale_is_that_of_the_light_above_the_background(rng, scale):
 
 def test_scale_that_cannot_be_told(rng):
     data, star, dark = series(rng)
-    brightness = Brightness(Template(groups=data[0]).rate(10.0), dark, readout=ROWS)
+    brightness = Brightness(Template(groups=data[0]).rate(TIMES), dark, readout=ROWS)
     assert brightness.tells
     assert brightness.scale(np.full(star.shape, 0.2, np.float32)) is None  # no star
     assert brightness.scale(np.full(star.shape, np.nan, np.float32)) is None
@@ -111,4 +112,4 @@ def test_rates_make_a_template_of_one_image(rng):
     assert isinstance(exposure, Exposure)
     template = make_template([exposure], background=lambda _: dark)
     np.testing.assert_allclose(template.groups[0], np.median(data[:, 0], axis=0), rtol=1e-6)
-    np.testing.assert_array_equal(template.rate(10.0), template.groups[0])
+    np.testing.assert_array_equal(template.rate(TIMES), template.groups[0])

@@ -16,6 +16,7 @@ __all__ = ["CleanResult", "Exposure", "Output", "Ramps"]
 
 PIXEL_FORBIDS = np.uint32(DO_NOT_USE | REFERENCE_PIXEL)
 EARLIER_GROUP_FORBIDS = np.uint8(DO_NOT_USE | SATURATED)
+JUMPS = np.uint8(JUMP_DET)
 LATER_GROUP_FORBIDS = np.uint8(DO_NOT_USE | SATURATED | JUMP_DET)
 
 
@@ -58,6 +59,9 @@ class Exposure:
         Axes and outputs.
     group_time : float, optional
         Time between two groups in seconds; not used for rates.
+    group_times : ndarray of float64, shape (n_groups,), optional
+        Time of each group in seconds, ascending, where groups are not evenly spaced; any
+        zero. By default they are `group_time` apart. Not used for rates.
     has_stars : bool, optional
         Whether stars may be anywhere, as in images and slitless spectra; not where all
         light is that of a few spectra.
@@ -68,7 +72,7 @@ class Exposure:
     Raises
     ------
     ValueError
-        If the shapes of the arrays do not agree.
+        If the shapes of the arrays do not agree, or the times do not ascend.
     """
 
     data: Ramps
@@ -76,6 +80,7 @@ class Exposure:
     group_dq: Ramps | None
     readout: Readout
     group_time: float = 1.0
+    group_times: NDArray[np.float64] | None = None
     has_stars: bool = True
     whole_groups: bool = False
 
@@ -90,6 +95,33 @@ class Exposure:
         if self.group_dq is not None and self.group_dq.shape != shape:
             msg = f"group_dq of shape {self.group_dq.shape} does not fit data of shape {shape}"
             raise ValueError(msg)
+        times = self.group_times
+        if times is not None:
+            if times.shape != shape[1:2]:
+                msg = f"group_times of shape {times.shape} do not fit {shape[1]} groups"
+                raise ValueError(msg)
+            if not (np.isfinite(times).all() and (np.diff(times) > 0).all()):
+                msg = f"group_times must be finite and ascend, not {times}"
+                raise ValueError(msg)
+
+    @property
+    def times(self) -> NDArray[np.float64]:
+        """Time of each group in seconds, shape (n_groups,)."""
+        if self.group_times is not None:
+            return self.group_times
+        return np.arange(self.data.shape[1], dtype=np.float64) * self.group_time
+
+    @property
+    def steps(self) -> NDArray[np.float64]:
+        """Times in which the light of the differences came, shape (n_differences,).
+
+        Their mean is 1: each is that of one difference for the mean of all. All are 1 where
+        groups are evenly spaced, for rates, and for groups one by one.
+        """
+        if self.group_times is None or not self.first_cleaned:
+            return np.ones(self.n_differences)
+        times = self.group_times
+        return np.diff(times) * (self.n_differences / (times[-1] - times[0]))
 
     @property
     def image_shape(self) -> tuple[int, int]:
@@ -177,16 +209,23 @@ class Exposure:
         -------
         ndarray of bool, shape (n_slow, n_fast), or None
             False where either group is DO_NOT_USE or SATURATED or the later one is
-            JUMP_DET; None, for rates, forbids nothing.
+            JUMP_DET; of groups one by one where the group is DO_NOT_USE or SATURATED, or
+            it or one before is JUMP_DET. None, for rates, forbids nothing.
         """
         if self.group_dq is None:
             return None
-        earlier, later = self.group_dq[integration][j : j + 2]
+        flags_of = self.group_dq[integration]
+        later = flags_of[j + self.first_cleaned]
         good = np.empty(self.readout.to_detector(later).shape, dtype=bool)
         upright = self.readout.to_science(good)
         for start in range(0, len(later), STRIP_ROWS):
             rows = slice(start, start + STRIP_ROWS)
-            flags = (earlier[rows] & EARLIER_GROUP_FORBIDS) | (later[rows] & LATER_GROUP_FORBIDS)
+            flags = later[rows] & LATER_GROUP_FORBIDS
+            if self.first_cleaned:
+                flags |= flags_of[j, rows] & EARLIER_GROUP_FORBIDS
+            else:
+                for earlier in flags_of[:j, rows]:
+                    flags |= earlier & JUMPS
             upright[rows] = flags == 0  # a copy is turned faster than a result
         return good
 
@@ -237,10 +276,13 @@ class CleanResult:
         Number of pixels behind the noise of each difference.
     lost : list of tuple
         Integration and later group of the differences without usable pixel.
+    dropped : list of tuple
+        Integration and later group of the differences whose fit was dropped, because the
+        difference would have become noisier.
     n_model_failed : int
         Differences whose ``model`` background could not be made.
     noise_power : list of float
-        Mean square of the noise of each difference that was fitted, before any flat field.
+        Mean square of the noise of each difference that was cleaned, before any flat field.
     spectrum : NoiseSpectrum or None
         Noise of one read, in the square of the data's unit, where the fit measures it.
     """
@@ -251,6 +293,7 @@ class CleanResult:
     noise: Ramps | None = None
     n_used: list[int] = field(default_factory=list)
     lost: list[tuple[int, int]] = field(default_factory=list)
+    dropped: list[tuple[int, int]] = field(default_factory=list)
     n_model_failed: int = 0
     noise_power: list[float] = field(default_factory=list)
     spectrum: NoiseSpectrum | None = None

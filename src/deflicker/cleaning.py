@@ -16,6 +16,7 @@ from deflicker.background import no_box_warnings
 from deflicker.drafts import MaskMaker, masks_of_exposure
 from deflicker.errors import CannotClean, NothingToClean
 from deflicker.groups import Integration, clean_groups, fitted_one_by_one, plane_of
+from deflicker.guard import check_unit
 from deflicker.levels import Levels, fit_levels, report_levels
 from deflicker.median_image import (
     check_template,
@@ -31,6 +32,8 @@ from deflicker.template import Template
 __all__ = ["check_input", "clean_exposure"]
 
 log = logging.getLogger(__name__)
+
+MOST_NAMED = 5  # differences in one line of the log
 
 
 def clean_exposure(  # noqa: PLR0913 - each tells something else of the scene
@@ -103,6 +106,7 @@ def clean_exposure(  # noqa: PLR0913 - each tells something else of the scene
     options = options or CleanOptions()
     exposure = fitted_images(exposure, options)
     check_input(exposure, options, user_mask)
+    check_unit(exposure)
     if user_mask is not None and not any(
         plane_of(user_mask, i)[exposure.good_pixels(i)].any() for i in _integrations(exposure)
     ):
@@ -142,6 +146,9 @@ def clean_exposure(  # noqa: PLR0913 - each tells something else of the scene
         )
     if len(result.lost) == len(result.n_used):
         msg = "no difference has a usable pixel: all are flagged, not finite or masked"
+        raise NothingToClean(msg)
+    if len(result.lost) + len(result.dropped) == len(result.n_used):
+        msg = "every fit would have made its difference noisier"
         raise NothingToClean(msg)
     _report(result)
     if levels is not None:
@@ -256,19 +263,24 @@ def _report(result: CleanResult) -> None:
     number = len(result.n_used)
     log.info(
         "Removed noise from %d of %d differences, rms %.4g, measured on %.1f %% of the pixels",
-        number - len(result.lost),
+        number - len(result.lost) - len(result.dropped),
         number,
         result.noise_rms,
         100 * result.used_fraction,
     )
     if result.lost:
-        named = "; ".join(f"integration {i + 1}, group {j + 1}" for i, j in result.lost[:5])
         log.warning(
-            "%d of %d differences have no usable pixel and keep their noise: %s%s",
+            "%d of %d differences have no usable pixel and keep their noise: %s",
             len(result.lost),
             number,
-            named,
-            "; ..." if len(result.lost) > 5 else "",
+            _named(result.lost),
+        )
+    if result.dropped:
+        log.warning(
+            "%d of %d fits would have made their difference noisier and were dropped: %s",
+            len(result.dropped),
+            number,
+            _named(result.dropped),
         )
     if result.n_model_failed:
         log.warning(
@@ -277,3 +289,9 @@ def _report(result: CleanResult) -> None:
             result.n_model_failed,
             number,
         )
+
+
+def _named(places: list[tuple[int, int]]) -> str:
+    """Name the first few of some differences by integration and later group."""
+    named = "; ".join(f"integration {i + 1}, group {j + 1}" for i, j in places[:MOST_NAMED])
+    return named + ("; ..." if len(places) > MOST_NAMED else "")

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deflicker.dq import DO_NOT_USE, JUMP_DET, SATURATED
+from deflicker.measured import is_measured
 from deflicker.workers import map_in_order
 
 __all__ = ["DraftRate", "combine_rates", "draft_rate"]
@@ -36,14 +37,14 @@ def draft_rate(
     groups: NDArray,
     group_dq: NDArray[np.uint8],
     *,
-    group_time: float,
+    times: NDArray[np.float64],
     n_threads: int = 1,
 ) -> DraftRate:
     """Slope of each pixel of one integration.
 
     The least-squares slope with uniform weights over the valid groups before
-    saturation; for a pixel with a jump the mean of its valid differences, each
-    of two neighbouring valid groups without a jump in the later one.
+    saturation; for a pixel with a jump the sum of its valid differences for the sum of
+    their times, each of two neighbouring valid groups without a jump in the later one.
 
     Parameters
     ----------
@@ -51,8 +52,8 @@ def draft_rate(
         Ramps in DN. Any byte order.
     group_dq : ndarray of uint8, shape (n_groups, ny, nx)
         Group data quality.
-    group_time : float
-        Time between two groups in seconds.
+    times : ndarray of float64, shape (n_groups,)
+        Time of each group in seconds, ascending.
     n_threads : int, optional
         Threads that share the rows.
 
@@ -66,19 +67,24 @@ def draft_rate(
     >>> import numpy as np
     >>> from deflicker.draft_rate import draft_rate
     >>> ramp = np.arange(4, dtype=np.float32).reshape(4, 1, 1) * 20
-    >>> float(draft_rate(ramp, np.zeros((4, 1, 1), np.uint8), group_time=10).rate[0, 0])
+    >>> dq = np.zeros((4, 1, 1), np.uint8)
+    >>> float(draft_rate(ramp, dq, times=np.arange(4.0) * 10).rate[0, 0])
     2.0
     """
     n_groups, ny, nx = groups.shape
     rate = np.empty((ny, nx), dtype=np.float32)
     count = np.empty((ny, nx), dtype=np.uint16)
     rows = max(1, BLOCK_PIXELS // (n_groups * nx))
+    # In units of the mean step the float32 sums below are well scaled.
+    step = (times[-1] - times[0]) / (n_groups - 1) if n_groups > 1 else 1.0
+    scaled = ((times - times[0]) / step).astype(np.float32)
 
     def fill(start: int) -> None:
         block = slice(start, start + rows)
         block_groups = groups[:, block].reshape(n_groups, -1).astype(np.float32)
-        slope, number = _slopes(block_groups, group_dq[:, block].reshape(n_groups, -1))
-        rate[block] = (slope / np.float32(group_time)).reshape(-1, nx)
+        flags = group_dq[:, block].reshape(n_groups, -1)
+        slope, number = _slopes(block_groups, flags, scaled)
+        rate[block] = (slope / np.float32(step)).reshape(-1, nx)
         count[block] = number.reshape(-1, nx)
 
     for _ in map_in_order(fill, range(0, ny, rows), n_threads=n_threads):
@@ -118,41 +124,43 @@ def combine_rates(rates: Iterable[DraftRate]) -> NDArray[np.float32]:
 
 
 def _slopes(
-    groups: NDArray[np.float32], dq: NDArray[np.uint8]
+    groups: NDArray[np.float32], dq: NDArray[np.uint8], times: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.uint16]]:
-    """Slopes per group step and numbers of valid differences of (n_groups, n_pixels)."""
+    """Slopes per mean step and numbers of valid differences of (n_groups, n_pixels)."""
     n_groups, n_pixels = groups.shape
     if n_groups < 2:
         return np.full(n_pixels, np.nan, np.float32), np.zeros(n_pixels, np.uint16)
     # Without the pedestal the float32 sums below stay exact enough.
-    groups = groups - np.where(np.isfinite(groups[0]), groups[0], np.float32(0))
-    times = np.arange(n_groups, dtype=np.float32) - np.float32((n_groups - 1) / 2)
+    groups = groups - np.where(is_measured(groups[0]), groups[0], np.float32(0))
+    middle = times - times.mean()
     with np.errstate(invalid="ignore", over="ignore"):
-        slope = np.einsum("g,gp->p", times / np.sum(times * times), groups)
+        slope = np.einsum("g,gp->p", middle / np.sum(middle * middle), groups)
     count = np.full(n_pixels, n_groups - 1, np.uint16)
 
     flags = np.bitwise_or.reduce(dq, axis=0) & (DO_NOT_USE | SATURATED | JUMP_DET)
-    special = np.flatnonzero((flags != 0) | ~np.isfinite(slope))
+    special = np.flatnonzero((flags != 0) | ~is_measured(slope))
     if special.size:
-        slope[special], count[special] = _flagged_slopes(groups[:, special], dq[:, special])
+        slope[special], count[special] = _flagged_slopes(
+            groups[:, special], dq[:, special], times[:, np.newaxis]
+        )
     return slope, count
 
 
 def _flagged_slopes(
-    groups: NDArray[np.float32], dq: NDArray[np.uint8]
+    groups: NDArray[np.float32], dq: NDArray[np.uint8], times: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.uint16]]:
     """Like _slopes, for pixels with flags or missing values."""
     saturated = np.logical_or.accumulate((dq & SATURATED) != 0, axis=0)
-    valid = np.isfinite(groups) & ((dq & DO_NOT_USE) == 0) & ~saturated
+    valid = is_measured(groups) & ((dq & DO_NOT_USE) == 0) & ~saturated
     jump = (dq & JUMP_DET) != 0
     values = np.where(valid, groups, np.float32(0))
 
     pairs = valid[1:] & valid[:-1] & ~jump[1:]
     count = pairs.sum(axis=0, dtype=np.uint16)
     weights = valid.astype(np.float32)
-    times = np.arange(len(groups), dtype=np.float32)[:, np.newaxis]
     with np.errstate(invalid="ignore", divide="ignore"):
-        mean_difference = np.sum(np.diff(values, axis=0) * pairs, axis=0) / count
+        passed = np.sum(np.diff(times, axis=0) * pairs, axis=0)
+        mean_difference = np.sum(np.diff(values, axis=0) * pairs, axis=0) / passed
         centred = (times - (times * weights).sum(axis=0) / weights.sum(axis=0)) * weights
         least_squares = (centred * values).sum(axis=0) / (centred * centred).sum(axis=0)
     slope = np.where((jump & ~saturated).any(axis=0), mean_difference, least_squares)

@@ -24,6 +24,7 @@ __all__ = [
     "may_hold_stars",
     "model_from_simulation",
     "product_model",
+    "series_keywords",
     "template_model",
     "unit_of",
 ]
@@ -39,7 +40,36 @@ _NEW_AXES: Final[Mapping[type, tuple[Any, ...]]] = MappingProxyType(
 )
 _NIRSPEC_DETECTORS: Final = ("NRS1", "NRS2")
 _NEAR_INFRARED: Final = ("NIRCAM", "NIRISS", "NIRSPEC")
+_EVEN: Final = 1e-6  # of the mean step: groups that differ by less are evenly spaced
 _FEW_SPECTRA: Final = ("NRS_BRIGHTOBJ", "NRS_FIXEDSLIT")  # and no other light
+# What the integrations of a series share: the light that falls on each pixel, and its read-out.
+_SERIES_KEYWORDS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "INSTRUME": "instrument.name",
+        "DETECTOR": "instrument.detector",
+        "FILTER": "instrument.filter",
+        "PUPIL": "instrument.pupil",
+        "GRATING": "instrument.grating",
+        "EXP_TYPE": "exposure.type",
+        "SUBARRAY": "subarray.name",
+        "SUBSTRT1": "subarray.xstart",
+        "SUBSTRT2": "subarray.ystart",
+        "READPATT": "exposure.readpatt",
+        "NOUTPUTS": "exposure.noutputs",
+        "NFRAMES": "exposure.nframes",
+        "GROUPGAP": "exposure.groupgap",
+        "TGROUP": "exposure.group_time",
+        "TARGPROP": "target.proposer_name",
+        "TARGNAME": "target.catalog_name",
+        "PROGRAM": "observation.program_number",
+        "OBSERVTN": "observation.observation_number",
+        "VISIT": "observation.visit_number",
+        "VISITGRP": "observation.visit_group",
+        "SEQ_ID": "observation.sequence_id",
+        "ACT_ID": "observation.activity_id",
+        "EXPOSURE": "observation.exposure_number",
+    }
+)
 
 
 def exposure_from_model(model: datamodels.JwstDataModel) -> Exposure:
@@ -93,6 +123,7 @@ def exposure_from_model(model: datamodels.JwstDataModel) -> Exposure:
             group_dq=_or_zeros(model.groupdq, data.shape) if is_ramp else None,
             readout=readout,
             group_time=_group_time(model),
+            group_times=_group_times(model, data.shape[1]) if is_ramp else None,
             has_stars=may_hold_stars(exp_type),
         )
     except ValueError as error:
@@ -181,6 +212,32 @@ def describe(model: datamodels.JwstDataModel) -> dict[str, str]:
     return {name: value for name, value in told.items() if value is not None}
 
 
+def series_keywords(model: datamodels.JwstDataModel) -> dict[str, Any]:
+    """Tell which series a model belongs to.
+
+    Parameters
+    ----------
+    model : JwstDataModel
+        An exposure, a segment of one, or the template of a series.
+
+    Returns
+    -------
+    dict
+        Values by FITS keyword, text in upper case; those that the model does not know are left
+        out.
+    """
+    told = {}
+    for keyword, attribute in _SERIES_KEYWORDS.items():
+        value = model.meta
+        for name in attribute.split("."):
+            value = getattr(value, name, None)
+        if isinstance(value, str):
+            value = value.strip().upper()
+        if value is not None and value != "":
+            told[keyword] = value
+    return told
+
+
 def _required(model: datamodels.JwstDataModel, attribute: str, keyword: str) -> Any:
     value = model.meta
     for name in attribute.split("."):
@@ -197,6 +254,27 @@ def _group_time(model: datamodels.JwstDataModel) -> float:
     return time if time and math.isfinite(time) and time > 0 else 1.0
 
 
+def _group_times(model: datamodels.JwstDataModel, n_groups: int) -> NDArray[np.float64] | None:
+    """Times of the groups in seconds, each the mean of its reads; None if evenly spaced."""
+    reads = model.meta.exposure.read_times
+    if not reads:
+        return None
+    try:
+        groups = [np.atleast_1d(np.asarray(group, dtype=np.float64)) for group in reads]
+        times = np.array([g.sum() / g.size if g.size else np.nan for g in groups])
+    except (TypeError, ValueError):
+        times = np.array([])
+    steps = np.diff(times)
+    if len(times) != n_groups or not (np.isfinite(times).all() and (steps > 0).all()):
+        msg = (
+            f"meta.exposure.read_times must be an ascending time in seconds for each of the "
+            f"{n_groups} groups, or the list of those of its reads; correct or remove it"
+        )
+        raise CannotClean(msg)
+    even = n_groups < 3 or np.ptp(steps) <= _EVEN * steps.mean()
+    return None if even else times
+
+
 def _or_zeros(array: NDArray | None, shape: tuple[int, ...]) -> NDArray:
     return np.zeros(shape, dtype=np.uint8) if array is None else as_ramps(array)
 
@@ -207,10 +285,11 @@ def _readout(model: datamodels.JwstDataModel, instrument: str, image: tuple[int,
         return Readout(fast_axis=2, slow_axis=1)
     fast = _required(model, "subarray.fastaxis", "FASTAXIS")
     slow = _required(model, "subarray.slowaxis", "SLOWAXIS")
+    n_slow, n_fast = image if abs(fast) == 1 else image[::-1]
     n_outputs = count_outputs(
         instrument=instrument,
-        subarray=model.meta.subarray.name,
-        n_fast=image[1 if abs(fast) == 1 else 0],
+        n_slow=n_slow,
+        n_fast=n_fast,
         declared=model.meta.exposure.noutputs,
     )
     try:

@@ -65,7 +65,7 @@ class Series:
         """
         exposure, n_threads = self.exposure, self.options.n_threads
         brightness = Brightness(
-            self.template.rate(exposure.group_time), self.background, readout=exposure.readout
+            self.template.rate(exposure.times), self.background, readout=exposure.readout
         )
         if not brightness.tells:
             log.warning(

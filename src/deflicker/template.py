@@ -1,7 +1,8 @@
 """Template of a series: the median ramp of all its integrations."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,17 +35,20 @@ class Template:
     groups : ndarray of float32, shape (n_groups, ny, nx)
         In DN, or one image of rates in DN/s; NaN where no integration has a valid value,
         as in pixels that PIXELDQ forbids.
+    keywords : mapping, optional
+        What is known of the series, by FITS keyword.
     """
 
     groups: Image
+    keywords: Mapping[str, Any] = field(default_factory=dict)
 
-    def rate(self, group_time: float) -> Image:
+    def rate(self, times: NDArray[np.float64]) -> Image:
         """Draft rate of the median ramp.
 
         Parameters
         ----------
-        group_time : float
-            Time between two groups in seconds; not used for rates.
+        times : ndarray of float64, shape (n_groups,)
+            Time of each group in seconds, ascending; not used for rates.
 
         Returns
         -------
@@ -54,7 +58,7 @@ class Template:
         if len(self.groups) == 1:
             return self.groups[0]
         missing = np.where(np.isfinite(self.groups), np.uint8(0), np.uint8(DO_NOT_USE))
-        return draft_rate(self.groups, missing, group_time=group_time).rate
+        return draft_rate(self.groups, missing, times=times).rate
 
 
 def complete_pixels(exposure: Exposure, integration: int) -> tuple[Usable, list[int]]:
@@ -111,7 +115,7 @@ def make_template(
     """
     first = exposures[0]
     template = Template(groups=_medians(exposures, None))
-    rate = template.rate(first.group_time)
+    rate = template.rate(first.times)
     dark = background(rate)
     brightness = Brightness(rate, dark, readout=first.readout)
     if not brightness.tells:
