@@ -11,7 +11,7 @@ from stdatamodels.jwst import datamodels
 from deflicker.exposure import model_from_simulation
 from deflicker.simulate import EXPOSURES, SERIES, Recipe, SimulatedExposure, simulate
 
-__all__ = ["INPUTS", "Input", "write_inputs"]
+__all__ = ["INPUTS", "Input", "write_input", "write_inputs"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,16 +87,37 @@ def write_inputs(folder: Path) -> None:
     folder : pathlib.Path
         Where to.
     """
-    for name, source in INPUTS.items():
-        truth = simulate(source.recipe, seed=5)
-        ramp = model_from_simulation(truth)
-        with ramp, _PRODUCTS[source.kind](ramp, truth, source) as model:
-            model.meta.observation.program_number = "01234"
-            model.meta.target.proposer_name = "A star that nobody has looked at before"
-            model.add_history_entry("Simulated, to be damaged")
-            if source.extras:
-                model.notes = {"curve": np.linspace(0.0, 1.0, 300)}  # a block of ASDF
-            model.save(str(folder / source.file_name(name)))
+    for name in INPUTS:
+        write_input(name, folder)
+
+
+def write_input(name: str, folder: Path) -> Path:
+    """Write an input.
+
+    Parameters
+    ----------
+    name : str
+        Its name in `INPUTS`.
+    folder : pathlib.Path
+        Where to.
+
+    Returns
+    -------
+    pathlib.Path
+        The file.
+    """
+    source = INPUTS[name]
+    path = folder / source.file_name(name)
+    truth = simulate(source.recipe, seed=5)
+    ramp = model_from_simulation(truth)
+    with ramp, _PRODUCTS[source.kind](ramp, truth, source) as model:
+        model.meta.observation.program_number = "01234"
+        model.meta.target.proposer_name = "A star that nobody has looked at before"
+        model.add_history_entry("Simulated, to be damaged")
+        if source.extras:
+            model.notes = {"curve": np.linspace(0.0, 1.0, 300)}  # a block of ASDF
+        model.save(str(path))
+    return path
 
 
 def _ramp(
