@@ -15,7 +15,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from benchmarks.faults.judge import read_arrays, same_values
+from benchmarks.faults.contents import read_content, same_values
 from benchmarks.faults.pool import forkserver
 from benchmarks.faults.trial import Outcome, quiet
 from deflicker import CleanFlickerNoiseStep
@@ -70,7 +70,11 @@ class _Ground:
             msg = "a run that nobody interrupts has failed"
             raise RuntimeError(msg)
         seconds, written = time.monotonic() - start, out / CLEANED
-        return _Normal(seconds=seconds, arrays=read_arrays(written), size=written.stat().st_size)
+        return _Normal(
+            seconds=seconds,
+            arrays=read_content(written, strict=True).arrays,
+            size=written.stat().st_size,
+        )
 
     def output_folder(self, name: str) -> Path:
         """Make a folder for the output of a run."""
@@ -107,7 +111,7 @@ class _Ground:
         if not written.is_file() or written.read_bytes() == OLD:
             return ""
         try:
-            arrays = read_arrays(written)
+            arrays = read_content(written, strict=True).arrays
         except Exception as error:  # noqa: BLE001 - whatever it is, the output is torn
             return f"torn output: {type(error).__name__}"
         expected = self.normal[where].arrays

@@ -2,21 +2,18 @@
 
 import re
 import warnings
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from astropy.io import fits
 from numpy.typing import NDArray
 from stdatamodels.jwst import datamodels
 
-from benchmarks.faults.raw import BLOCK
+from benchmarks.faults.contents import Content, count_extensions, read_content, same_values
 
-__all__ = ["Damage", "find_damage", "read_arrays", "same_values"]
+__all__ = ["Damage", "find_damage"]
 
-STATUS = "S_CLNFNS"
 # A fit to few pixels has an error of its own: how much of the variance that was there a
 # difference may gain, and by how many of its standard errors for a sample of the rows.
 SPARE = 0.1
@@ -75,15 +72,13 @@ def find_damage(
     written = [file for file in out.glob("*_clean_flicker_noise.fits") if file.is_file()]
     if len(written) != 1:
         return [Damage(f"{len(written)} output files")]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            after = _read_fits(written[0], strict=True)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the output is torn
-            return [Damage("the output cannot be read", f"{type(error).__name__}: {error}")]
-        before = _read_fits(path) if path.suffix == ".fits" else _read_asdf(path)
+    try:
+        after = read_content(written[0], strict=True)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the output is torn
+        return [Damage("the output cannot be read", f"{type(error).__name__}: {error}")]
+    before = read_content(path)
     found = []
-    if _count_extensions(path) > before.number:
+    if count_extensions(path) > before.number:
         found.append(Damage("the reader does not reach all extensions"))
     if after.status != status:
         found.append(Damage("another status in the header", f"{after.status}, not {status}"))
@@ -92,106 +87,41 @@ def find_damage(
     if data is not None and science is not None and not same_values(np.asarray(data), science):
         found.append(Damage("model and file differ"))
     with np.errstate(all="ignore"):
-        found += _lost_arrays(before, after, but_science=status == "COMPLETE")
         found += _new_noise(before, after)
-    found += _lost_keywords(before, after, told)
-    return found
+    lost = _losses(before, after, told=told, but_science=status == "COMPLETE")
+    return found + (_tell_readers(lost, path, before) if lost else [])
+
+
+def _losses(
+    before: Content, after: Content, *, told: Sequence[str], but_science: bool
+) -> list[Damage]:
+    """Arrays and keywords that are gone, or not what they were."""
+    with np.errstate(all="ignore"):
+        arrays = _lost_arrays(before, after, but_science=but_science)
+    return arrays + _lost_keywords(before, after, told)
+
+
+def _tell_readers(lost: list[Damage], path: Path, before: Content) -> list[Damage]:
+    """Mark what is lost too where a file is only opened and saved by the data models."""
+    copy = path.with_name("opened_and_saved.fits")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with datamodels.open(path) as model:
+                model.save(str(copy))
+        alone = {d.kind for d in _losses(before, read_content(copy), told=(), but_science=False)}
+    except Exception:  # noqa: BLE001 - then the data models do not even save it
+        alone = set()
+    return [
+        Damage(d.kind, f"{d.detail}; stdatamodels alone too".lstrip("; ")) if d.kind in alone else d
+        for d in lost
+    ]
 
 
 _SCIENCE = ("SCI", 0)
 
 
-def _count_extensions(path: Path) -> int:
-    """How many headers begin at a block of a FITS file; none in other files."""
-    content = path.read_bytes()
-    starts = range(0, len(content), BLOCK)
-    found = sum(content[at : at + 9] in {b"SIMPLE  =", b"XTENSION="} for at in starts)
-    return found if path.suffix == ".fits" else 0
-
-
-def read_arrays(path: Path) -> dict[tuple[str, int], NDArray]:
-    """Read all arrays and tables of a FITS file.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file.
-
-    Returns
-    -------
-    dict
-        By name of the extension, and number among those of the name; without ASDF.
-
-    Raises
-    ------
-    Exception
-        Of any kind, if something cannot be read.
-    """
-    return _read_fits(path, strict=True).arrays
-
-
-@dataclass(frozen=True)
-class _Content:
-    """Arrays and keywords of a file by name and number, and the status in it."""
-
-    arrays: dict[tuple[str, int], NDArray]
-    keywords: dict[tuple[str, int], dict[str, object]]
-    number: int  # of extensions, with ASDF
-    status: str | None
-
-
-def _read_fits(path: Path, *, strict: bool = False) -> _Content:
-    """Read all arrays and tables; those that astropy can read, unless it is strict."""
-    arrays: dict[tuple[str, int], NDArray] = {}
-    keywords = {}
-    numbers: defaultdict[str, int] = defaultdict(int)
-    with warnings.catch_warnings():
-        if strict:
-            warnings.filterwarnings("error", "File may have been truncated")
-        with fits.open(path, memmap=False) as extensions:
-            len(extensions)
-            for extension in extensions:
-                if extension.name == "ASDF":
-                    continue
-                name = extension.name.upper()
-                key = (name, numbers[name])
-                numbers[name] += 1
-                try:
-                    keywords[key] = _keywords(extension.header)
-                    if extension.data is not None:
-                        arrays[key] = np.array(extension.data)
-                except Exception:
-                    if strict:
-                        raise
-            status = keywords["PRIMARY", 0].get(STATUS)
-            return _Content(arrays, keywords, len(extensions), status)
-
-
-def _keywords(header: fits.Header) -> dict[str, object]:
-    """Values that the header holds; without those that it leaves undefined or cannot read."""
-    found: dict[str, object] = {}
-    for card in header.cards:
-        try:
-            keyword, value = card.keyword, card.value
-        except Exception:  # noqa: BLE001, S112 - no reader knows what it says
-            continue
-        if value is not None and not isinstance(value, fits.card.Undefined):
-            found.setdefault(keyword, value)
-    return found
-
-
-def _read_asdf(path: Path) -> _Content:
-    """Read the arrays that a model knows by the names of their extensions."""
-    with datamodels.open(path) as model:
-        arrays = {}
-        for name, value in model.instance.items():
-            part = model.schema["properties"].get(name, {})
-            if isinstance(value, np.ndarray) and "fits_hdu" in part:
-                arrays[part["fits_hdu"], 0] = np.array(value)
-        return _Content(arrays, {}, 0, model.meta.cal_step.clean_flicker_noise)
-
-
-def _lost_arrays(before: _Content, after: _Content, *, but_science: bool) -> list[Damage]:
+def _lost_arrays(before: Content, after: Content, *, but_science: bool) -> list[Damage]:
     """Arrays that are gone, or not what they were."""
     found = []
     for key, array in before.arrays.items():
@@ -206,7 +136,7 @@ def _lost_arrays(before: _Content, after: _Content, *, but_science: bool) -> lis
     return found
 
 
-def _lost_keywords(before: _Content, after: _Content, told: Sequence[str]) -> list[Damage]:
+def _lost_keywords(before: Content, after: Content, told: Sequence[str]) -> list[Damage]:
     """Keywords that are gone, or have another value."""
     found = []
     for key, values in before.keywords.items():
@@ -222,41 +152,7 @@ def _lost_keywords(before: _Content, after: _Content, told: Sequence[str]) -> li
     return found
 
 
-def same_values(before: NDArray, after: NDArray) -> bool:
-    """Tell whether values are the same, bit for bit where the type is.
-
-    Parameters
-    ----------
-    before, after : ndarray
-        Arrays or tables; ``after`` may be of a type that holds fewer values.
-
-    Returns
-    -------
-    bool
-        False too where values do not fit into the type of ``after``.
-    """
-    if before.shape != after.shape:
-        return False
-    if before.dtype.names:
-        return before.dtype.names == after.dtype.names and all(
-            same_values(np.asarray(before[name]), np.asarray(after[name]))
-            for name in before.dtype.names
-        )
-    if before.dtype.newbyteorder("=") == after.dtype.newbyteorder("="):
-        native = before.dtype.newbyteorder("=")
-        return before.astype(native).tobytes() == after.astype(native).tobytes()
-    if before.dtype.kind not in "fiub" or after.dtype.kind not in "fiub":
-        return bool(np.all(before == after))
-    with np.errstate(all="ignore"):
-        narrowed = before.astype(after.dtype)
-        kept = np.isfinite(narrowed) if after.dtype.kind == "f" else narrowed == before
-        lost = np.isfinite(before) if before.dtype.kind == "f" else np.ones(before.shape, bool)
-        return bool(np.array_equal(narrowed, after, equal_nan=after.dtype.kind == "f")) and bool(
-            np.all(kept | ~lost)
-        )
-
-
-def _new_noise(before: _Content, after: _Content) -> list[Damage]:
+def _new_noise(before: Content, after: Content) -> list[Damage]:
     """Values that are finite no more, and differences that are noisier than they were."""
     old, new = before.arrays.get(_SCIENCE), after.arrays.get(_SCIENCE)
     if old is None or new is None or old.dtype.kind not in "fiu" or old.shape != new.shape:
@@ -303,7 +199,7 @@ def _noisier(
     return None
 
 
-def _good(content: _Content, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+def _good(content: Content, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     """Where no flag says otherwise."""
     good = np.ones(shape, dtype=bool)
     for name in ("PIXELDQ", "DQ", "GROUPDQ"):

@@ -5,7 +5,7 @@ from typing import Final
 
 from numpy.random import Generator
 
-from benchmarks.faults import content, extensions, headers, trees, values
+from benchmarks.faults import corruption, extensions, headers, trees, values
 from benchmarks.faults.raw import RawAsdf, RawFits
 
 __all__ = ["KINDS", "MUTATIONS", "mutate"]
@@ -38,10 +38,10 @@ def _in_asdf(change: Callable[[Generator, RawAsdf], str]) -> Damage:
 
 _OF_BYTES: Final = {
     "nothing": (0.02, _leave),
-    "cut": (0.08, content.cut),
-    "bits": (0.16, content.flip_bits),
-    "overwritten": (0.06, content.overwrite),
-    "shifted": (0.03, content.shift),
+    "cut": (0.08, corruption.cut),
+    "bits": (0.16, corruption.flip_bits),
+    "overwritten": (0.06, corruption.overwrite),
+    "shifted": (0.03, corruption.shift),
 }
 # By extension of the file: how often, and what it does.
 MUTATIONS: Final[dict[str, dict[str, tuple[float, Damage]]]] = {

@@ -146,6 +146,9 @@ class Trials:
         try:
             os.chdir(folder)
             result, group, detail = _run(case, folder)
+        except Exception as error:  # noqa: BLE001 - one trial must not end the others
+            result, group = "exception", f"{type(error).__name__} in the harness"
+            detail = traceback.format_exc()
         finally:
             os.chdir(here)
             shutil.rmtree(folder, ignore_errors=True)
