@@ -5,6 +5,7 @@ raises what is not documented, or is damaged without a word.
 """
 
 import argparse
+import contextlib
 import os
 import sys
 import tempfile
@@ -71,6 +72,14 @@ def _run_one(trials: Trials, number: int, keep: Path | None) -> int:
     return int(outcome.result in BAD)
 
 
+def _as_outcome(answer: Outcome | str, number: int, trials: Trials) -> Outcome:
+    """Outcome of a trial, also of one that did not answer."""
+    if isinstance(answer, Outcome):
+        return answer
+    result, _, group = answer.partition(" ")
+    return Outcome(number=number, kind=trials.case(number).kind, result=result, group=group)
+
+
 def _run_many(trials: Trials, options: argparse.Namespace) -> int:
     """Run all trials, and print what came of them."""
     start = time.monotonic()
@@ -78,16 +87,12 @@ def _run_many(trials: Trials, options: argparse.Namespace) -> int:
     answers = run_all(
         trials, range(options.trials), jobs=options.jobs, time_limit=options.time_limit
     )
-    for number, answer in answers:
-        outcome = answer
-        if isinstance(answer, str):
-            case = trials.case(number)
-            result, _, group = answer.partition(" ")
-            outcome = Outcome(number=number, kind=case.kind, result=result, group=group)
-        outcomes.append(outcome)
-        if len(outcomes) % 500 == 0:
-            bad = sum(each.result in BAD for each in outcomes)
-            print(f"{len(outcomes)} trials, {bad} bad", file=sys.stderr, flush=True)
+    with contextlib.suppress(KeyboardInterrupt):  # what is known then is printed
+        for number, answer in answers:
+            outcomes.append(_as_outcome(answer, number, trials))
+            if len(outcomes) % 500 == 0:
+                bad = sum(each.result in BAD for each in outcomes)
+                print(f"{len(outcomes)} trials, {bad} bad", file=sys.stderr, flush=True)
     if options.kill:
         outcomes += kill_runs(options.kill, seed=options.seed, room=trials.room)
     if options.full_disk:

@@ -157,6 +157,8 @@ def _new_noise(before: Content, after: Content) -> list[Damage]:
     old, new = before.arrays.get(_SCIENCE), after.arrays.get(_SCIENCE)
     if old is None or new is None or old.dtype.kind not in "fiu" or old.shape != new.shape:
         return [] if old is None else [Damage("SCI: another shape or none")]
+    if not old.size:
+        return []
     old, new = old.astype(np.float64), new.astype(np.float64)
     finite = np.isfinite(old)
     if not np.array_equal(finite, np.isfinite(new)):
