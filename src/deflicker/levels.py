@@ -176,27 +176,29 @@ class IntegrationLevels:
         """
         levels = self.levels
         n = levels.differences.exposure.n_differences
-        values, good = levels.differences.valid(self.number, j, out=buffer)
-        noise = self.noise
+        step = np.float32(self.mean.step(j))
+        noise = self.noise if step == 1 else self.noise * step
         factor = self.mean.deviation_factor(self.number, j) if n > 1 else 0.0
+        if factor > 0:
+            # A pedestal must not make all pixels outliers.
+            values, good = levels.differences.deviation(self.number, j, self.mean, out=buffer)
+        else:
+            values, good = levels.differences.valid(self.number, j, out=buffer)
         if factor > 0 and good.any():
-            with np.errstate(invalid="ignore", over="ignore"):  # of what is not good
-                values -= self.mean.values
-            # A pedestal is no noise, and must not make all pixels outliers.
-            values -= np.median(values[good])
             spectrum = levels.noise.spectrum.scaled(factor)
-            noise = fit_noise(self._image(values, good, spectrum), spectrum, levels.records)
-            noise += self.noise
+            fitted = fit_noise(self._image(j, values, good, spectrum), spectrum, levels.records)
+            fitted += noise
+            noise = fitted
         n_used = int(np.count_nonzero(good))
         if n_used == 0:
             return DifferenceFit(noise=RowNoise(np.zeros_like(buffer)))
         return DifferenceFit(noise=RowNoise(noise), background=levels.background, n_used=n_used)
 
-    def _image(self, values: Image, good: Usable, spectrum: NoiseSpectrum) -> SkyImage:
+    def _image(self, j: int, values: Image, good: Usable, spectrum: NoiseSpectrum) -> SkyImage:
         """Make an image of a difference from the mean; outliers are no longer good."""
-        n = self.levels.differences.exposure.n_differences
+        n, step = self.levels.differences.exposure.n_differences, self.mean.step(j)
         variance = np.maximum(self.mean.values, 0)
-        variance *= np.float32(self.levels.noise.gain * (1 - 1 / n))
+        variance *= np.float32(self.levels.noise.gain * step * (1 - step / n))
         variance += np.float32(spectrum.white)
         limit = variance + np.float32(spectrum.correlated_variance)
         limit *= np.float32(OUTLIER**2)

@@ -114,16 +114,16 @@ class _Samples:
         for i, j in _sample(self.mean):
             several = n_integrations > 1 and n > 1
             own = self.differences.mean([i]) if several else self.mean
-            values, good = self.differences.valid(i, j, out=buffer)
-            good &= own.complete & self.allowed
-            with np.errstate(invalid="ignore", over="ignore"):  # of what is not good
-                values -= own.values
+            values, good = self.differences.deviation(
+                i, j, own, among=own.complete & self.allowed, out=buffer
+            )
             factor = own.deviation_factor(i, j) if good.any() else 0.0
             if not factor > 0:
                 continue
-            values -= np.median(values[good])  # a pedestal is no noise
             if n > 1:
-                self.gains.append(_photon_gain(values, good, own.values) / (1 - 1 / n))
+                step = own.step(j)
+                gain = _photon_gain(values, good, own.values)
+                self.gains.append(gain / (step * (1 - step / n)))
             good &= own.values <= self.bright
             self.factors.append(factor)
             yield values, _without_outliers(values, good)
