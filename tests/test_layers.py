@@ -33,6 +33,7 @@ FLOORS = (
         "drafts",
         "median_image",
         "stable_scene",
+        "template_noise",
         "template",
         "trial_fits",
         "difference",
