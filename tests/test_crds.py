@@ -155,8 +155,10 @@ def test_no_flat_for_this_exposure(ramp_file, tmp_path, known):
 
 @pytest.fixture
 def soss_ramp(tmp_path):
-    """A ramp of noise in SUBSTRIP96."""
-    data = np.random.default_rng(2).normal(10, 1, (1, 2, 96, 2048)).astype(np.float32)
+    """A ramp of striped noise in SUBSTRIP96."""
+    rng = np.random.default_rng(2)
+    data = rng.normal(10, 1, (1, 2, 96, 2048)) + rng.normal(0, 2, (1, 2, 1, 2048))
+    data = data.astype(np.float32)
     with datamodels.RampModel(data=data) as model:
         model.pixeldq, model.groupdq = np.zeros((96, 2048), "u4"), np.zeros(data.shape, "u1")
         model.meta.telescope = "JWST"
