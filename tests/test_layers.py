@@ -40,6 +40,7 @@ FLOORS = (
         "groups",
         "guard",
         "cleaning",
+        "light_trend",
         "mean_image",
         "read_noise",
         "levels",

@@ -104,9 +104,9 @@ def test_a_model_is_written_as_ever(series, tmp_path):
 def test_output_and_products_are_those_of_memory(series, tmp_path, parameters, caplog):
     method = "fft" if SERIES["bots"].shape == fits.getdata(series).shape[-2:] else "median"
     parameters = {"fit_method": method, **parameters}
-    clean(series, tmp_path / "memory", "none", **parameters)
-    assert "stays on disk" not in caplog.text
     with caplog.at_level(logging.INFO):
+        clean(series, tmp_path / "memory", "none", **parameters)
+        assert "stays on disk" not in caplog.text
         clean(series, tmp_path / "disk", "10 kB", **parameters)
     assert "stays on disk" in caplog.text
     names = same_files(tmp_path / "memory", tmp_path / "disk")
@@ -114,8 +114,10 @@ def test_output_and_products_are_those_of_memory(series, tmp_path, parameters, c
     assert len(names) == 1 + sum(key.startswith("save_") for key in parameters)
 
 
-@pytest.mark.parametrize("expected", ["", "x" * 6000])
-def test_a_longer_or_shorter_header_moves_the_data(nircam, tmp_path, monkeypatch, expected):
+@pytest.mark.parametrize(("expected", "lengths"), [("", 4), ("x" * 6000, 1)])
+def test_a_longer_or_shorter_header_moves_the_data(
+    nircam, tmp_path, monkeypatch, expected, lengths
+):
     real = CleanFlickerNoiseStep.history
     monkeypatch.setattr("deflicker.step.expected_result", lambda _: None)
     monkeypatch.setattr(
@@ -130,9 +132,9 @@ def test_a_longer_or_shorter_header_moves_the_data(nircam, tmp_path, monkeypatch
     )
     # A header of 36 cards more is a block longer: at some of these lengths the history's
     # own cards go over the edge.
-    for _ in range(8):
+    for _ in range(lengths):
         with open_on_disk(nircam) as model:
-            for number in range(5):
+            for number in range(9):
                 model.add_history_entry(str(number))
             write_whole(model, nircam)
         clean(nircam, tmp_path / "memory", "none")

@@ -32,8 +32,8 @@ NAMED = 5
 # and tilts change light by a thousandth or so, and a row that is measured on such pixels by a
 # hundredth of that.
 DIM = 0.01
-# Rows that tell what two outputs share.
-FEWEST_ROWS = 20
+# Rows that tell what two outputs share: from 20 on, and 200 know it to a few percent.
+FEWEST_ROWS, MOST_ROWS = 20, 200
 NEAR = 31  # pixels: wider than the profile of a spectrum or a star
 
 
@@ -172,25 +172,26 @@ def share_rows(values: Image, usable: Usable, outputs: Sequence[slice]) -> None:
     tell that have pixels in both: the least squares slope of one output's row levels on those
     of all others.
     """
-    empty = [~usable[:, output].any(axis=1) for output in outputs]
-    if not any(rows.any() for rows in empty):
+    numbers = np.stack([np.count_nonzero(usable[:, output], axis=1) for output in outputs], axis=1)
+    if numbers.all():
         return
     measured = usable.copy()
-    for none, output in zip(empty, outputs, strict=True):
-        others = measured.copy()
-        others[:, output] = False
-        told = np.count_nonzero(others, axis=1) >= FEWEST_DARK
-        both = told & (np.count_nonzero(measured[:, output], axis=1) >= FEWEST_DARK)
-        rows = none & told
-        if not rows.any() or np.count_nonzero(both) < FEWEST_ROWS:
+    for number, output in zip(numbers.T, outputs, strict=True):
+        told = numbers.sum(axis=1) - number >= FEWEST_DARK
+        empty = np.flatnonzero((number == 0) & told)
+        both = np.flatnonzero((number >= FEWEST_DARK) & told)
+        if not empty.size or both.size < FEWEST_ROWS:
             continue
-        levels = row_medians(values, others)
-        own = row_medians(values[:, output], measured[:, output])
-        x, y = (level[both].astype(np.float64) for level in (levels, own))
+        both = both[:: max(1, both.size // MOST_ROWS)]
+        others = measured[np.concatenate([empty, both])]
+        others[:, output] = False
+        levels = row_medians(values[np.concatenate([empty, both])], others)
+        x = levels[empty.size :].astype(np.float64)
+        y = row_medians(values[both, output], measured[both, output]).astype(np.float64)
         x, y = x - x.mean(), y - y.mean()
         share = min(max(float(x @ y) / max(float(x @ x), TINY), 0.0), 1.0)
-        values[rows, output] = np.float32(share) * levels[rows, np.newaxis]
-        usable[rows, output] = True
+        values[empty, output] = np.float32(share) * levels[: empty.size, np.newaxis]
+        usable[empty, output] = True
 
 
 @dataclass(frozen=True)
