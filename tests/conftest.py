@@ -1,3 +1,4 @@
+import gc
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -5,11 +6,31 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deflicker import Exposure, Readout
+from deflicker import CleanOptions, Exposure, Readout, workers
 from deflicker.exposure import may_hold_stars, model_from_simulation
 from deflicker.simulate import EXPOSURES, simulate
 
 CRDS_VARIABLES = ("CRDS_PATH", "CRDS_SERVER_URL", "CRDS_CONTEXT", "CRDS_OBSERVATORY")
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--threads", type=int, help="threads where a test asks for none, and cores of the step"
+    )
+
+
+def pytest_configure(config):
+    number = config.getoption("threads")
+    if number:
+        CleanOptions.__init__.__kwdefaults__["n_threads"] = number
+        workers.available_cores = lambda: number
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _what_is_imported_is_no_garbage():
+    """A step collects garbage when it ends: a quarter of a second among all modules of tests."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

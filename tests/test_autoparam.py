@@ -339,10 +339,12 @@ def test_flat_by_override(fits_data, caplog):
         assert cleaned.meta.ref_file.flat.name == (None if fits_data else path)
 
 
-def test_a_flat_that_was_asked_for_must_be_there(ramp):
+def test_a_flat_that_was_asked_for_must_be_there(ramp, caplog):
     for parameters in ({"apply_flat_field": True}, {"override_flat": "none.fits"}):
+        caplog.clear()
         with run(ramp, **parameters) as cleaned:
             assert cleaned.meta.cal_step.clean_flicker_noise == "FAILED"
+        assert "override_flat" in caplog.text
 
 
 @pytest.mark.parametrize(

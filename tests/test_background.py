@@ -25,8 +25,9 @@ def test_follows_a_gradient_under_sources(rng):
     truth = (5 + 0.02 * x + 0.01 * y).astype(np.float32)
     image = truth + rng.normal(0, 0.5, truth.shape).astype(np.float32)
     usable = np.ones(truth.shape, bool)
-    image[200:210, 160:170] += 100
-    usable[200:210, 160:170] = False
+    # Too large for any clip or filter: only the mask can tell.
+    usable[160:256, 160:256] = False
+    image[~usable] += 100
     with no_box_warnings():
         found = model_background(image, usable).rows(0, 512)
     assert found.dtype == np.float32
@@ -71,5 +72,5 @@ def test_is_the_one_of_photutils(rng, box):
 
 
 def test_nothing_to_fit():
-    with no_box_warnings(), pytest.raises(ValueError, match=r"\w"):
+    with no_box_warnings(), pytest.raises(ValueError, match="no box of the background"):
         model_background(np.ones((64, 64), np.float32), np.zeros((64, 64), bool))

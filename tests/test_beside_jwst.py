@@ -67,6 +67,9 @@ def test_aliases_with_two_owners(ramp_file, env):
         done = strun(alias)
         assert done.returncode == 0, done.stderr
         assert "deflicker.cleaning" in done.stdout + done.stderr
+        made = ramp_file.with_name("jw00001_nrca1_clean_flicker_noise.fits")
+        assert fits.getheader(made)["S_CLNFNS"] == "COMPLETE"
+        made.unlink()
 
 
 def test_hook_in_the_slot_of_the_pipelines_own_step(ramp_file, env):

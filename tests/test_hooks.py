@@ -103,7 +103,10 @@ def test_hook_in_the_place_of_a_skipped_step(ramp, small_nircam):
 def test_inside_a_pipeline_nothing_is_copied(ramp):
     """The hook of class kind has a parent: the pipeline's model is cleaned in place."""
     step = CleanFlickerNoiseStep(parent=TwoSteps().add)
+    before = np.array(ramp.data)
     assert step.run(ramp) is ramp
+    assert ramp.meta.cal_step.clean_flicker_noise == "COMPLETE"
+    assert not np.array_equal(ramp.data, before, equal_nan=True)
     alone = CleanFlickerNoiseStep()
     assert alone.run(ramp) is not ramp
 
@@ -123,6 +126,8 @@ def test_a_hook_of_a_step_leaves_the_users_model(small_nircam, hooks, hook):
     """Without a pipeline the open model is the user's."""
     with model_from_simulation(small_nircam) as shared, shared.copy() as model:
         before = model.data.copy()
-        SumStep(**{hooks: [hook]}).run(model)
+        result = SumStep(**{hooks: [hook]}).run(model)
+        assert result.meta.cal_step.clean_flicker_noise == "COMPLETE"
+        assert not np.array_equal(result.data, before, equal_nan=True)
         assert np.array_equal(model.data, before, equal_nan=True)
         assert model.meta.cal_step.clean_flicker_noise is None

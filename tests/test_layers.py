@@ -11,7 +11,7 @@ import deflicker
 
 PACKAGE = Path(deflicker.__file__).parent
 FLOORS = (
-    {"errors", "dq", "readout", "clock", "workers", "memory"},
+    {"errors", "dq", "readout", "clock", "workers", "measured", "memory"},
     {
         "draft_rate",
         "scene",
@@ -33,10 +33,12 @@ FLOORS = (
         "drafts",
         "median_image",
         "stable_scene",
+        "template_noise",
         "template",
         "trial_fits",
         "difference",
         "groups",
+        "guard",
         "cleaning",
         "light_trend",
         "mean_image",

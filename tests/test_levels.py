@@ -24,12 +24,24 @@ def stripe():
     return simulate(STRIPE, seed=3)
 
 
+@pytest.fixture(scope="module")
+def with_products(stripe):
+    """The stripe cleaned; what is saved beside it does not change it."""
+    return cleaned(stripe, replace(WIENER, save_noise=True, save_background=True))
+
+
 def cleaned(truth, options=WIENER, **changes):
     return clean_exposure(exposure_of(truth, **changes), options)
 
 
 def quality(truth, options=WIENER):
     return measure_quality(truth, cleaned(truth, options).data)
+
+
+def quality_of_last_difference(truth, data, result):
+    """Share of the correlated noise that is gone from it, whatever the other groups hold."""
+    noise, before, after = (a[0, -1] - a[0, -2] for a in (truth.correlated, data, result.data))
+    return 1 - np.nanvar(noise - (before - after)) / np.var(noise)
 
 
 @pytest.mark.parametrize(
@@ -56,8 +68,8 @@ def test_less_noise_than_with_any_other_method(recipe):
     assert ours.new_nan == 0
 
 
-def test_noise_of_a_read_is_measured(stripe):
-    spectrum = cleaned(stripe).spectrum
+def test_noise_of_a_read_is_measured(with_products):
+    spectrum = with_products.spectrum
     assert spectrum.white**0.5 == pytest.approx(4.4, rel=0.05)
     assert spectrum.coherence > 0.7
 
@@ -143,6 +155,7 @@ def test_light_does_not_become_noise():
     recipe = replace(STRIPE, galaxy=30.0, n_stars=0, cosmic_rays=0.0, bad_pixels=0.0)
     truth = simulate(recipe, seed=8)
     ours = quality(truth)
+    assert ours.removed_rate > 60
     assert abs(ours.flux_eaten) < 6
     without = replace(truth, data=truth.data - truth.correlated, correlated=0 * truth.correlated)
     result = cleaned(without)
@@ -153,11 +166,13 @@ def test_light_does_not_become_noise():
 def test_wings_of_stars_are_left_to_the_sky():
     """Without them in the sky, 7 percent of the light would be noise."""
     recipe = replace(STRIPE, group_time=40.0, cosmic_rays=0.0, bad_pixels=0.0)
-    assert abs(quality(simulate(recipe, seed=3)).flux_eaten) < 2
+    ours = quality(simulate(recipe, seed=3))
+    assert ours.removed_rate > 50
+    assert abs(ours.flux_eaten) < 2
 
 
-def test_result_does_not_depend_on_threads_or_place(stripe):
-    one = cleaned(stripe)
+def test_result_does_not_depend_on_threads_or_place(stripe, with_products):
+    one = with_products
     exposure = exposure_of(stripe, data=stripe.data.copy())
     three = clean_exposure(exposure, replace(WIENER, n_threads=3), out=exposure.data)
     np.testing.assert_array_equal(one.data, three.data)
@@ -170,26 +185,25 @@ def test_input_is_not_changed(stripe):
         np.testing.assert_array_equal(old, new)
 
 
-def test_level_belongs_to_the_sky(stripe):
-    result = cleaned(stripe, replace(WIENER, save_noise=True))
-    assert np.abs(result.noise.mean(axis=(2, 3))).max() < 1e-3
+def test_level_belongs_to_the_sky(with_products):
+    assert np.abs(with_products.noise.mean(axis=(2, 3))).max() < 1e-3
 
 
 def test_first_group_and_nan_stay(stripe):
     data = stripe.data.copy()
     data[0, 2, 50, 60] = np.nan
     result = cleaned(stripe, data=data)
+    assert quality_of_last_difference(stripe, data, result) > 0.6
     np.testing.assert_array_equal(result.data[:, 0], data[:, 0])
     np.testing.assert_array_equal(np.isnan(result.data), np.isnan(data))
 
 
-def test_noise_of_the_differences_from_the_mean_adds_up_to_that_of_the_mean(stripe):
+def test_noise_of_the_differences_from_the_mean_adds_up_to_that_of_the_mean(stripe, with_products):
     """What level 2 removes from the differences cancels in the rate."""
-    result = cleaned(stripe, replace(WIENER, save_noise=True))
     good = np.isfinite(stripe.data).all(axis=(0, 1)) & ((stripe.group_dq & JUMP_DET) == 0).all(
         axis=(0, 1)
     )
-    steps = np.diff(result.noise[0], axis=0)[:, good]
+    steps = np.diff(with_products.noise[0], axis=0)[:, good]
     mean = steps.mean(axis=0)
     level_two = (steps - mean).std()
     noisy = stripe.correlated[0, 1:] - stripe.correlated[0, :-1]
@@ -233,6 +247,7 @@ def test_what_is_not_finite_warns_nobody(stripe):
     data[0, 1:3, 20:30, 40:80] = np.inf
     data[0, 2, 60:70, 40:80] = -np.inf
     result = cleaned(stripe, data=data)
+    assert quality_of_last_difference(stripe, data, result) > 0.6
     np.testing.assert_array_equal(np.isfinite(result.data), np.isfinite(data))
 
 
@@ -260,12 +275,13 @@ def test_a_group_that_nobody_may_use(stripe):
     np.testing.assert_allclose(removed[0, 1:3][:, good], 0, atol=1e-3)
 
 
-def test_interleaved_reference_pixels_are_time_too(stripe):
+def test_interleaved_reference_pixels_are_time_too(stripe, with_products):
     """The wrong clock finds less, and still does not harm."""
     wrong = replace(stripe.recipe.readout, interleaved=True)
     result = cleaned(stripe, readout=wrong)
     figures = measure_quality(stripe, result.data)
-    assert 30 < figures.removed_differences < quality(stripe).removed_differences
+    right = measure_quality(stripe, with_products.data)
+    assert 30 < figures.removed_differences < right.removed_differences
 
 
 def test_masked_science_regions_are_not_in_the_mask(stripe):
@@ -276,11 +292,10 @@ def test_masked_science_regions_are_not_in_the_mask(stripe):
     assert result.mask[~science].mean() > 0.5
 
 
-def test_sky_is_the_background(stripe):
-    result = cleaned(stripe, replace(WIENER, save_background=True))
+def test_sky_is_the_background(with_products):
     sky = STRIPE.sky * STRIPE.group_time
-    assert np.median(result.background[0, 1:]) == pytest.approx(sky, abs=0.15)
-    assert not result.background[0, 0].any()
+    assert np.median(with_products.background[0, 1:]) == pytest.approx(sky, abs=0.15)
+    assert not with_products.background[0, 0].any()
 
 
 def test_without_a_background_the_sky_is_not_looked_for(stripe):
@@ -329,8 +344,9 @@ def test_what_does_not_apply_is_said_once(stripe, caplog):
 )
 def test_odd_and_tiny_windows(shape):
     truth = simulate(Recipe(shape=shape, n_outputs=1, n_stars=0, border=0), seed=1)
-    result = cleaned(truth)
-    assert measure_quality(truth, result.data).new_nan == 0
+    figures = measure_quality(truth, cleaned(truth).data)
+    assert figures.new_nan == 0
+    assert figures.removed_differences > 25
 
 
 def test_mean_of_valid_differences(small):

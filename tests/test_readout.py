@@ -72,28 +72,28 @@ def test_output_slices_share_the_fast_axis():
 
 
 @pytest.mark.parametrize(
-    ("instrument", "subarray", "n_fast", "declared", "expected"),
+    ("instrument", "n_slow", "n_fast", "declared", "expected"),
     [
-        ("NIRCAM", "FULL", 2048, 4, 4),
-        ("NIRCAM", "FULL", 2048, None, 4),
-        ("NIRISS", "FULL", 2048, None, 4),
-        ("NIRCAM", "SUBGRISM256", 2048, None, 4),
-        ("NIRCAM", "SUBGRISM256", 2048, 1, 1),
-        ("NIRCAM", "SUB160", 160, None, 1),
-        ("NIRSPEC", "SUB2048", 2048, None, 1),
-        ("NIRSPEC", "SUB2048", 2048, 1, 1),
-        ("NIRCAM", None, 2048, None, 1),
-        ("NIRSPEC", "FULL", 2048, 5, 4),
-        ("NIRCAM", "FULL", 2048, 3, 4),
-        ("MIRI", "FULL", 1032, 4, 1),
-        ("NIRCAM", "ODD", 2046, 4, 1),
+        ("NIRCAM", 2048, 2048, 4, 4),
+        ("NIRCAM", 2048, 2048, None, 4),
+        ("NIRISS", 2048, 2048, None, 4),
+        ("NIRCAM", 256, 2048, None, 4),  # SUBGRISM256, and stripes of DHS
+        ("NIRCAM", 41, 2048, None, 4),
+        ("NIRCAM", 256, 2048, 1, 1),
+        ("NIRCAM", 160, 160, None, 1),
+        ("NIRISS", 2048, 256, None, 1),  # SUBSTRIP256 and its stripes
+        ("NIRISS", 64, 2048, None, 1),
+        ("NIRSPEC", 2048, 32, None, 1),
+        ("NIRSPEC", 32, 2048, 1, 1),
+        ("NIRSPEC", 2048, 2048, 5, 4),
+        ("NIRCAM", 2048, 2048, 3, 4),
+        ("MIRI", 1024, 1032, 4, 1),
+        ("NIRCAM", 2048, 2046, 4, 1),
     ],
 )
-def test_count_outputs(instrument, subarray, n_fast, declared, expected):
-    """Four outputs by keyword, not by name: stripes have them too (defect 5)."""
-    found = count_outputs(
-        instrument=instrument, subarray=subarray, n_fast=n_fast, declared=declared
-    )
+def test_count_outputs(instrument, n_slow, n_fast, declared, expected):
+    """By keyword or size, not by name: stripes have four too (defect 5)."""
+    found = count_outputs(instrument=instrument, n_slow=n_slow, n_fast=n_fast, declared=declared)
     assert found == expected
 
 

@@ -23,6 +23,7 @@ def clean(path, *parameters):
         assert cleaned.meta.cal_step.clean_flicker_noise == "COMPLETE"
         before, after = np.array(raw.data, "f8"), np.array(cleaned.data, "f8")
         assert np.array_equal(np.isfinite(before), np.isfinite(after))
+        assert not np.array_equal(before, after, equal_nan=True)
         return before, after, float(used[1])
 
 

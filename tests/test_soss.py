@@ -224,19 +224,50 @@ def test_traces_beside_the_image(tmp_path, caplog):
     assert "beside SUBSTRIP256" in failed(rate_model(), caplog, path)
 
 
-@pytest.mark.parametrize("name", ["SUB204STRIPE_SOSS", None])
-def test_other_sub_arrays(reference, caplog, name):
+@pytest.mark.parametrize(
+    "name", ["SUB17STRIPE_SOSS", "SUB204STRIPE_SOSS", "SUB60STRIPE_SOSS", None]
+)
+@pytest.mark.parametrize("start", [1793, None])
+def test_stripes_are_masked_as_the_window_that_they_make(reference, name, start):
+    """By the keywords or, without them, by the size."""
+    with rate_model() as model:
+        model.meta.subarray.name = name
+        model.meta.subarray.xstart, model.meta.subarray.ystart = start and 1, start
+        result = run(model, reference)
+        assert result.meta.cal_step.clean_flicker_noise == "COMPLETE"
+        assert np.array_equal(soss_region(model, reference), expected_region("SUBSTRIP256", 0.0))
+
+
+def test_a_cut_out_is_where_the_keywords_say(reference):
+    region = expected_region("SUBSTRIP256", 0.1)
+    with rate_model(position=COMMANDED + 0.1) as model:
+        model.data, model.dq = model.data[20:, 300:], model.dq[20:, 300:]
+        model.meta.subarray.xstart, model.meta.subarray.ystart = 301, 1793 + 20
+        assert np.array_equal(soss_region(model, reference), region[20:, 300:])
+
+
+@pytest.mark.parametrize("name", ["SUBSTRIP256", "SUB204STRIPE_SOSS"])
+def test_a_cut_out_without_place(reference, caplog, name):
     model = rate_model()
+    model.data, model.dq = model.data[20:], model.dq[20:]
     model.meta.subarray.name = name
     said = failed(model, caplog, reference)
-    assert "(SUBARRAY)" in said
+    assert "SUBSTRT2" in said
+    assert f"{name} (SUBARRAY) of (236, 2048) pixels" in said
     assert "user_mask" in said
 
 
-def test_a_cut_out(reference, caplog):
+def test_places_count_from_1(reference, caplog):
+    model = rate_model()
+    model.data, model.dq = model.data[20:], model.dq[20:]
+    model.meta.subarray.ystart = 0
+    assert "count from 1" in failed(model, caplog, reference)
+
+
+def test_a_known_name_of_another_size(reference, caplog):
     model = rate_model()
     model.meta.subarray.name = "SUBSTRIP96"
-    assert "(96, 2048) pixels" in failed(model, caplog, reference)
+    assert "of (256, 2048) pixels" in failed(model, caplog, reference)
 
 
 def test_without_crds(caplog):

@@ -11,7 +11,12 @@ from deflicker.soss import read_traces, soss_region
 pytest.importorskip("jwst", reason="the jwst package is not installed")
 
 # Shape, and row of SUBSTRIP256 at which the image begins.
-IMAGES = {"SUBSTRIP256": ((256, 2048), 0), "SUBSTRIP96": ((96, 2048), 10)}
+IMAGES = {
+    "SUBSTRIP256": ((256, 2048), 0),
+    "SUBSTRIP96": ((96, 2048), 10),
+    "SUB17STRIPE_SOSS": ((256, 2048), 0),
+    "SUB204STRIPE_SOSS": ((256, 2048), 0),
+}
 POSITIONS = [COMMANDED, COMMANDED + 0.1, *BOUNDS]
 
 pytestmark = pytest.mark.filterwarnings("ignore")

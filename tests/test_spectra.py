@@ -16,6 +16,7 @@ from deflicker.cli import main
 from deflicker.clock import PIXEL_SECONDS
 from deflicker.exposure import model_from_simulation
 from deflicker.noise.spectrum import NoiseSpectrum
+from deflicker.quality import rate_variance
 from deflicker.spectra import read_spectrum, write_spectrum
 
 FILE = Path("x_flicker_spectrum.ecsv")
@@ -210,8 +211,10 @@ def test_product_of_rates_has_their_unit(small_nircam):
         wiener(image).close()
     table = read_spectrum(FILE)
     assert table["white"].unit == (units.DN / units.s) ** 2
-    # The white noise of a rate is that of the read-out over the time.
-    assert 0 < np.sqrt(table["white"][0].value) < np.nanstd(rate)
+    # The white noise of a rate is that of two reads and of the sky's photons, over the time.
+    recipe = small_nircam.recipe
+    expected = np.sqrt(rate_variance(recipe, recipe.sky * recipe.group_time)) / 10
+    assert np.sqrt(table["white"][0].value) == pytest.approx(expected, rel=0.2)
 
 
 def test_a_folder_for_the_product_is_looked_at_first(ramp_file):
@@ -221,12 +224,16 @@ def test_a_folder_for_the_product_is_looked_at_first(ramp_file):
 
 
 def test_nothing_is_saved_unless_asked(ramp_file):
-    CleanFlickerNoiseStep.call(ramp_file, fit_method="wiener").close()
+    with CleanFlickerNoiseStep.call(ramp_file, fit_method="wiener") as cleaned:
+        assert cleaned.meta.cal_step.clean_flicker_noise == "COMPLETE"
     assert list(Path().iterdir()) == [ramp_file.relative_to(Path.cwd())]
 
 
 def test_only_wiener_measures_a_spectrum(ramp_file, caplog):
-    with caplog.at_level(logging.WARNING):
-        CleanFlickerNoiseStep.call(ramp_file, save_spectrum=True).close()
+    with (
+        caplog.at_level(logging.WARNING),
+        CleanFlickerNoiseStep.call(ramp_file, save_spectrum=True) as cleaned,
+    ):
+        assert cleaned.meta.cal_step.clean_flicker_noise == "COMPLETE"
     assert caplog.text.count("save_spectrum is ignored") == 1
     assert not list(Path().glob("*.ecsv"))

@@ -8,7 +8,7 @@ from deflicker import Readout
 from deflicker.arrays import Exposure
 from deflicker.brightness import Brightness
 from deflicker.dq import DO_NOT_USE, JUMP_DET, SATURATED
-from deflicker.template import Template, complete_pixels, make_template
+from deflicker.template import Template, make_template, valid_groups
 
 ROWS = Readout(fast_axis=1, slow_axis=2)
 TIMES = 10.0 * np.arange(4)
@@ -44,6 +44,19 @@ def test_median_is_the_plain_one_of_what_is_valid(rng):
     expected = np.nanmedian(plain, axis=0)
     np.testing.assert_allclose(template.groups[~missing], expected[~missing], rtol=1e-6)
     assert missing.sum() == np.isnan(np.where(bad, np.nan, data)).all(axis=0).sum()
+
+
+def test_values_that_no_detector_measures_are_no_part_of_the_median(rng):
+    data, _, dark = series(rng, noise=5.0)
+    wild, dq = data.copy(), np.zeros(data.shape, np.uint8)
+    for place, value in (((0, 1, 3, 4), 3e38), ((2, 2, 3, 4), -1e30), ((5, 0, 9, 9), np.inf)):
+        wild[place], dq[place] = value, DO_NOT_USE
+    wild[:, 1, 5, 5] = 3e38  # of a sum of two, float32 has none
+    dq[:, 1, 5, 5] = DO_NOT_USE
+    found = make_template([plain_exposure(wild)], background=lambda _: dark)
+    expected = make_template([plain_exposure(data, group_dq=dq)], background=lambda _: dark)
+    np.testing.assert_array_equal(found.groups, expected.groups)
+    assert np.isnan(found.groups[1, 5, 5])
 
 
 def test_segments_make_the_template_of_the_whole(rng):
@@ -93,17 +106,20 @@ def test_scale_that_cannot_be_told(rng):
     assert not blank.tells
 
 
-def test_complete_pixels_have_no_flag_in_any_group_that_is_one(rng):
+def test_groups_before_the_first_flag_are_valid(rng):
     data, _, _ = series(rng)
     dq = np.zeros(data.shape, np.uint8)
     dq[0, -1] = DO_NOT_USE  # the whole group
     dq[0, 2, 3, 4] = JUMP_DET
     dq[0, 1, 5, 6] = SATURATED
-    complete, groups = complete_pixels(plain_exposure(data, group_dq=dq), 0)
+    lengths, groups = valid_groups(plain_exposure(data, group_dq=dq), 0)
     assert groups == [0, 1, 2]
-    assert not complete[3, 4]
-    assert not complete[5, 6]
-    assert complete.sum() == complete.size - 2
+    assert lengths[3, 4] == 2
+    assert lengths[5, 6] == 1
+    assert np.count_nonzero(lengths == 3) == lengths.size - 2
+    lengths, groups = valid_groups(plain_exposure(data[:, :1], ramp=False), 0)
+    assert groups == [0]
+    assert np.all(lengths == 1)
 
 
 def test_rates_make_a_template_of_one_image(rng):

@@ -1,3 +1,5 @@
+from threading import Barrier
+
 import pytest
 
 from deflicker import workers
@@ -34,6 +36,12 @@ def test_map_keeps_the_order_and_raises(n_threads):
     assert list(squares) == [x * x for x in range(20)]
     with pytest.raises(ZeroDivisionError):
         list(map_in_order(lambda x: 1 / x, [1, 0], n_threads=n_threads))
+
+
+def test_map_runs_on_all_its_threads():
+    """Three calls wait for each other: fewer threads would never come to the third."""
+    meeting = Barrier(3, timeout=60)
+    assert sorted(map_in_order(lambda _: meeting.wait(), range(3), n_threads=3)) == [0, 1, 2]
 
 
 @pytest.mark.parametrize("n_threads", [1, 3])

@@ -276,10 +276,13 @@ class CleanResult:
         Number of pixels behind the noise of each difference.
     lost : list of tuple
         Integration and later group of the differences without usable pixel.
+    dropped : list of tuple
+        Integration and later group of the differences whose fit was dropped, because the
+        difference would have become noisier.
     n_model_failed : int
         Differences whose ``model`` background could not be made.
     noise_power : list of float
-        Mean square of the noise of each difference that was fitted, before any flat field.
+        Mean square of the noise of each difference that was cleaned, before any flat field.
     spectrum : NoiseSpectrum or None
         Noise of one read, in the square of the data's unit, where the fit measures it.
     """
@@ -290,6 +293,7 @@ class CleanResult:
     noise: Ramps | None = None
     n_used: list[int] = field(default_factory=list)
     lost: list[tuple[int, int]] = field(default_factory=list)
+    dropped: list[tuple[int, int]] = field(default_factory=list)
     n_model_failed: int = 0
     noise_power: list[float] = field(default_factory=list)
     spectrum: NoiseSpectrum | None = None

@@ -16,6 +16,7 @@ from deflicker.background import no_box_warnings
 from deflicker.drafts import MaskMaker, masks_of_exposure
 from deflicker.errors import CannotClean, NothingToClean
 from deflicker.groups import Integration, clean_groups, fitted_one_by_one, plane_of
+from deflicker.guard import check_unit
 from deflicker.levels import Levels, fit_levels, report_levels
 from deflicker.median_image import (
     check_template,
@@ -31,6 +32,12 @@ from deflicker.template import Template
 __all__ = ["check_input", "clean_exposure"]
 
 log = logging.getLogger(__name__)
+
+MOST_NAMED = 5  # differences in one line of the log
+# Clipping levels in standard deviations: below the first, pixels are chosen by their noise;
+# beyond the second, sources are background.
+LEAST_SIGMA, MOST_SIGMA = 0.5, 10.0
+FEWEST_USED = 0.05  # of all pixels
 
 
 def clean_exposure(  # noqa: PLR0913 - each tells something else of the scene
@@ -103,6 +110,7 @@ def clean_exposure(  # noqa: PLR0913 - each tells something else of the scene
     options = options or CleanOptions()
     exposure = fitted_images(exposure, options)
     check_input(exposure, options, user_mask)
+    check_unit(exposure)
     if user_mask is not None and not any(
         plane_of(user_mask, i)[exposure.good_pixels(i)].any() for i in _integrations(exposure)
     ):
@@ -143,7 +151,11 @@ def clean_exposure(  # noqa: PLR0913 - each tells something else of the scene
     if len(result.lost) == len(result.n_used):
         msg = "no difference has a usable pixel: all are flagged, not finite or masked"
         raise NothingToClean(msg)
+    if len(result.lost) + len(result.dropped) == len(result.n_used):
+        msg = "every fit would have made its difference noisier"
+        raise NothingToClean(msg)
     _report(result)
+    _report_fit_of_few(result, options)
     if levels is not None:
         report_levels(levels, result)
     return result
@@ -184,7 +196,7 @@ def _plan(
             template=template,
             background=background,
             mask=mask,
-            fills_rows=user_mask is None,
+            uses_dim=user_mask is None,
         )
         return _Plan(mask=mask, integrations=series.integrations())
     mask = masks_of_exposure(maker) if user_mask is None else user_mask
@@ -251,24 +263,55 @@ def _report_ignored_by_wiener(options: CleanOptions) -> None:
             log.warning("fit_method='wiener' does not need it: %s is ignored", name)
 
 
+def _report_fit_of_few(result: CleanResult, options: CleanOptions) -> None:
+    """Warn of a clipping level, or a mask, with which the noise cannot be measured well."""
+    percent = 100 * result.used_fraction
+    if 0 < options.n_sigma < LEAST_SIGMA:
+        log.warning(
+            "n_sigma=%g chooses pixels by their noise, and little of it can be removed: the noise "
+            "was measured on %.2g %% of the pixels; levels of 1.5 to 5 are usual",
+            options.n_sigma,
+            percent,
+        )
+    elif options.n_sigma > MOST_SIGMA:
+        log.warning(
+            "n_sigma=%g masks no source: the noise was measured on %.3g %% of the pixels, whatever "
+            "they see; levels of 1.5 to 5 are usual",
+            options.n_sigma,
+            percent,
+        )
+    elif result.used_fraction < FEWEST_USED:
+        log.warning(
+            "The noise was measured on %.2g %% of the pixels only: what is left of it may be much; "
+            "the masks, flags and n_sigma=%g leave no more",
+            percent,
+            options.n_sigma,
+        )
+
+
 def _report(result: CleanResult) -> None:
     """Say what was done, once."""
     number = len(result.n_used)
     log.info(
         "Removed noise from %d of %d differences, rms %.4g, measured on %.1f %% of the pixels",
-        number - len(result.lost),
+        number - len(result.lost) - len(result.dropped),
         number,
         result.noise_rms,
         100 * result.used_fraction,
     )
     if result.lost:
-        named = "; ".join(f"integration {i + 1}, group {j + 1}" for i, j in result.lost[:5])
         log.warning(
-            "%d of %d differences have no usable pixel and keep their noise: %s%s",
+            "%d of %d differences have no usable pixel and keep their noise: %s",
             len(result.lost),
             number,
-            named,
-            "; ..." if len(result.lost) > 5 else "",
+            _named(result.lost),
+        )
+    if result.dropped:
+        log.warning(
+            "%d of %d fits would have made their difference noisier and were dropped: %s",
+            len(result.dropped),
+            number,
+            _named(result.dropped),
         )
     if result.n_model_failed:
         log.warning(
@@ -277,3 +320,9 @@ def _report(result: CleanResult) -> None:
             result.n_model_failed,
             number,
         )
+
+
+def _named(places: list[tuple[int, int]]) -> str:
+    """Name the first few of some differences by integration and later group."""
+    named = "; ".join(f"integration {i + 1}, group {j + 1}" for i, j in places[:MOST_NAMED])
+    return named + ("; ..." if len(places) > MOST_NAMED else "")

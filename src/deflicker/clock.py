@@ -194,7 +194,5 @@ class Clock:
             self.fill(records[k : k + 1], part[np.newaxis])
 
     def _rows(self, records: NDArray) -> NDArray:
-        shape = (len(records), self.n_slow, self.row_ticks)
-        rows = records[:, : self.n_ticks].view()
-        rows.shape = shape
-        return rows
+        # One axis becomes two, which is always a view.
+        return records[:, : self.n_ticks].reshape(len(records), self.n_slow, self.row_ticks)

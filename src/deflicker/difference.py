@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deflicker.background import BoxBackground, model_background
+from deflicker.measured import is_measured
 from deflicker.noise import NOISE_MODELS, RowNoise
 from deflicker.noise.fourier import FULL_FRAME
 from deflicker.noise.median import BLOCK_ROWS, row_stripes
@@ -34,12 +35,15 @@ class DifferenceFit:
         Number of pixels behind the noise.
     model_failed : bool, optional
         Whether the ``model`` background could not be made and the median was taken.
+    dropped : bool, optional
+        Whether noise was found and dropped, because to subtract it would have done harm.
     """
 
     noise: RowNoise
     background: BoxBackground | NDArray[np.float32] | float = 0.0
     n_used: int = 0
     model_failed: bool = False
+    dropped: bool = False
 
 
 def fit_difference_in_place(
@@ -75,7 +79,7 @@ def fit_difference_in_place(
     """
     noise_model = NOISE_MODELS[options.fit_method]
     values = difference()
-    usable &= np.isfinite(values)
+    usable &= is_measured(values)
     ordered = SortedValues.of(values, usable, overwrite_image=True)
     del values
     if not len(ordered):

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deflicker.dq import DO_NOT_USE, JUMP_DET, SATURATED
+from deflicker.measured import is_measured
 from deflicker.workers import map_in_order
 
 __all__ = ["DraftRate", "combine_rates", "draft_rate"]
@@ -130,14 +131,14 @@ def _slopes(
     if n_groups < 2:
         return np.full(n_pixels, np.nan, np.float32), np.zeros(n_pixels, np.uint16)
     # Without the pedestal the float32 sums below stay exact enough.
-    groups = groups - np.where(np.isfinite(groups[0]), groups[0], np.float32(0))
     middle = times - times.mean()
     with np.errstate(invalid="ignore", over="ignore"):
+        groups = groups - np.where(is_measured(groups[0]), groups[0], np.float32(0))
         slope = np.einsum("g,gp->p", middle / np.sum(middle * middle), groups)
     count = np.full(n_pixels, n_groups - 1, np.uint16)
 
     flags = np.bitwise_or.reduce(dq, axis=0) & (DO_NOT_USE | SATURATED | JUMP_DET)
-    special = np.flatnonzero((flags != 0) | ~np.isfinite(slope))
+    special = np.flatnonzero((flags != 0) | ~is_measured(slope))
     if special.size:
         slope[special], count[special] = _flagged_slopes(
             groups[:, special], dq[:, special], times[:, np.newaxis]
@@ -150,7 +151,7 @@ def _flagged_slopes(
 ) -> tuple[NDArray[np.float32], NDArray[np.uint16]]:
     """Like _slopes, for pixels with flags or missing values."""
     saturated = np.logical_or.accumulate((dq & SATURATED) != 0, axis=0)
-    valid = np.isfinite(groups) & ((dq & DO_NOT_USE) == 0) & ~saturated
+    valid = is_measured(groups) & ((dq & DO_NOT_USE) == 0) & ~saturated
     jump = (dq & JUMP_DET) != 0
     values = np.where(valid, groups, np.float32(0))
 

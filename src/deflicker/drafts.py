@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from deflicker.arrays import Exposure
 from deflicker.draft_rate import DraftRate, combine_rates, draft_rate
+from deflicker.measured import is_measured
 from deflicker.options import CleanOptions
 from deflicker.scene import scene_mask
 
@@ -97,11 +98,12 @@ def integration_rate(exposure: Exposure, integration: int, *, n_threads: int = 1
     Returns
     -------
     DraftRate
-        In DN/s; NaN where PIXELDQ forbids the pixel, or no difference is valid.
+        In DN/s; NaN where PIXELDQ forbids the pixel, no difference is valid, or the slope is
+        beyond what a detector measures.
     """
     if exposure.group_dq is None:
         image = exposure.data[integration][0].astype(np.float32)
-        drafted = DraftRate(image, np.isfinite(image).astype(np.uint16))
+        drafted = DraftRate(image, is_measured(image).astype(np.uint16))
     else:
         drafted = draft_rate(
             exposure.data[integration],
@@ -110,6 +112,7 @@ def integration_rate(exposure: Exposure, integration: int, *, n_threads: int = 1
             n_threads=n_threads,
         )
     bad = ~exposure.good_pixels(integration)
+    bad |= ~is_measured(drafted.rate)
     drafted.rate[bad] = np.nan
     drafted.n_differences[bad] = 0
     return drafted

@@ -24,6 +24,7 @@ __all__ = [
     "may_hold_stars",
     "model_from_simulation",
     "product_model",
+    "series_keywords",
     "template_model",
     "unit_of",
 ]
@@ -41,6 +42,34 @@ _NIRSPEC_DETECTORS: Final = ("NRS1", "NRS2")
 _NEAR_INFRARED: Final = ("NIRCAM", "NIRISS", "NIRSPEC")
 _EVEN: Final = 1e-6  # of the mean step: groups that differ by less are evenly spaced
 _FEW_SPECTRA: Final = ("NRS_BRIGHTOBJ", "NRS_FIXEDSLIT")  # and no other light
+# What the integrations of a series share: the light that falls on each pixel, and its read-out.
+_SERIES_KEYWORDS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "INSTRUME": "instrument.name",
+        "DETECTOR": "instrument.detector",
+        "FILTER": "instrument.filter",
+        "PUPIL": "instrument.pupil",
+        "GRATING": "instrument.grating",
+        "EXP_TYPE": "exposure.type",
+        "SUBARRAY": "subarray.name",
+        "SUBSTRT1": "subarray.xstart",
+        "SUBSTRT2": "subarray.ystart",
+        "READPATT": "exposure.readpatt",
+        "NOUTPUTS": "exposure.noutputs",
+        "NFRAMES": "exposure.nframes",
+        "GROUPGAP": "exposure.groupgap",
+        "TGROUP": "exposure.group_time",
+        "TARGPROP": "target.proposer_name",
+        "TARGNAME": "target.catalog_name",
+        "PROGRAM": "observation.program_number",
+        "OBSERVTN": "observation.observation_number",
+        "VISIT": "observation.visit_number",
+        "VISITGRP": "observation.visit_group",
+        "SEQ_ID": "observation.sequence_id",
+        "ACT_ID": "observation.activity_id",
+        "EXPOSURE": "observation.exposure_number",
+    }
+)
 
 
 def exposure_from_model(model: datamodels.JwstDataModel) -> Exposure:
@@ -183,6 +212,32 @@ def describe(model: datamodels.JwstDataModel) -> dict[str, str]:
     return {name: value for name, value in told.items() if value is not None}
 
 
+def series_keywords(model: datamodels.JwstDataModel) -> dict[str, Any]:
+    """Tell which series a model belongs to.
+
+    Parameters
+    ----------
+    model : JwstDataModel
+        An exposure, a segment of one, or the template of a series.
+
+    Returns
+    -------
+    dict
+        Values by FITS keyword, text in upper case; those that the model does not know are left
+        out.
+    """
+    told = {}
+    for keyword, attribute in _SERIES_KEYWORDS.items():
+        value = model.meta
+        for name in attribute.split("."):
+            value = getattr(value, name, None)
+        if isinstance(value, str):
+            value = value.strip().upper()
+        if value is not None and value != "":
+            told[keyword] = value
+    return told
+
+
 def _required(model: datamodels.JwstDataModel, attribute: str, keyword: str) -> Any:
     value = model.meta
     for name in attribute.split("."):
@@ -230,10 +285,11 @@ def _readout(model: datamodels.JwstDataModel, instrument: str, image: tuple[int,
         return Readout(fast_axis=2, slow_axis=1)
     fast = _required(model, "subarray.fastaxis", "FASTAXIS")
     slow = _required(model, "subarray.slowaxis", "SLOWAXIS")
+    n_slow, n_fast = image if abs(fast) == 1 else image[::-1]
     n_outputs = count_outputs(
         instrument=instrument,
-        subarray=model.meta.subarray.name,
-        n_fast=image[1 if abs(fast) == 1 else 0],
+        n_slow=n_slow,
+        n_fast=n_fast,
         declared=model.meta.exposure.noutputs,
     )
     try:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from deflicker.arrays import CleanResult, Exposure
 from deflicker.background import BoxBackground
 from deflicker.difference import DifferenceFit, fit_difference_in_place
+from deflicker.guard import guarded
 from deflicker.noise import RowNoise
 from deflicker.options import CleanOptions
 from deflicker.readout import STRIP_ROWS
@@ -169,7 +170,7 @@ def clean_groups(
     """
     writer = _Writer(exposure=exposure, result=result, flat=flat)
     held: tuple[Integration, int] | None = None
-    for integration, j, fitted in _fits(integrations, exposure, n_threads=n_threads):
+    for integration, j, fitted in _fits(integrations, exposure, flat=flat, n_threads=n_threads):
         advance()
         # The later group of a difference is the earlier one of the next, which must have
         # been fitted before the group is written.
@@ -184,7 +185,11 @@ def clean_groups(
 
 
 def _fits(
-    integrations: Iterable[Integration], exposure: Exposure, *, n_threads: int
+    integrations: Iterable[Integration],
+    exposure: Exposure,
+    *,
+    flat: NDArray[np.float32] | None,
+    n_threads: int,
 ) -> Iterator[tuple[Integration, int, DifferenceFit]]:
     """Fit all differences of all integrations, and give them in order."""
     keep_freed_memory()
@@ -199,7 +204,9 @@ def _fits(
         integration, j = task
         buffer = buffers.get()
         try:
-            return integration, j, integration.fit(j, buffer)
+            fitted = integration.fit(j, buffer)
+            checked = guarded(fitted, exposure, integration.number, j, flat=flat)
+            return integration, j, checked
         finally:
             buffers.put(buffer)
 
@@ -250,7 +257,8 @@ class _Writer:
             noise = total.image(*part)
             if self.flat is not None:
                 noise = noise * self.flat[part]
-            np.subtract(group[part], noise, out=out[part])
+            with np.errstate(invalid="ignore"):  # NaN of a damaged file may signal
+                np.subtract(group[part], noise, out=out[part])
 
     def _record(self, fitted: DifferenceFit, index: tuple[int, int]) -> None:
         """Note what a fit found, and the products that were asked for."""
@@ -259,6 +267,8 @@ class _Writer:
         result.n_model_failed += fitted.model_failed
         if fitted.n_used == 0:
             result.lost.append(index)
+        elif fitted.dropped:
+            result.dropped.append(index)
         else:
             result.noise_power.append(fitted.noise.mean_square())
         if result.background is not None:

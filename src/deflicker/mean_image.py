@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deflicker.arrays import Exposure
+from deflicker.measured import is_measured
 
 __all__ = ["Differences", "MeanImage"]
 
@@ -188,7 +189,7 @@ class Differences:
         values : ndarray of float32, shape (n_slow, n_fast)
             The difference in DN: ``out``.
         good : ndarray of bool, shape (n_slow, n_fast)
-            True where it is finite, not flagged and not masked.
+            True where it can have been measured, is not flagged and not masked.
         """
         exposure = self.exposure
         values = exposure.difference(integration, j, out=out)
@@ -200,7 +201,7 @@ class Differences:
         flags = exposure.good_differences(integration, j)
         if flags is not None:
             good &= flags
-        good &= np.isfinite(values)
+        good &= is_measured(values)
         return values, good
 
     def deviation(

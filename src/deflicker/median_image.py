@@ -1,8 +1,10 @@
 """The background method ``median_image``: when it applies, its template and its mask."""
 
 import logging
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +15,10 @@ from deflicker.errors import CannotClean, NothingToClean
 from deflicker.groups import plane_of_most
 from deflicker.options import CleanOptions
 from deflicker.template import Template, make_template
+from deflicker.template_noise import remove_template_noise
 
 __all__ = [
+    "check_same_series",
     "check_template",
     "fitted_images",
     "series_background",
@@ -76,7 +80,7 @@ def series_template(
     Returns
     -------
     Template
-        Median of each group over all integrations.
+        Median of each group over all integrations, without its noise.
 
     Raises
     ------
@@ -86,11 +90,14 @@ def series_template(
         If the segments have other groups or pixels.
     """
     _check_segments(exposures)
-    return make_template(
+    template = make_template(
         exposures,
         background=lambda rate: _background(rate, maker, user_mask),
         n_threads=maker.options.n_threads,
     )
+    background = series_background(template, maker, user_mask=user_mask)
+    remove_template_noise(template, exposures, background, options=maker.options)
+    return template
 
 
 def series_background(
@@ -143,6 +150,42 @@ def check_template(exposure: Exposure, template: Template) -> None:
             f"{shape}: give the template of its own series"
         )
         raise CannotClean(msg)
+
+
+def check_same_series(segments: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+    """Refuse exposures, or an exposure and a template, that are not of one series.
+
+    Parameters
+    ----------
+    segments : sequence of tuple
+        How to call each in a message, and what is known of it by FITS keyword. What one of them
+        does not know may be anything.
+
+    Raises
+    ------
+    CannotClean
+        With the keywords that differ, and their values in two of the segments.
+    """
+    known: dict[str, tuple[str, Any]] = {}
+    for name, keywords in segments:
+        different = []
+        for keyword, value in keywords.items():
+            first, expected = known.setdefault(keyword, (name, value))
+            if not _same(value, expected):
+                different.append(f"{keyword} is {expected} in {first} and {value} in {name}")
+        if different:
+            msg = (
+                f"median_image is for one series, and these are two: {'; '.join(different)}; "
+                "clean each series by itself, with a template of its own"
+            )
+            raise CannotClean(msg)
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, float) or isinstance(other, float):
+        # Times of files that were written by different versions differ in their last digits.
+        return math.isclose(one, other, rel_tol=1e-5)
+    return bool(one == other)
 
 
 def _check_segments(exposures: Sequence[Exposure]) -> None:

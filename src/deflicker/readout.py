@@ -152,19 +152,15 @@ class Readout:
         return [slice(k * width, (k + 1) * width) for k in range(self.n_outputs)]
 
 
-def count_outputs(
-    *, instrument: str, subarray: str | None, n_fast: int, declared: int | None
-) -> int:
+def count_outputs(*, instrument: str, n_slow: int, n_fast: int, declared: int | None) -> int:
     """Number of outputs that share the fast axis.
 
     Parameters
     ----------
     instrument : str
         ``meta.instrument.name``.
-    subarray : str or None
-        ``meta.subarray.name``.
-    n_fast : int
-        Size of the fast axis in pixels.
+    n_slow, n_fast : int
+        Size of the slow and of the fast axis in pixels.
     declared : int or None
         ``meta.exposure.noutputs``; None where the keyword is missing.
 
@@ -172,6 +168,12 @@ def count_outputs(
     -------
     int
         1 or more. MIRI's outputs are interleaved columns, not slices: 1.
+
+    Notes
+    -----
+    Where the keyword is missing, sizes tell: full frames are read by all outputs, and so are by
+    default the windows of NIRCam that are as wide as the detector (grism time series and DHS
+    stripes). Other windows are read by one.
     """
     if instrument.upper() == "MIRI":
         return 1
@@ -179,8 +181,5 @@ def count_outputs(
         declared = H2RG_OUTPUTS
     if declared and declared > 0 and n_fast % declared == 0:
         return int(declared)
-    name = (subarray or "").upper()
-    stripe = instrument.upper() == "NIRCAM" and name.startswith("SUBGRISM")
-    if n_fast == H2RG_SIZE and (name == "FULL" or stripe):
-        return H2RG_OUTPUTS
-    return 1
+    wide = n_fast == H2RG_SIZE
+    return H2RG_OUTPUTS if wide and (n_slow == H2RG_SIZE or instrument.upper() == "NIRCAM") else 1

@@ -20,6 +20,7 @@ from stpipe.utilities import import_class
 
 from deflicker.dq import DO_NOT_USE, NON_SCIENCE
 from deflicker.errors import CannotClean
+from deflicker.exposure import series_keywords
 from deflicker.flat import fill_flat
 from deflicker.template import Template
 
@@ -194,7 +195,7 @@ def read_user_mask(path: str | Path) -> NDArray[np.bool_]:
     CannotClean
         If the file cannot be read or has no image.
     """
-    data = _read_image(path, parameter="user_mask")
+    data, _ = _read_model(path, parameter="user_mask")
     return np.isfinite(data) & (data != 0)
 
 
@@ -209,24 +210,24 @@ def read_template(path: str | Path) -> Template:
     Returns
     -------
     Template
-        Of the series.
+        Of the series, with its keywords.
 
     Raises
     ------
     CannotClean
         If the file cannot be read or holds no template.
     """
-    data = _read_image(path, parameter="template")
+    data, keywords = _read_model(path, parameter="template")
     if data.ndim == 4 and len(data) == 1:
-        return Template(groups=data[0])
+        return Template(groups=data[0], keywords=keywords)
     if data.ndim == 2:
-        return Template(groups=data[np.newaxis])
+        return Template(groups=data[np.newaxis], keywords=keywords)
     msg = f"template {path} must be a ramp of one integration or an image, not {data.shape}"
     raise CannotClean(msg)
 
 
-def _read_image(path: str | Path, *, parameter: str) -> NDArray[np.float32]:
-    """Read the science data of any model that a parameter names."""
+def _read_model(path: str | Path, *, parameter: str) -> tuple[NDArray[np.float32], dict[str, Any]]:
+    """Read the science data of any model that a parameter names, and what series it is of."""
     if not Path(path).is_file():
         msg = f"{parameter} {path} does not exist"
         raise CannotClean(msg)
@@ -237,13 +238,14 @@ def _read_image(path: str | Path, *, parameter: str) -> NDArray[np.float32]:
         with model:
             image = getattr(model, "data", None)
             data = None if image is None else np.array(image, dtype=np.float32)
+            keywords = series_keywords(model)
     except Exception as error:
         msg = f"{parameter} {path} cannot be read: {error}"
         raise CannotClean(msg) from error
     if data is None:
         msg = f"{parameter} {path} has no image in an extension named SCI; put it there"
         raise CannotClean(msg)
-    return data
+    return data, keywords
 
 
 def find_step(*aliases: str) -> type[Step] | None:

@@ -16,7 +16,8 @@ from deflicker.scene.traces import Trace, trace_region
 
 __all__ = ["TraceSet", "read_traces", "soss_region"]
 
-# First row, from 0, in the full frame, and size of the sub-arrays that SOSS uses.
+# First row, from 0, in the full frame, and size of the sub-arrays that are read at one place.
+# All others are where SUBSTRT1 and SUBSTRT2 say.
 SUBARRAYS: Final[Mapping[str, tuple[int, tuple[int, int]]]] = MappingProxyType(
     {
         "FULL": (0, (2048, 2048)),
@@ -78,29 +79,55 @@ def soss_region(
     CannotClean
         If the file, the exposure's sub-array or its pupil wheel do not allow it.
     """
-    shape = tuple(model.data.shape[-2:])
-    subarray = str(model.meta.subarray.name or "").upper()
-    if subarray not in SUBARRAYS:
-        msg = (
-            f"SOSS traces can be masked in {', '.join(SUBARRAYS)}, and meta.subarray.name "
-            f"(SUBARRAY) is {subarray or 'missing'}: correct it, or give user_mask"
-        )
-        raise CannotClean(msg)
-    start, size = SUBARRAYS[subarray]
-    if shape != size:
-        msg = f"{subarray} has {size} pixels, the exposure has {shape}; give user_mask"
-        raise CannotClean(msg)
+    ny, nx = model.data.shape[-2:]
+    first_row, first_column = _place(model, (ny, nx))
     found = read_traces(reference)
     region = trace_region(
         found.traces,
-        size,
+        (ny, first_column + nx),
         rotation=_pupil_position(model, found) - found.commanded,
-        first_row=start - found.first_row,
-    )
+        first_row=first_row - found.first_row,
+    )[:, first_column:]
     if not region.any():
-        msg = f"all traces of PASTASOSS file {found.name} lie beside {subarray}; {ANOTHER}"
+        name = model.meta.subarray.name or "the sub-array"
+        msg = (
+            f"all traces of PASTASOSS file {found.name} lie beside {name}, which begins at row "
+            f"{first_row + 1} of the detector (SUBSTRT2); {ANOTHER}"
+        )
         raise CannotClean(msg)
     return region
+
+
+def _place(model: datamodels.JwstDataModel, shape: tuple[int, int]) -> tuple[int, int]:
+    """First row and column of an exposure in the full frame, from 0.
+
+    Sub-arrays that are always read at one place are known by name, because simulated files
+    often lack the keywords or have 1 there. Stripes (SUB17STRIPE_SOSS and others), which the
+    pipeline puts together again before this step, and cut-outs are where the keywords say.
+    Without keywords the size alone tells which of the known ones it is.
+    """
+    meta = model.meta.subarray
+    name = str(meta.name or "").upper()
+    known = SUBARRAYS.get(name)
+    if known is not None and shape == known[1]:
+        return known[0], 0
+    if meta.ystart is not None:
+        row, column = meta.ystart - 1, (meta.xstart or 1) - 1
+        if min(row, column) < 0:
+            msg = (
+                f"meta.subarray.xstart and ystart (SUBSTRT1, SUBSTRT2) are {meta.xstart} and "
+                f"{meta.ystart}, and count from 1: correct them, or give user_mask"
+            )
+            raise CannotClean(msg)
+        return row, column
+    same = [row for row, size in SUBARRAYS.values() if size == shape]
+    if known is None and same:
+        return same[0], 0
+    msg = (
+        "meta.subarray.ystart (SUBSTRT2) is missing, and no SOSS sub-array "
+        f"{name or 'without name'} (SUBARRAY) of {shape} pixels is known: set it, or give user_mask"
+    )
+    raise CannotClean(msg)
 
 
 def read_traces(reference: str | Path | datamodels.PastasossModel) -> TraceSet:

@@ -14,9 +14,10 @@ from deflicker.autoparam import may_choose, resolve_options
 from deflicker.cleaning import check_input, clean_exposure
 from deflicker.drafts import MaskMaker
 from deflicker.errors import CannotClean, NothingToClean
-from deflicker.exposure import check_method, exposure_from_model
+from deflicker.exposure import check_method, exposure_from_model, series_keywords
 from deflicker.history import expected_result
 from deflicker.median_image import (
+    check_same_series,
     fitted_images,
     series_template,
     uses_template,
@@ -248,12 +249,19 @@ class CleanFlickerNoiseStep(ProductStep):
         exposures = [fitted_images(exposure_from_model(model), options) for model in models]
         for model in models:
             check_method(model, self.fit_method)
+        segments = [
+            (model.meta.filename or f"input {k}", series_keywords(model))
+            for k, model in enumerate(models, 1)
+        ]
+        check_same_series(segments)
         scene = scene or self.scene_inputs(models[0])
         for exposure in exposures:
             check_input(exposure, options, scene.user_mask)
         path = given_path(self.template)
         if path is not None:
-            return read_template(self.existing_path(path))
+            template = read_template(self.existing_path(path))
+            check_same_series([*segments, (f"template {path}", template.keywords)])
+            return template
         maker = MaskMaker(
             exposure=exposures[0],
             options=options,

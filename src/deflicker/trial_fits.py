@@ -14,6 +14,7 @@ from deflicker.arrays import Exposure
 from deflicker.background import no_box_warnings
 from deflicker.drafts import MaskMaker, masks_of_exposure
 from deflicker.groups import fitted_one_by_one, plane_of
+from deflicker.measured import is_measured
 from deflicker.options import CleanOptions
 from deflicker.pixel_pairs import FlatMatch, match_flat, read_variance
 from deflicker.row_levels import RowStatistics, output_offsets, row_statistics
@@ -137,7 +138,7 @@ def _sample(
     for i, j in islice(every, MOST_DIFFERENCES):
         difference = exposure.difference(i, j)
         sampled = slice(None, None, _row_step(len(difference)))
-        usable = np.isfinite(difference[sampled])
+        usable = is_measured(difference[sampled])
         upright = plane_of(mask, i) & exposure.good_pixels(i)
         usable &= exposure.readout.to_detector(upright)[sampled]
         good = exposure.good_differences(i, j)

@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from deflicker.measured import is_measured
 from deflicker.noise.median import row_stripes
 from deflicker.readout import Readout
 from deflicker.scene.clipping import SortedValues, outlier_limits
@@ -22,8 +23,8 @@ def scene_mask(
 ) -> NDArray[np.bool_]:
     """Pixels of a rate image that see only background.
 
-    Masked are, in this order, science regions, missing data (NaN, infinite or
-    exactly zero) and outliers.
+    Masked are, in this order, science regions, missing data (NaN, exactly
+    zero, or beyond what a detector measures) and outliers.
 
     Parameters
     ----------
@@ -53,7 +54,7 @@ def scene_mask(
     >>> bool(scene_mask(rate, n_sigma=2.0)[0, 0]), int(scene_mask(rate, n_sigma=2.0).sum())
     (False, 63)
     """
-    usable = np.isfinite(rate)
+    usable = is_measured(rate)
     usable &= rate != 0
     if science is not None:
         usable &= ~science
