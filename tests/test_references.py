@@ -1,10 +1,12 @@
 import logging
+import threading
 
 import numpy as np
 import pytest
 from astropy.io import fits
 from crds.core.exceptions import CrdsLookupError, CrdsNetworkError
 from stdatamodels.jwst import datamodels
+from stpipe import Step
 
 from deflicker import CannotClean
 from deflicker.references import (
@@ -13,6 +15,7 @@ from deflicker.references import (
     crds_lookup,
     read_flat,
     read_user_mask,
+    run_step,
 )
 
 
@@ -104,10 +107,43 @@ def test_unreadable_user_mask(tmp_path):
         (CrdsLookupError("no such"), ReferenceMissingError),
     ],
 )
-def test_crds_failures_are_exceptions_and_quiet(raised, expected):
-    crds_log = logging.getLogger("CRDS")
-    level = crds_log.level
+def test_crds_failures_are_exceptions(raised, expected):
     with pytest.raises(expected), crds_lookup():
-        assert not crds_log.isEnabledFor(logging.CRITICAL)
         raise raised
-    assert crds_log.level == level
+
+
+def test_crds_is_quiet_in_the_thread_that_looks_up(caplog, monkeypatch):
+    """What others log meanwhile, and whoever logs afterwards, is heard."""
+    crds_log = logging.getLogger("CRDS")
+    monkeypatch.setattr(crds_log, "handlers", [caplog.handler])
+    monkeypatch.setattr(crds_log, "propagate", False)
+    before = crds_log.level, list(crds_log.filters)
+    with crds_lookup():
+        crds_log.critical("of the look-up")
+        other = threading.Thread(target=crds_log.critical, args=["of another thread"])
+        other.start()
+        other.join()
+        with crds_lookup():
+            pass
+        crds_log.critical("still of the look-up")
+    crds_log.critical("afterwards")
+    assert [r.getMessage() for r in caplog.records] == ["of another thread", "afterwards"]
+    assert (crds_log.level, list(crds_log.filters)) == before
+
+
+def test_the_step_of_another_package_does_not_silence_the_process(caplog):
+    heard = []
+
+    class Other(Step):
+        class_alias = "other"
+        spec = "output_ext = string(default='.fits')"
+
+        def process(self, model):
+            heard.append(logging.root.manager.disable)
+            return model
+
+    with caplog.at_level(logging.INFO), datamodels.ImageModel((2, 2)) as model:
+        run_step(Other, model)
+        logging.getLogger("somebody").info("hello")
+    assert heard == [logging.NOTSET]
+    assert "hello" in caplog.messages

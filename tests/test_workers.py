@@ -3,7 +3,7 @@ from threading import Barrier
 import pytest
 
 from deflicker import workers
-from deflicker.workers import count_threads, map_in_order
+from deflicker.workers import count_threads, map_in_order, share_freed_memory
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,24 @@ from deflicker.workers import count_threads, map_in_order
 def test_count_threads(monkeypatch, text, cores, expected):
     monkeypatch.setattr(workers, "available_cores", lambda: cores)
     assert count_threads(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("command", "changes"),
+    [("/usr/bin/strun", True), ("deflicker", True), ("/usr/bin/pytest", False), ("", False)],
+)
+def test_only_a_command_changes_the_allocator(monkeypatch, command, changes):
+    set_options = []
+
+    class Library:
+        def mallopt(self, option, value):
+            set_options.append((option, value))
+
+    monkeypatch.setattr(workers.ctypes, "CDLL", lambda _: Library())
+    monkeypatch.setattr(workers.sys, "platform", "linux")
+    monkeypatch.setattr(workers.sys, "argv", [command])
+    share_freed_memory()
+    assert set_options == (list(workers.ALLOCATOR.items()) if changes else [])
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "most", "", "1.5"])

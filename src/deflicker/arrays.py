@@ -281,6 +281,8 @@ class CleanResult:
         difference would have become noisier.
     n_model_failed : int
         Differences whose ``model`` background could not be made.
+    n_not_converged : int
+        Differences whose noise was solved for less exactly than was asked.
     noise_power : list of float
         Mean square of the noise of each difference that was cleaned, before any flat field.
     spectrum : NoiseSpectrum or None
@@ -295,6 +297,7 @@ class CleanResult:
     lost: list[tuple[int, int]] = field(default_factory=list)
     dropped: list[tuple[int, int]] = field(default_factory=list)
     n_model_failed: int = 0
+    n_not_converged: int = 0
     noise_power: list[float] = field(default_factory=list)
     spectrum: NoiseSpectrum | None = None
 

@@ -6,7 +6,7 @@ modules below.
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,14 @@ from deflicker.drafts import MaskMaker, masks_of_exposure
 from deflicker.errors import CannotClean, NothingToClean
 from deflicker.groups import Integration, clean_groups, fitted_one_by_one, plane_of
 from deflicker.guard import check_unit
-from deflicker.levels import Levels, fit_levels, report_levels
+from deflicker.levels import (
+    LEAST_SIGMA,
+    MOST_SIGMA,
+    Levels,
+    clipping_level,
+    fit_levels,
+    report_levels,
+)
 from deflicker.median_image import (
     check_template,
     fitted_images,
@@ -34,9 +41,6 @@ __all__ = ["check_input", "clean_exposure"]
 log = logging.getLogger(__name__)
 
 MOST_NAMED = 5  # differences in one line of the log
-# Clipping levels in standard deviations: below the first, pixels are chosen by their noise;
-# beyond the second, sources are background.
-LEAST_SIGMA, MOST_SIGMA = 0.5, 10.0
 FEWEST_USED = 0.05  # of all pixels
 
 
@@ -155,7 +159,9 @@ def clean_exposure(  # noqa: PLR0913 - each tells something else of the scene
         msg = "every fit would have made its difference noisier"
         raise NothingToClean(msg)
     _report(result)
-    _report_fit_of_few(result, options)
+    # The Wiener fit keeps to levels with which it works, and says so.
+    used = options if levels is None else replace(options, n_sigma=clipping_level(options))
+    _report_fit_of_few(result, used)
     if levels is not None:
         report_levels(levels, result)
     return result
@@ -318,6 +324,12 @@ def _report(result: CleanResult) -> None:
             "background_method='model' could not be fitted to %d of %d differences; "
             "their median was taken",
             result.n_model_failed,
+            number,
+        )
+    if result.n_not_converged:
+        log.warning(
+            "The noise of %d of %d differences has not converged: some of it may be left",
+            result.n_not_converged,
             number,
         )
 

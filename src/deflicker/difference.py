@@ -35,6 +35,8 @@ class DifferenceFit:
         Number of pixels behind the noise.
     model_failed : bool, optional
         Whether the ``model`` background could not be made and the median was taken.
+    converged : bool, optional
+        Whether equations that are solved step by step came as near as they were asked to.
     dropped : bool, optional
         Whether noise was found and dropped, because to subtract it would have done harm.
     """
@@ -43,6 +45,7 @@ class DifferenceFit:
     background: BoxBackground | NDArray[np.float32] | float = 0.0
     n_used: int = 0
     model_failed: bool = False
+    converged: bool = True
     dropped: bool = False
 
 

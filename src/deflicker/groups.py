@@ -265,6 +265,7 @@ class _Writer:
         result = self.result
         result.n_used.append(fitted.n_used)
         result.n_model_failed += fitted.model_failed
+        result.n_not_converged += not fitted.converged
         if fitted.n_used == 0:
             result.lost.append(index)
         elif fitted.dropped:

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,9 +33,16 @@ from deflicker.read_noise import (
     measure_image_noise,
     measure_read_noise,
 )
-from deflicker.workers import share_freed_memory
 
-__all__ = ["IntegrationLevels", "Levels", "fit_levels", "report_levels"]
+__all__ = [
+    "LEAST_SIGMA",
+    "MOST_SIGMA",
+    "IntegrationLevels",
+    "Levels",
+    "clipping_level",
+    "fit_levels",
+    "report_levels",
+]
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +52,8 @@ Usable = NDArray[np.bool_]
 GAPS = 3e-4  # tolerance where spectra mask whole rows
 STEADY = 5.0  # standard deviations of an integration; one in a hundred of them does not show
 EXCESS = 3.0  # of the variance that the noise of a mean has
-# Sources beyond are light that counts as noise, and within, noise that counts as sources.
+# Clipping levels in standard deviations: below the first, pixels are chosen by their noise;
+# beyond the second, sources are background.
 LEAST_SIGMA, MOST_SIGMA = 0.5, 10.0
 OUTLIER = 5.0  # standard deviations of a difference from the mean: a hit that is not flagged
 
@@ -69,6 +78,8 @@ class Levels:
         True where it was taken for sky.
     background : ndarray of float32, shape (n_slow, n_fast), or float
         Its sky behind the flat field in DN per group; 0 where nobody asked for it.
+    converged : bool, optional
+        Whether the solution for the mean came as near as it was asked to.
     trend : LightTrend, optional
         What removes light that is not linear in time.
     """
@@ -80,6 +91,7 @@ class Levels:
     noise_of_mean: Image
     mask: Usable
     background: Image | float = 0.0
+    converged: bool = True
     trend: LightTrend | None = None
 
     def n_threads(self, options: CleanOptions) -> int:
@@ -120,11 +132,13 @@ class Levels:
         """
         n = self.differences.exposure.n_integrations
         if n == 1:
-            yield IntegrationLevels(self, 0, self.mean, self.noise_of_mean)
+            yield IntegrationLevels(self, 0, self.mean, self.noise_of_mean, self.converged)
             return
         for number in range(n):
             mean = self.differences.mean([number])
-            yield IntegrationLevels(self, number, mean, self.noise_of_mean + self._own(mean, n))
+            noise, converged = self._own(mean, n)
+            noise += self.noise_of_mean
+            yield IntegrationLevels(self, number, mean, noise, converged and self.converged)
 
     @cached_property
     def _dark(self) -> np.float32:
@@ -133,7 +147,7 @@ class Levels:
             np.float32(np.median(self.mean.values[self.mask])) if self.mask.any() else np.float32(0)
         )
 
-    def _own(self, mean: MeanImage, n: int) -> Image:
+    def _own(self, mean: MeanImage, n: int) -> tuple[Image, bool]:
         """Noise that the mean of one of ``n`` integrations has of its own."""
         # What integrations deviate from their mean by.
         spectrum = self.noise.spectrum.scaled(mean.factor * (1 - 1 / n))
@@ -160,12 +174,15 @@ class IntegrationLevels:
         Mean of the integration's differences.
     noise : ndarray of float32, shape (n_slow, n_fast)
         Noise of that mean in DN per group.
+    converged : bool, optional
+        Whether the solutions for it came as near as they were asked to.
     """
 
     levels: Levels
     number: int
     mean: MeanImage
     noise: Image
+    converged: bool = True
 
     def fit(self, j: int, buffer: Image) -> DifferenceFit:
         """Fit the noise of one difference.
@@ -197,16 +214,24 @@ class IntegrationLevels:
                 )
         else:
             values, good = levels.differences.valid(self.number, j, out=buffer)
+        converged = self.converged
         noise = self.noise if step == 1 else self.noise * np.float32(step)
         if factor > 0 and good.any():
             spectrum = levels.noise.spectrum.scaled(factor)
-            fitted = fit_noise(self._image(j, values, good, spectrum), spectrum, levels.records)
+            image = self._image(j, values, good, spectrum)
+            fitted, converged = fit_noise(image, spectrum, levels.records)
+            converged &= self.converged
             fitted += noise
             noise = fitted
         n_used = int(np.count_nonzero(good))
         if n_used == 0:
             return DifferenceFit(noise=RowNoise(np.zeros_like(buffer)))
-        return DifferenceFit(noise=RowNoise(noise), background=levels.background, n_used=n_used)
+        return DifferenceFit(
+            noise=RowNoise(noise),
+            background=levels.background,
+            n_used=n_used,
+            converged=converged,
+        )
 
     def _image(self, j: int, values: Image, good: Usable, spectrum: NoiseSpectrum) -> SkyImage:
         """Make an image of a difference from the mean; outliers are no longer good."""
@@ -257,7 +282,6 @@ def fit_levels(
     NothingToClean
         If no pixel can be used, or there is no noise.
     """
-    share_freed_memory()
     differences = Differences(exposure, user_mask)
     mean = differences.mean(range(exposure.n_integrations))
     readout = exposure.readout
@@ -273,11 +297,11 @@ def fit_levels(
         msg = "no pixel can be used: all are flagged, not finite, zero or masked"
         raise NothingToClean(msg)
 
-    n_sigma = _n_sigma(options)
+    n_sigma = clipping_level(options)
 
     def fit(noise: ReadNoise, first: Usable | None = None) -> SkyFit:
         spectrum = noise.spectrum.scaled(mean.factor)
-        return fit_noise_and_sky(
+        return _fit_mean(
             SkyImage(
                 values=mean.values,
                 variance=mean.variance(spectrum.white, noise.gain),
@@ -322,6 +346,7 @@ def fit_levels(
         noise_of_mean=fitted.noise,
         mask=fitted.mask,
         background=background,
+        converged=fitted.converged,
         trend=trend,
     )
 
@@ -356,8 +381,32 @@ def _noise_and_trend(
     return noise, clock, trend_of(noise)
 
 
-def _n_sigma(options: CleanOptions) -> float:
-    """Clipping level that leaves sky, and no light; 0 turns it off."""
+def _fit_mean(image: SkyImage, spectrum: NoiseSpectrum, clock: Clock, **options: Any) -> SkyFit:
+    """Fit noise and sky, where there are enough pixels to tell one from the other."""
+    try:
+        return fit_noise_and_sky(image, spectrum, clock, **options)
+    except np.linalg.LinAlgError as error:
+        msg = (
+            f"fit_method='wiener' cannot tell noise from sky in {clock.n_slow} rows of "
+            f"{clock.n_fast} pixels, of which {np.count_nonzero(image.usable)} can be used: "
+            "use 'median'"
+        )
+        raise NothingToClean(msg) from error
+
+
+def clipping_level(options: CleanOptions) -> float:
+    """Clipping level that leaves sky and masks light.
+
+    Parameters
+    ----------
+    options : CleanOptions
+        With the level that is asked for.
+
+    Returns
+    -------
+    float
+        In standard deviations; 0 masks nothing.
+    """
     n_sigma = options.n_sigma
     return min(max(n_sigma, LEAST_SIGMA), MOST_SIGMA) if n_sigma else n_sigma
 

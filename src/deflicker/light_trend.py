@@ -27,7 +27,10 @@ ROUNDS = 3
 OUTLIER = 5.0  # standard deviations from the trend
 SIGNIFICANT = 30.0  # of chi squared with two degrees of freedom: 3e-7 by chance
 LEAST_FREEDOM = 1e-3  # of a pixel from its own residual
-SAME = 1e-9  # of the larger eigenvalue: light of one brightness tells but one of the two
+# Of the larger eigenvalue: light of about one brightness tells but one of the two, and what
+# is left of the other is noise of the mean.
+SAME = 1e-2
+TINY = 1e-9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,7 +188,7 @@ class LightTrend:
         left = weights * (data - found @ terms) / np.maximum(1 - leverage, LEAST_FREEDOM)
         scores = terms * left
         covariance = inverse @ (factor * self.noise + scores @ scores.T) @ inverse
-        chi_squared = found @ np.linalg.pinv(covariance, rcond=SAME, hermitian=True) @ found
+        chi_squared = found @ np.linalg.pinv(covariance, rcond=TINY, hermitian=True) @ found
         return found if chi_squared > SIGNIFICANT else None
 
 

@@ -1,6 +1,7 @@
 """What an exposure needs from elsewhere: reference files, CRDS, steps of other packages."""
 
 import logging
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -55,6 +56,8 @@ class ReferenceMissingError(ReferenceUnavailableError):
 def crds_lookup() -> Iterator[None]:
     """Run a CRDS look-up whose failure is an exception, without noise in the log.
 
+    What other threads do with CRDS meanwhile is logged.
+
     Raises
     ------
     ReferenceMissingError
@@ -64,8 +67,12 @@ def crds_lookup() -> Iterator[None]:
         becomes this exception.
     """
     crds_log = logging.getLogger("CRDS")
-    level = crds_log.level
-    crds_log.setLevel(logging.CRITICAL + 1)
+    here = threading.get_ident()
+
+    def from_elsewhere(record: logging.LogRecord) -> bool:
+        return record.thread != here
+
+    crds_log.addFilter(from_elsewhere)
     try:
         yield
     except SystemExit as error:
@@ -76,7 +83,7 @@ def crds_lookup() -> Iterator[None]:
     except (CrdsError, OSError) as error:
         raise ReferenceUnavailableError(str(error)) from error
     finally:
-        crds_log.setLevel(level)
+        crds_log.removeFilter(from_elsewhere)
 
 
 def look_up(find: Callable[[], Any], kind: str, *, parameter: str, optional: bool = False) -> Any:
@@ -269,7 +276,7 @@ def find_step(*aliases: str) -> type[Step] | None:
 def run_step(
     step: type[Step], model: datamodels.JwstDataModel, *, input_dir: str = ""
 ) -> datamodels.JwstDataModel:
-    """Run the step of another package, quiet below WARNING; so is the process meanwhile.
+    """Run the step of another package.
 
     Parameters
     ----------
@@ -290,8 +297,6 @@ def run_step(
     CannotClean
         If it fails, with its reason.
     """
-    level = logging.root.manager.disable
-    logging.disable(max(level, logging.INFO))
     try:
         with crds_lookup():
             instance = step()
@@ -303,8 +308,6 @@ def run_step(
             "user_mask, or run without mask_science_regions"
         )
         raise CannotClean(msg) from error
-    finally:
-        logging.disable(level)
 
 
 def _run_to_the_end(step: Step, model: datamodels.JwstDataModel) -> datamodels.JwstDataModel:

@@ -32,7 +32,7 @@ from deflicker.scene_step import SceneInputs, given_path
 from deflicker.storage import Storage
 from deflicker.stored import as_array
 from deflicker.template import Template
-from deflicker.workers import count_threads
+from deflicker.workers import count_threads, share_freed_memory
 
 __all__ = ["CleanFlickerNoiseStep"]
 
@@ -159,6 +159,8 @@ class CleanFlickerNoiseStep(ProductStep):
             If the input cannot be read or the output folder cannot be written.
         """
         options = self._options()
+        if options.fit_method == "wiener":
+            share_freed_memory()
         self.references_of.clear()
         self._report_template(options, several=len(inputs) > 1)
         if len(inputs) == 1:

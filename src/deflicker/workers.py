@@ -6,6 +6,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -25,6 +26,7 @@ KEPT_BYTES = 1 << 22
 # malloc.h of the GNU C library: M_ARENA_MAX, M_MMAP_THRESHOLD (a full frame of float32 is
 # given back at once) and M_TRIM_THRESHOLD, which is small again where the other is set.
 ALLOCATOR = {-8: 1, -3: 1 << 24, -1: 1 << 25}
+COMMANDS = ("deflicker", "strun")
 FRACTIONS = {"none": 0.0, "quarter": 0.25, "half": 0.5, "all": 1.0}
 
 
@@ -88,10 +90,11 @@ def share_freed_memory() -> None:
 
     The GNU C library gives each thread a pool of its own, and lets pools keep whole images
     that are freed, in pieces: with transforms of images on two threads that is five images.
-    The settings are those of the process, cost what is allocated in small pieces a little
-    time, and are left out where there is no such library.
+    The settings are those of the process for as long as it lives, and cost what is allocated
+    in small pieces a little time. They are left out where there is no such library, and in
+    processes that are not a command of ours or of stpipe: these may do other things too.
     """
-    if sys.platform == "linux":
+    if sys.platform == "linux" and Path("".join(sys.argv[:1])).name in COMMANDS:
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
         if mallopt is not None:
             for option, value in ALLOCATOR.items():

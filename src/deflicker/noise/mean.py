@@ -61,11 +61,14 @@ class SkyFit:
         Sky in DN per group, before the flat field.
     mask : ndarray of bool, shape (n_slow, n_fast)
         True where the image was taken for sky.
+    converged : bool, optional
+        Whether the solutions that count came as near as they were asked to.
     """
 
     noise: Image
     sky: Image
     mask: Usable
+    converged: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,8 +194,9 @@ def fit_noise_and_sky(
                 state.detail = fine_structure(left, mask, n_threads=n_threads)
                 state.detail += level
             del left  # full arrays are large, and the solution needs some
-    noise = state.finish(mask)
-    return SkyFit(noise=noise, sky=state.sky(), mask=mask)
+    noise, finished = state.finish(mask)
+    converged = state.converged and finished
+    return SkyFit(noise=noise, sky=state.sky(), mask=mask, converged=converged)
 
 
 def _left_over(usable: Usable, sources: Usable) -> Usable:
@@ -262,6 +266,7 @@ class _SkyAndNoise:
         self.detail = np.full_like(image.values, self._level)  # what is no smooth sky
         bins = (clock.n_slow, clock.n_fast // self.size)
         self._noise = self._smooth = np.zeros(bins, dtype=np.float32)
+        self.converged = True  # the last solution
         self._solution: Spectra | None = None
         self._slow_modes: SlowModes | None = None
 
@@ -304,13 +309,15 @@ class _SkyAndNoise:
             improve=self._slow_modes,
         )
         told = weights.told(seen.values)
-        self._solution = solve_noise(equations, told, tolerance=SKY_TOLERANCE, start=self._solution)
+        self._solution, self.converged = solve_noise(
+            equations, told, tolerance=SKY_TOLERANCE, start=self._solution
+        )
         pixels = self.records.pixels(self._solution)
         self._noise = _without_level(self.records.clock.image(pixels))
         if sky is not None:
             self._smooth = sky.image(seen.of_sky(seen.weights * (seen.values - self._noise)))
 
-    def finish(self, mask: Usable) -> Image:
+    def finish(self, mask: Usable) -> tuple[Image, bool]:
         """Fit all of the noise, the sky being known; nothing more can be solved then."""
         records = Records(self.clock, self.n_threads)
         start = None if self._solution is None else self.records.refined(self._solution, records)
@@ -376,7 +383,7 @@ def fit_noise(
     *,
     start: Spectra | None = None,
     tolerance: float = TOLERANCE,
-) -> Image:
+) -> tuple[Image, bool]:
     """Noise of an image that holds nothing else, but for stars too faint to be found.
 
     Parameters
@@ -394,8 +401,10 @@ def fit_noise(
 
     Returns
     -------
-    ndarray of float32, shape (n_slow, n_fast)
+    noise : ndarray of float32, shape (n_slow, n_fast)
         Noise in DN, of mean 0, finite everywhere.
+    converged : bool
+        Whether the solution came as near as it was asked to.
     """
     clock = records.clock
     pixels = SeenPixels(image.values, image.weights)
@@ -409,11 +418,11 @@ def fit_noise(
     told = weights.told(pixels.values)
     has_stars = image.has_stars
     del image, pixels  # full arrays are large, and the solution needs some
-    solution = solve_noise(equations, told, tolerance=tolerance, start=start)
+    solution, converged = solve_noise(equations, told, tolerance=tolerance, start=start)
     del equations, weights, told
     if has_stars and mean_weight > 0:
         spare_faint_stars(solution, records, prior, used=used, mean_weight=mean_weight)
-    return _without_level(clock.image(records.pixels(solution)))
+    return _without_level(clock.image(records.pixels(solution))), converged
 
 
 def _without_level(noise: Image) -> Image:

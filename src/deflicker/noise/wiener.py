@@ -1,6 +1,5 @@
 """Wiener filter of the outputs' records: the noise that is most probable given the pixels."""
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,8 +14,6 @@ from deflicker.noise.spectrum import NoiseSpectrum
 from deflicker.workers import map_in_order
 
 __all__ = ["TOLERANCE", "NoiseEquations", "NoisePrior", "Records", "Weights", "solve_noise"]
-
-log = logging.getLogger(__name__)
 
 PADDING = 1.02
 TOLERANCE = 0.02
@@ -240,7 +237,7 @@ def solve_noise(
     *,
     tolerance: float = TOLERANCE,
     start: Spectra | None = None,
-) -> Spectra:
+) -> tuple[Spectra, bool]:
     """Posterior mean of the noise.
 
     Parameters
@@ -256,9 +253,11 @@ def solve_noise(
 
     Returns
     -------
-    ndarray of complex64, shape (n_outputs, size // 2 + 1)
+    spectra : ndarray of complex64, shape (n_outputs, size // 2 + 1)
         Spectra x of the noise; ``records.pixels`` gives its pixels, in the unit of the
         data. Where no pixel tells, they are the prior's guess from neighbours in time.
+    converged : bool
+        Whether the residual became as small as ``tolerance`` says.
 
     Notes
     -----
@@ -294,9 +293,7 @@ def solve_noise(
             direction[:, block] *= share
             direction[:, block] += improved[:, block]
         del image, improved
-    else:
-        log.debug("The noise has not converged after %d iterations", MOST_ITERATIONS)
-    return solution
+    return solution, power <= enough
 
 
 def _dot(one: NDArray[np.complex64], other: NDArray[np.complex64]) -> float:
