@@ -1,3 +1,4 @@
+import gc
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +24,13 @@ def pytest_configure(config):
     if number:
         CleanOptions.__init__.__kwdefaults__["n_threads"] = number
         workers.available_cores = lambda: number
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _what_is_imported_is_no_garbage():
+    """A step collects garbage when it ends: a quarter of a second among all modules of tests."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

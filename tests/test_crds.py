@@ -29,6 +29,11 @@ def strun(*words, check=True, **variables):
     )
 
 
+def strun_here(*words):
+    """The same without the seconds in which a new process imports."""
+    CleanFlickerNoiseStep.from_cmdline([str(word) for word in words])
+
+
 @pytest.mark.parametrize("variables", [{}, {"CRDS_SERVER_URL": "https://localhost:9"}])
 def test_strun_without_crds(ramp_file, variables):
     """Within seconds, with one warning (a generous limit: machines differ)."""
@@ -150,8 +155,10 @@ def test_no_flat_for_this_exposure(ramp_file, tmp_path, known):
 
 @pytest.fixture
 def soss_ramp(tmp_path):
-    """A ramp of noise in SUBSTRIP96."""
-    data = np.random.default_rng(2).normal(10, 1, (1, 2, 96, 2048)).astype(np.float32)
+    """A ramp of striped noise in SUBSTRIP96."""
+    rng = np.random.default_rng(2)
+    data = rng.normal(10, 1, (1, 2, 96, 2048)) + rng.normal(0, 2, (1, 2, 1, 2048))
+    data = data.astype(np.float32)
     with datamodels.RampModel(data=data) as model:
         model.pixeldq, model.groupdq = np.zeros((96, 2048), "u4"), np.zeros(data.shape, "u1")
         model.meta.telescope = "JWST"
@@ -195,13 +202,13 @@ def test_no_traces_in_the_cache(soss_ramp, tmp_path, known):
 
 
 def test_saved_parameters_come_back(ramp_file, tmp_path):
-    strun(
+    strun_here(
         "deflicker", ramp_file, "--n_sigma=2.25", "--save-parameters=mine.asdf", "--save_mask=true"
     )
     with asdf.open(tmp_path / "mine.asdf") as content:
         assert content["parameters"]["n_sigma"] == 2.25
     Path("jw00001_nrca1_clean_flicker_noise.fits").unlink()
-    strun("mine.asdf", ramp_file)
+    strun_here("mine.asdf", ramp_file)
     history = fits.getheader("jw00001_nrca1_clean_flicker_noise.fits")["HISTORY"]
     assert "n_sigma=2.25" in "".join(history)
 
@@ -214,7 +221,7 @@ BARE = pytest.param(
 
 @pytest.mark.parametrize("alias", ["deflicker", "deflicker::clean_flicker_noise", BARE])
 def test_aliases(ramp_file, alias):
-    strun(alias, ramp_file)
+    strun_here(alias, ramp_file)
     header = fits.getheader("jw00001_nrca1_clean_flicker_noise.fits")
     assert header["S_CLNFNS"] == "COMPLETE"
     assert "deflicker" in "".join(header["HISTORY"])
@@ -230,9 +237,16 @@ def test_aliases(ramp_file, alias):
         (["{ramp}", "--fit_metod=median"], "fit_metod"),
     ],
 )
-def test_strun_says_what_is_wrong(ramp_file, words, message):
+def test_strun_says_what_is_wrong(ramp_file, words, message, capsys):
     before = sorted(Path().iterdir())
-    done = strun("deflicker", *[word.format(ramp=ramp_file) for word in words], check=False)
-    assert done.returncode != 0
-    assert message in done.stdout + done.stderr
+    with pytest.raises((Exception, SystemExit)) as caught:
+        strun_here("deflicker", *[word.format(ramp=ramp_file) for word in words])
+    assert message in str(caught.value) + "".join(capsys.readouterr())
     assert sorted(Path().iterdir()) == before
+
+
+def test_strun_fails_where_the_step_does(tmp_path):
+    done = strun("deflicker", "none_ramp.fits", check=False)
+    assert done.returncode != 0
+    assert "none_ramp.fits does not exist" in done.stdout + done.stderr
+    assert not list(tmp_path.iterdir())

@@ -87,6 +87,22 @@ def test_light_and_flags_do_not_hide_harm(rng):
     assert not checked.noise.image().any()
 
 
+def test_values_that_are_mostly_equal(rng):
+    """Rounded noise is still told from none, and a half that overflowed does not hide harm."""
+    noise = stripes(rng, sigma=0.4)
+    data = ramp_with(noise, rng, white=0.3).round()
+    found = np.mean(data[0, 1], axis=1, keepdims=True) - 20
+    rounded = plain_exposure(data)
+    change, error = variance_change(
+        RowNoise(np.broadcast_to(found, SHAPE)), rounded, 0, 0, flat=None
+    )
+    assert change < -3 * error
+    overflowed = ramp_with(noise, rng)
+    overflowed[0, 1].reshape(-1)[rng.permutation(noise.size)[: noise.size * 6 // 10]] = 65535
+    fit = DifferenceFit(noise=RowNoise(100 * noise), n_used=100)
+    assert guarded(fit, plain_exposure(overflowed), 0, 0, flat=None).dropped
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1e30])
 def test_noise_that_is_none_is_dropped(rng, value):
     noise = stripes(rng)

@@ -114,8 +114,10 @@ def test_output_and_products_are_those_of_memory(series, tmp_path, parameters, c
     assert len(names) == 1 + sum(key.startswith("save_") for key in parameters)
 
 
-@pytest.mark.parametrize("expected", ["", "x" * 6000])
-def test_a_longer_or_shorter_header_moves_the_data(nircam, tmp_path, monkeypatch, expected):
+@pytest.mark.parametrize(("expected", "lengths"), [("", 4), ("x" * 6000, 1)])
+def test_a_longer_or_shorter_header_moves_the_data(
+    nircam, tmp_path, monkeypatch, expected, lengths
+):
     real = CleanFlickerNoiseStep.history
     monkeypatch.setattr("deflicker.step.expected_result", lambda _: None)
     monkeypatch.setattr(
@@ -130,9 +132,9 @@ def test_a_longer_or_shorter_header_moves_the_data(nircam, tmp_path, monkeypatch
     )
     # A header of 36 cards more is a block longer: at some of these lengths the history's
     # own cards go over the edge.
-    for _ in range(8):
+    for _ in range(lengths):
         with open_on_disk(nircam) as model:
-            for number in range(5):
+            for number in range(9):
                 model.add_history_entry(str(number))
             write_whole(model, nircam)
         clean(nircam, tmp_path / "memory", "none")
@@ -380,6 +382,7 @@ CleanFlickerNoiseStep.call(
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="limits of the address space")
 def test_a_file_three_times_as_large_as_the_address_space(tmp_path):
     recipe = replace(EXPOSURES["nircam"], shape=(512, 1024), n_stars=500)

@@ -8,7 +8,7 @@ from deflicker import Readout
 from deflicker.arrays import Exposure
 from deflicker.brightness import Brightness
 from deflicker.dq import DO_NOT_USE, JUMP_DET, SATURATED
-from deflicker.template import Template, complete_pixels, make_template
+from deflicker.template import Template, make_template, valid_groups
 
 ROWS = Readout(fast_axis=1, slow_axis=2)
 TIMES = 10.0 * np.arange(4)
@@ -93,17 +93,20 @@ def test_scale_that_cannot_be_told(rng):
     assert not blank.tells
 
 
-def test_complete_pixels_have_no_flag_in_any_group_that_is_one(rng):
+def test_groups_before_the_first_flag_are_valid(rng):
     data, _, _ = series(rng)
     dq = np.zeros(data.shape, np.uint8)
     dq[0, -1] = DO_NOT_USE  # the whole group
     dq[0, 2, 3, 4] = JUMP_DET
     dq[0, 1, 5, 6] = SATURATED
-    complete, groups = complete_pixels(plain_exposure(data, group_dq=dq), 0)
+    lengths, groups = valid_groups(plain_exposure(data, group_dq=dq), 0)
     assert groups == [0, 1, 2]
-    assert not complete[3, 4]
-    assert not complete[5, 6]
-    assert complete.sum() == complete.size - 2
+    assert lengths[3, 4] == 2
+    assert lengths[5, 6] == 1
+    assert np.count_nonzero(lengths == 3) == lengths.size - 2
+    lengths, groups = valid_groups(plain_exposure(data[:, :1], ramp=False), 0)
+    assert groups == [0]
+    assert np.all(lengths == 1)
 
 
 def test_rates_make_a_template_of_one_image(rng):

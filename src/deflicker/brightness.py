@@ -35,6 +35,13 @@ class Brightness:
         True where the template sees background.
     readout : Readout
         Where the stripes run.
+
+    Attributes
+    ----------
+    illuminated : ndarray of bool, shape (ny, nx)
+        Pixels that measure the brightness.
+    light : ndarray of float32, shape (n_slow, n_fast)
+        Rate above that of the background in DN/s, in the detector frame; 0 where it is unknown.
     """
 
     def __init__(self, rate: Image, background: Usable, *, readout: Readout) -> None:
@@ -48,7 +55,8 @@ class Brightness:
             bright = light > ILLUMINATED * sigma
         self.illuminated = bright & finite & ~background
         self._rate = readout.turned(np.where(finite, rate, np.float32(0)))
-        self._light, self._seen = readout.turned(light), readout.turned(self.illuminated)
+        self.light = readout.turned(np.where(finite, light, np.float32(0)))
+        self._seen = readout.turned(self.illuminated)
         self._dark = readout.turned(background & finite)
 
     @property
@@ -82,10 +90,10 @@ class Brightness:
             return None
         levels, errors = self._row_levels(turned, self._dark & finite)
         # Light is that above the background, and so are values.
-        values = turned - self._rate + self._light - levels[:, np.newaxis]
+        values = turned - self._rate + self.light - levels[:, np.newaxis]
         rows, columns = np.nonzero(seen)
         fit = _ScaleFit(
-            light=self._light[rows, columns].astype(np.float64),
+            light=self.light[rows, columns].astype(np.float64),
             values=values[rows, columns].astype(np.float64),
             rows=rows,
             row_variance=errors**2,

@@ -191,7 +191,7 @@ def _plan(
             template=template,
             background=background,
             mask=mask,
-            fills_rows=user_mask is None,
+            uses_dim=user_mask is None,
         )
         return _Plan(mask=mask, integrations=series.integrations())
     mask = masks_of_exposure(maker) if user_mask is None else user_mask

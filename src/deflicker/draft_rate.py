@@ -131,9 +131,9 @@ def _slopes(
     if n_groups < 2:
         return np.full(n_pixels, np.nan, np.float32), np.zeros(n_pixels, np.uint16)
     # Without the pedestal the float32 sums below stay exact enough.
-    groups = groups - np.where(is_measured(groups[0]), groups[0], np.float32(0))
     middle = times - times.mean()
     with np.errstate(invalid="ignore", over="ignore"):
+        groups = groups - np.where(is_measured(groups[0]), groups[0], np.float32(0))
         slope = np.einsum("g,gp->p", middle / np.sum(middle * middle), groups)
     count = np.full(n_pixels, n_groups - 1, np.uint16)
 

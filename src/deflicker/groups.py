@@ -257,7 +257,8 @@ class _Writer:
             noise = total.image(*part)
             if self.flat is not None:
                 noise = noise * self.flat[part]
-            np.subtract(group[part], noise, out=out[part])
+            with np.errstate(invalid="ignore"):  # NaN of a damaged file may signal
+                np.subtract(group[part], noise, out=out[part])
 
     def _record(self, fitted: DifferenceFit, index: tuple[int, int]) -> None:
         """Note what a fit found, and the products that were asked for."""

@@ -141,8 +141,8 @@ def variance_change(
         good &= flags
     good &= is_measured(values)
     level, limit = _level_and_limit(values, good)
-    values -= level
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):  # of what is not good
+        values -= level
         good &= np.abs(values) <= limit
     n_rows = -(-len(values) // MOST_STRIPS)
     starts = range(0, len(values), n_rows)
@@ -185,7 +185,12 @@ def _level_and_limit(values: Image, good: Usable) -> tuple[np.float32, np.float3
         return np.float32(0), np.float32(np.inf)
     level = np.median(sample)
     sigma = MAD_TO_SIGMA * np.median(np.abs(sample - level))
-    return np.float32(level), np.float32(OUTLIER * sigma if sigma > 0 else np.inf)
+    if sigma > 0:
+        return np.float32(level), np.float32(OUTLIER * sigma)
+    # Most values are equal: they are rounded to a step that is larger than the noise, or there
+    # is no noise in them.
+    steps = np.diff(np.unique(sample))
+    return np.float32(level), np.float32(steps.min() if steps.size else 0)
 
 
 def _sums(values: Image, noise: Image) -> tuple[float, ...]:

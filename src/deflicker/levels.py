@@ -18,6 +18,7 @@ from deflicker.arrays import CleanResult, Exposure
 from deflicker.clock import Clock
 from deflicker.difference import DifferenceFit
 from deflicker.errors import NothingToClean
+from deflicker.light_trend import LightTrend
 from deflicker.mean_image import Differences, MeanImage
 from deflicker.noise.mean import SkyFit, SkyImage, fit_noise, fit_noise_and_sky
 from deflicker.noise.rows import RowNoise
@@ -27,6 +28,7 @@ from deflicker.options import CleanOptions
 from deflicker.read_noise import (
     ReadNoise,
     guess_read_noise,
+    has_trend,
     measure_image_noise,
     measure_read_noise,
 )
@@ -64,6 +66,8 @@ class Levels:
         True where it was taken for sky.
     background : ndarray of float32, shape (n_slow, n_fast), or float
         Its sky behind the flat field in DN per group; 0 where nobody asked for it.
+    trend : LightTrend, optional
+        What removes light that is not linear in time.
     """
 
     differences: Differences
@@ -73,6 +77,7 @@ class Levels:
     noise_of_mean: Image
     mask: Usable
     background: Image | float = 0.0
+    trend: LightTrend | None = None
 
     def n_threads(self, options: CleanOptions) -> int:
         """Number of differences to fit at the same time.
@@ -176,14 +181,20 @@ class IntegrationLevels:
         """
         levels = self.levels
         n = levels.differences.exposure.n_differences
-        step = np.float32(self.mean.step(j))
-        noise = self.noise if step == 1 else self.noise * step
+        step = self.mean.step(j)
         factor = self.mean.deviation_factor(self.number, j) if n > 1 else 0.0
         if factor > 0:
             # A pedestal must not make all pixels outliers.
             values, good = levels.differences.deviation(self.number, j, self.mean, out=buffer)
+            if levels.trend is not None:
+                shared = self.mean.shared_factor(self.number, j)
+                shared /= levels.differences.exposure.n_integrations
+                step += levels.trend.remove(
+                    values, good, self.mean.values, factor=factor, shared=shared
+                )
         else:
             values, good = levels.differences.valid(self.number, j, out=buffer)
+        noise = self.noise if step == 1 else self.noise * np.float32(step)
         if factor > 0 and good.any():
             spectrum = levels.noise.spectrum.scaled(factor)
             fitted = fit_noise(self._image(j, values, good, spectrum), spectrum, levels.records)
@@ -274,9 +285,7 @@ def fit_levels(
             n_threads=options.n_threads,
         )
 
-    noise, clock = measure_read_noise(
-        differences, mean, clock, allowed=allowed, n_threads=options.n_threads
-    )
+    noise, clock, trend = _noise_and_trend(differences, mean, clock, allowed, options.n_threads)
     if noise is None:
         noise = guess_read_noise(mean, clock, allowed=allowed)
         noise = _noise_without(fit(noise), mean, clock, flat=flat) or noise
@@ -293,7 +302,38 @@ def fit_levels(
         noise_of_mean=fitted.noise,
         mask=fitted.mask,
         background=background,
+        trend=trend,
     )
+
+
+def _noise_and_trend(
+    differences: Differences, mean: MeanImage, clock: Clock, allowed: Usable, n_threads: int
+) -> tuple[ReadNoise | None, Clock, LightTrend | None]:
+    """Measure the noise; without the trend of the light again, if there is any."""
+
+    def measure(trend: LightTrend | None) -> tuple[ReadNoise | None, Clock]:
+        return measure_read_noise(
+            differences, mean, clock, allowed=allowed, trend=trend, n_threads=n_threads
+        )
+
+    def trend_of(noise: ReadNoise) -> LightTrend | None:
+        records = Records(clock)
+        return LightTrend.of(mean, noise.spectrum, records, gain=noise.gain, allowed=allowed)
+
+    noise, clock = measure(None)
+    if noise is None or differences.exposure.n_differences == 1:
+        return noise, clock, None
+    trend = trend_of(noise)
+    if trend is None or not has_trend(differences, mean, trend, allowed=allowed):
+        return noise, clock, None
+    log.warning(
+        "Light is not linear in the times of the groups (meta.exposure.read_times, groups that "
+        "were dropped, or what the linearity correction left): what differences have of the "
+        "mean's light is not taken for noise"
+    )
+    again, clock = measure(trend)
+    noise = again or noise
+    return noise, clock, trend_of(noise)
 
 
 def _noise_without(

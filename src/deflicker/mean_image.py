@@ -95,6 +95,23 @@ class MeanImage:
         covariance = step * self._reads_with_mean(integration, j) / self._time
         return max(self.reads - 2 * covariance + step**2 * self.factor, 0.0)
 
+    def shared_factor(self, integration: int, j: int) -> float:
+        """Covariance of a difference's deviation from this mean with this mean.
+
+        Parameters
+        ----------
+        integration, j : int
+            Indices of the integration and of the difference.
+
+        Returns
+        -------
+        float
+            For a unit of the variance of a read.
+        """
+        if not self.used:
+            return 0.0
+        return self._reads_with_mean(integration, j) / self._time - self.step(j) * self.factor
+
     def _reads_with_mean(self, integration: int, j: int) -> int:
         """Covariance of a difference with the sum of all: neighbours share a read."""
         neighbours = ((integration, j - 1), (integration, j + 1))

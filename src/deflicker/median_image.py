@@ -15,6 +15,7 @@ from deflicker.errors import CannotClean, NothingToClean
 from deflicker.groups import plane_of_most
 from deflicker.options import CleanOptions
 from deflicker.template import Template, make_template
+from deflicker.template_noise import remove_template_noise
 
 __all__ = [
     "check_same_series",
@@ -79,7 +80,7 @@ def series_template(
     Returns
     -------
     Template
-        Median of each group over all integrations.
+        Median of each group over all integrations, without its noise.
 
     Raises
     ------
@@ -89,11 +90,14 @@ def series_template(
         If the segments have other groups or pixels.
     """
     _check_segments(exposures)
-    return make_template(
+    template = make_template(
         exposures,
         background=lambda rate: _background(rate, maker, user_mask),
         n_threads=maker.options.n_threads,
     )
+    background = series_background(template, maker, user_mask=user_mask)
+    remove_template_noise(template, exposures, background, options=maker.options)
+    return template
 
 
 def series_background(

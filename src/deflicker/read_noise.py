@@ -2,19 +2,26 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import chain, pairwise
+from itertools import chain, islice, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deflicker.clock import Clock
 from deflicker.errors import NothingToClean
+from deflicker.light_trend import LightTrend
 from deflicker.mean_image import Differences, MeanImage
 from deflicker.noise.directions import find_directions
 from deflicker.noise.median import MAD_TO_SIGMA
 from deflicker.noise.spectrum import NoiseSpectrum, measure_spectrum, typical_spectrum
 
-__all__ = ["ReadNoise", "guess_read_noise", "measure_image_noise", "measure_read_noise"]
+__all__ = [
+    "ReadNoise",
+    "guess_read_noise",
+    "has_trend",
+    "measure_image_noise",
+    "measure_read_noise",
+]
 
 Image = NDArray[np.float32]
 Usable = NDArray[np.bool_]
@@ -23,6 +30,7 @@ Usable = NDArray[np.bool_]
 SAMPLE_PIXELS = 1 << 23
 MOST_SAMPLES = 16
 OUTLIER = 5.0
+TREND_SAMPLES = 4  # differences: light that is not linear is so in all but the middle one
 DIM = 90  # percent of the pixels that have little photon noise
 GAIN_ROWS = 4  # every how many rows are enough for the photon noise
 GAIN_PERCENTILES = (1, 50, 80, 90, 95, 98, 99, 99.7)
@@ -54,6 +62,7 @@ def measure_read_noise(
     clock: Clock,
     *,
     allowed: Usable,
+    trend: LightTrend | None = None,
     n_threads: int = 1,
 ) -> tuple[ReadNoise | None, Clock]:
     """Measure the noise from the differences' deviations from their mean.
@@ -68,6 +77,8 @@ def measure_read_noise(
         Supposed order of the pixels.
     allowed : ndarray of bool, shape (n_slow, n_fast)
         Pixels that may be used.
+    trend : LightTrend, optional
+        What removes light that is not linear in time.
     n_threads : int, optional
         Threads to use.
 
@@ -81,7 +92,7 @@ def measure_read_noise(
     exposure = differences.exposure
     if exposure.n_differences * exposure.n_integrations == 1 or not allowed.any():
         return None, clock
-    samples = _Samples(differences, mean, allowed)
+    samples = _Samples(differences, mean, allowed, trend)
     images = iter(samples)
     first = next(images, None)
     if first is None:
@@ -98,16 +109,55 @@ def measure_read_noise(
     return ReadNoise(spectrum.with_white(spectrum.white - photons).scaled(1 / scale), gain), clock
 
 
+def has_trend(
+    differences: Differences, mean: MeanImage, trend: LightTrend, *, allowed: Usable
+) -> bool:
+    """Tell whether light is not linear in time, from a few differences.
+
+    Parameters
+    ----------
+    differences : Differences
+        Those of an exposure.
+    mean : MeanImage
+        Mean of all of them.
+    trend : LightTrend
+        Light of that mean.
+    allowed : ndarray of bool, shape (n_slow, n_fast)
+        Pixels that may be used; somewhere.
+
+    Returns
+    -------
+    bool
+        True where the noise cannot have made what one of them deviates by.
+    """
+    samples = _Samples(differences, mean, allowed, trend)
+    some = islice(samples.deviations(), TREND_SAMPLES)
+    return any(samples.has_trend for _ in some)
+
+
 class _Samples:
     """Some differences without their mean; what is learnt of each is noted on the way."""
 
-    def __init__(self, differences: Differences, mean: MeanImage, allowed: Usable) -> None:
+    def __init__(
+        self, differences: Differences, mean: MeanImage, allowed: Usable, trend: LightTrend | None
+    ) -> None:
         self.differences, self.mean, self.allowed = differences, mean, allowed
+        self.trend, self.has_trend = trend, False
         self.bright = np.float32(np.percentile(mean.values[allowed], DIM))
         self.factors: list[float] = []
         self.gains: list[float] = []
 
     def __iter__(self) -> Iterator[tuple[Image, Usable]]:
+        n = self.differences.exposure.n_differences
+        for j, own, values, good in self.deviations():
+            if n > 1:
+                step = own.step(j)
+                gain = _photon_gain(values, good, own.values)
+                self.gains.append(gain / (step * (1 - step / n)))
+            yield values, _without_outliers(values, good & (own.values <= self.bright))
+
+    def deviations(self) -> Iterator[tuple[int, MeanImage, Image, Usable]]:
+        """Index of each, mean of its integration, deviation from that, and where it is good."""
         exposure = self.differences.exposure
         n, n_integrations = exposure.n_differences, exposure.n_integrations
         buffer = np.empty(self.mean.values.shape, dtype=np.float32)
@@ -120,13 +170,12 @@ class _Samples:
             factor = own.deviation_factor(i, j) if good.any() else 0.0
             if not factor > 0:
                 continue
-            if n > 1:
-                step = own.step(j)
-                gain = _photon_gain(values, good, own.values)
-                self.gains.append(gain / (step * (1 - step / n)))
-            good &= own.values <= self.bright
             self.factors.append(factor)
-            yield values, _without_outliers(values, good)
+            if self.trend is not None and n > 1:
+                shared = own.shared_factor(i, j) / n_integrations
+                scale = self.trend.remove(values, good, own.values, factor=factor, shared=shared)
+                self.has_trend |= scale != 0
+            yield j, own, values, good
 
 
 def _sample(mean: MeanImage) -> list[tuple[int, int]]:

@@ -14,7 +14,7 @@ from deflicker.draft_rate import draft_rate
 from deflicker.drafts import integration_rate
 from deflicker.noise.median import row_medians
 
-__all__ = ["Template", "complete_pixels", "make_template"]
+__all__ = ["Template", "make_template", "valid_groups"]
 
 Image = NDArray[np.float32]
 Usable = NDArray[np.bool_]
@@ -61,8 +61,8 @@ class Template:
         return draft_rate(self.groups, missing, times=times).rate
 
 
-def complete_pixels(exposure: Exposure, integration: int) -> tuple[Usable, list[int]]:
-    """Pixels of an integration whose groups are all valid, without a jump.
+def valid_groups(exposure: Exposure, integration: int) -> tuple[NDArray[np.uint16], list[int]]:
+    """Number of first groups of an integration in which each pixel is valid, without a jump.
 
     Parameters
     ----------
@@ -73,20 +73,22 @@ def complete_pixels(exposure: Exposure, integration: int) -> tuple[Usable, list[
 
     Returns
     -------
-    complete : ndarray of bool, shape (ny, nx)
-        Not PIXELDQ's flags.
+    lengths : ndarray of uint16, shape (ny, nx)
+        How many of ``groups`` come before the first flag; PIXELDQ does not count.
     groups : list of int
         Groups that are not flagged as a whole.
     """
     if exposure.group_dq is None:
-        return np.ones(exposure.image_shape, dtype=bool), [0]
+        return np.ones(exposure.image_shape, dtype=np.uint16), [0]
     flags = exposure.group_dq[integration]
     numbers = [int(np.count_nonzero((group & FORBIDS) == 0)) for group in flags]
     groups = [g for g, number in enumerate(numbers) if number > 0.1 * max(numbers)]
-    complete = np.ones(exposure.image_shape, dtype=bool)
+    valid = np.ones(exposure.image_shape, dtype=bool)
+    lengths = np.zeros(exposure.image_shape, dtype=np.uint16)
     for g in groups:
-        complete &= (flags[g] & (FORBIDS | JUMPS)) == 0
-    return complete, groups
+        valid &= (flags[g] & (FORBIDS | JUMPS)) == 0
+        lengths += valid
+    return lengths, groups
 
 
 def make_template(
@@ -128,7 +130,7 @@ def make_template(
     if max(abs(scale - 1) for scale in scales) < UNEQUAL:
         return template
     levels = np.array([_level(group[dark]) for group in template.groups])
-    scaled = _Scaled(np.array(scales), levels)
+    scaled = _Scaled(np.array(scales), levels, ~dark)
     return Template(groups=_medians(exposures, scaled))
 
 
@@ -139,17 +141,21 @@ def _level(values: Image) -> float:
 
 @dataclass(frozen=True)
 class _Scaled:
-    """Scales (n_integrations,) of the light above levels (n_groups,) of the background."""
+    """Scales (n_integrations,) of the scene (ny, nx) above levels (n_groups,) of the background."""
 
     scales: NDArray[np.float64]
     levels: NDArray[np.float64]
+    scene: Usable
 
-    def apply(self, values: Image, integration: int, group: int) -> None:
-        """Make an integration as bright as the template, in place."""
-        level = np.float32(self.levels[group])
-        values -= level
-        values /= np.float32(self.scales[integration])
-        values += level
+    def apply(self, values: Image, integration: int, group: int, *, rows: slice) -> None:
+        """Make the scene of an integration as bright as the template's, in rows, in place.
+
+        Its background stays: the sky is not as bright as the target is.
+        """
+        level, scene = np.float32(self.levels[group]), self.scene[rows]
+        np.subtract(values, level, out=values, where=scene)
+        np.divide(values, np.float32(self.scales[integration]), out=values, where=scene)
+        np.add(values, level, out=values, where=scene)
 
 
 def _medians(exposures: Sequence[Exposure], scaled: _Scaled | None) -> Image:
@@ -171,7 +177,7 @@ def _medians(exposures: Sequence[Exposure], scaled: _Scaled | None) -> Image:
             for k, (exposure, i) in enumerate(integrations):
                 part = exposure.data[i][g, rows].astype(np.float32)
                 if scaled is not None:
-                    scaled.apply(part, k, g)
+                    scaled.apply(part, k, g, rows=rows)
                 values[..., k] = part
                 if exposure.group_dq is not None:
                     flags = exposure.group_dq[i][g, rows]

@@ -20,7 +20,15 @@ from deflicker.noise.wiener import (
     Spectra,
     solve_noise,
 )
-from deflicker.scene.sources import BOX, find_sources, fine_structure, sky_map, source_halos
+from deflicker.scene.sources import (
+    BOX,
+    CROWDED,
+    find_sources,
+    fine_structure,
+    noise_level,
+    sky_map,
+    source_halos,
+)
 
 __all__ = ["SkyFit", "SkyImage", "fit_noise", "fit_noise_and_sky"]
 
@@ -143,12 +151,12 @@ def fit_noise_and_sky(
     and sky leave, again and again while the solution becomes better.
     """
     usable = image.usable
-    seen = image.before_flat(image.values)[usable]
-    level = np.float32(np.median(seen)) if has_sky else None
-    del seen
+    level = _level(image, spectrum) if has_sky else None
     limit = SOURCE_SIGMA * n_sigma
     mask = (
-        _left_over(usable, _first_sources(image, clock, limit, n_threads)) if limit > 0 else usable
+        _left_over(usable, _first_sources(image, spectrum, clock, limit, n_threads))
+        if limit > 0
+        else usable
     )
     state = _SkyAndNoise(image, spectrum, clock, level=level, n_threads=n_threads)
     del image
@@ -159,7 +167,15 @@ def fit_noise_and_sky(
         if limit > 0:
             left = state.left()
             mask = _left_over(
-                usable, find_sources(left, usable, n_sigma=limit, n_threads=n_threads)
+                usable,
+                find_sources(
+                    left,
+                    usable,
+                    n_sigma=limit,
+                    white=spectrum.white,
+                    correlated=spectrum.correlated_variance,
+                    n_threads=n_threads,
+                ),
             )
             if level is not None:
                 left += state.detail
@@ -177,17 +193,28 @@ def _left_over(usable: Usable, sources: Usable) -> Usable:
     return mask if mask.any() else usable
 
 
-def _first_sources(image: SkyImage, clock: Clock, limit: float, n_threads: int) -> Usable:
+def _level(image: SkyImage, spectrum: NoiseSpectrum) -> np.float32:
+    """Level of the sky: the median, or what most agree on where light fills the image."""
+    limit = CROWDED * (spectrum.white + spectrum.correlated_variance) ** 0.5
+    return np.float32(noise_level(image.before_flat(image.values)[image.usable], limit)[0])
+
+
+def _first_sources(
+    image: SkyImage, spectrum: NoiseSpectrum, clock: Clock, limit: float, n_threads: int
+) -> Usable:
     """Sources of an image with its noise, of which the medians of rows are known."""
     usable = image.usable
+    noise = {"white": spectrum.white, "correlated": spectrum.correlated_variance}
     values = image.before_flat(image.values)
     left = values - sky_map(values, usable)[1]
-    found = find_sources(left, usable, n_sigma=max(limit, FIRST_SOURCES), n_threads=n_threads)
+    found = find_sources(
+        left, usable, n_sigma=max(limit, FIRST_SOURCES), n_threads=n_threads, **noise
+    )
     for k in range(clock.n_outputs):
         part = slice(k * clock.width, (k + 1) * clock.width)
         seen = np.ascontiguousarray(usable[:, part] & ~found[:, part])
         left[:, part] -= row_medians(np.ascontiguousarray(left[:, part]), seen)[:, np.newaxis]
-    return found | find_sources(left, usable & ~found, n_sigma=limit, n_threads=n_threads)
+    return found | find_sources(left, usable & ~found, n_sigma=limit, n_threads=n_threads, **noise)
 
 
 class _SkyAndNoise:

@@ -162,6 +162,10 @@ class NoisePrior:
         mean = records.clock.n_outputs * common + own
         return cls(mean.astype(np.float32), own.astype(np.float32))
 
+    def apply(self, spectra: Spectra) -> Spectra:
+        """Apply S to spectra (n_outputs, size // 2 + 1)."""
+        return _in_modes(spectra, self.mean, self.deviation)
+
     def inverse(self, part: Spectra, block: slice) -> Spectra:
         """Apply the inverse of S to a block of the frequencies."""
         one = np.float32(1)

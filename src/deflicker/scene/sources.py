@@ -13,11 +13,13 @@ from scipy.ndimage import (
 from deflicker.noise.median import MAD_TO_SIGMA, row_medians
 from deflicker.workers import map_in_order
 
-__all__ = ["find_sources", "fine_structure", "sky_map", "source_halos"]
+__all__ = ["find_sources", "fine_structure", "noise_level", "sky_map", "source_halos"]
 
 # Sizes of the blocks of pixels in which sources are looked for.
 SCALES = (1, 4, 16)
 LEAST_COVERED = 0.1
+CROWDED = 2.0  # standard deviations of the noise: where an image scatters more, it is light
+SMOOTHED = 1 / (4 * np.pi)  # of the variance is left by a Gaussian of one pixel
 BOX = 16
 TINY = 1e-30
 OPENING = 5
@@ -39,6 +41,8 @@ def find_sources(
     usable: NDArray[np.bool_],
     *,
     n_sigma: float,
+    white: float = np.inf,
+    correlated: float = 0.0,
     n_threads: int = 1,
 ) -> NDArray[np.bool_]:
     """Find pixels that hold compact sources.
@@ -53,6 +57,9 @@ def find_sources(
         Deviations from the median that are a source, in standard deviations of the
         smoothed image. Negative ones count too: to mask only what is high would make
         what is left too low.
+    white, correlated : float, optional
+        Variances of the noise, where they are known. Where the image scatters by much more,
+        sources fill most of it: what is noise is then what most values agree on.
     n_threads : int, optional
         Threads to use.
 
@@ -70,13 +77,17 @@ def find_sources(
     found = np.zeros(image.shape, dtype=bool)
     if not usable.any():
         return found
-    sigma = np.float32(_scatter(_some(image, usable)))
+    limit = CROWDED * (white + correlated) ** 0.5
+    level, sigma = noise_level(_some(image, usable), limit, level=0.0)
+    low, middle = np.float32(sigma), np.float32(level)
     left = usable.copy()
     for size in SCALES:
         if min(image.shape) < 4 * size:
             break
-        cap = sigma * np.float32(PIXEL_CAP * n_sigma if size == 1 else BLOCK_CAP)
-        high = _high_blocks(np.clip(image, -cap, cap), left, size, n_threads) > n_sigma
+        cap = low * np.float32(PIXEL_CAP * n_sigma if size == 1 else BLOCK_CAP)
+        limit = CROWDED * (SMOOTHED * (white + size * correlated)) ** 0.5
+        values = image - middle if level else image
+        high = _high_blocks(np.clip(values, -cap, cap), left, size, limit, n_threads) > n_sigma
         if size == 1:
             high = binary_dilation(high)
         blocks = np.repeat(np.repeat(high, size, axis=0), size, axis=1)
@@ -85,8 +96,42 @@ def find_sources(
     return found
 
 
+def noise_level(
+    values: NDArray[np.float32], limit: float, *, level: float | None = None
+) -> tuple[float, float]:
+    """Level and standard deviation of the noise among values, some of which are light.
+
+    Parameters
+    ----------
+    values : ndarray of float32, shape (n,)
+        Some values.
+    limit : float
+        Standard deviation that noise cannot have.
+    level : float, optional
+        Level of the noise where most is noise; the median by default.
+
+    Returns
+    -------
+    level, sigma : float
+        From medians; where these are beyond the limit, the middle of the densest values
+        within two limits, and the limit.
+    """
+    middle = float(np.median(values)) if level is None else level
+    sigma = _scatter(values - np.float32(middle))
+    if not sigma > limit:
+        return middle, sigma
+    ordered = np.sort(values)
+    ends = np.searchsorted(ordered, ordered + np.float32(2 * limit))
+    first = int(np.argmax(ends - np.arange(len(ordered))))
+    return float(np.median(ordered[first : ends[first]])), limit
+
+
 def _high_blocks(
-    values: NDArray[np.float32], usable: NDArray[np.bool_], size: int, n_threads: int
+    values: NDArray[np.float32],
+    usable: NDArray[np.bool_],
+    size: int,
+    limit: float,
+    n_threads: int,
 ) -> NDArray[np.float32]:
     """Deviations of smoothed blocks from their median, in standard deviations."""
     np.copyto(values, np.float32(0), where=~usable)
@@ -96,9 +141,10 @@ def _high_blocks(
     if not enough.any():
         return np.zeros_like(scores)
     scores /= np.sqrt(np.maximum(covered, np.float32(LEAST_COVERED), out=covered))
-    scores -= np.median(_some(scores, enough))
+    level, sigma = noise_level(_some(scores, enough), limit)
+    scores -= np.float32(level)
     np.abs(scores, out=scores)
-    scores /= np.float32(max(_scatter(_some(scores, enough)), TINY))
+    scores /= np.float32(max(sigma, TINY))
     scores[~enough] = 0
     return scores
 

@@ -1,0 +1,167 @@
+"""What files hold, as the readers see it: arrays, keywords and how many extensions."""
+
+import warnings
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+from numpy.typing import NDArray
+from stdatamodels.jwst import datamodels
+
+from benchmarks.faults.raw import BLOCK
+
+__all__ = ["Content", "count_extensions", "read_content", "same_values"]
+
+STATUS = "S_CLNFNS"
+
+
+@dataclass(frozen=True)
+class Content:
+    """Arrays and keywords of a file.
+
+    Parameters
+    ----------
+    arrays : dict of ndarray
+        By name of the extension, and number among those of the name; without ASDF.
+    keywords : dict of dict
+        Values of the headers, by the same keys.
+    number : int
+        Number of extensions, with ASDF; 0 of an ASDF file.
+    status : str or None
+        What the step says in the file.
+    """
+
+    arrays: dict[tuple[str, int], NDArray]
+    keywords: dict[tuple[str, int], dict[str, object]]
+    number: int
+    status: str | None
+
+
+def read_content(path: Path, *, strict: bool = False) -> Content:
+    """Read a file.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        FITS or ASDF file.
+    strict : bool, optional
+        Whether all must be readable; what is not is left out by default.
+
+    Returns
+    -------
+    Content
+        What it holds.
+
+    Raises
+    ------
+    Exception
+        Of any kind, if the file cannot be read.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if strict:
+            warnings.filterwarnings("error", "File may have been truncated")
+        return _read_fits(path, strict=strict) if path.suffix == ".fits" else _read_asdf(path)
+
+
+def _read_fits(path: Path, *, strict: bool) -> Content:
+    """Read all arrays and tables; those that astropy can read, unless it is strict."""
+    arrays: dict[tuple[str, int], NDArray] = {}
+    keywords = {}
+    numbers: defaultdict[str, int] = defaultdict(int)
+    with fits.open(path, memmap=False) as extensions:
+        len(extensions)
+        for extension in extensions:
+            if extension.name == "ASDF":
+                continue
+            name = extension.name.upper()
+            key = (name, numbers[name])
+            numbers[name] += 1
+            try:
+                keywords[key] = _keywords(extension.header)
+                if extension.data is not None:
+                    arrays[key] = np.array(extension.data)
+            except Exception:
+                if strict:
+                    raise
+        status = keywords["PRIMARY", 0].get(STATUS)
+        return Content(arrays, keywords, len(extensions), status)
+
+
+def _keywords(header: fits.Header) -> dict[str, object]:
+    """Values that the header holds; without those that it leaves undefined or cannot read."""
+    found: dict[str, object] = {}
+    for card in header.cards:
+        try:
+            keyword, value = card.keyword, card.value
+        except Exception:  # noqa: BLE001, S112 - no reader knows what it says
+            continue
+        if value is not None and not isinstance(value, fits.card.Undefined):
+            found.setdefault(keyword, value)
+    return found
+
+
+def _read_asdf(path: Path) -> Content:
+    """Read the arrays that a model knows by the names of their extensions."""
+    with datamodels.open(path) as model:
+        arrays = {}
+        for name, value in model.instance.items():
+            part = model.schema["properties"].get(name, {})
+            if isinstance(value, np.ndarray) and "fits_hdu" in part:
+                arrays[part["fits_hdu"], 0] = np.array(value)
+        return Content(arrays, {}, 0, model.meta.cal_step.clean_flicker_noise)
+
+
+def count_extensions(path: Path) -> int:
+    """Count what looks like a header at the beginning of a block.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A file, damaged or not.
+
+    Returns
+    -------
+    int
+        Number of extensions; 0 if it is no FITS file.
+    """
+    content = path.read_bytes()
+    starts = range(0, len(content), BLOCK)
+    found = sum(content[at : at + 9] in {b"SIMPLE  =", b"XTENSION="} for at in starts)
+    return found if path.suffix == ".fits" else 0
+
+
+def same_values(before: NDArray, after: NDArray) -> bool:
+    """Tell whether values are the same, bit for bit where the type is.
+
+    Parameters
+    ----------
+    before, after : ndarray
+        Arrays or tables; ``after`` may be of a type that holds fewer values.
+
+    Returns
+    -------
+    bool
+        False too where values do not fit into the type of ``after``.
+    """
+    if before.shape != after.shape:
+        return False
+    if before.dtype.names:
+        return before.dtype.names == after.dtype.names and all(
+            same_values(np.asarray(before[name]), np.asarray(after[name]))
+            for name in before.dtype.names
+        )
+    if before.dtype.newbyteorder("=") == after.dtype.newbyteorder("="):
+        native = before.dtype.newbyteorder("=")
+        return before.astype(native).tobytes() == after.astype(native).tobytes()
+    if before.dtype.kind not in "fiub" or after.dtype.kind not in "fiub":
+        return bool(np.all(before == after))
+    with np.errstate(all="ignore"):
+        narrowed = before.astype(after.dtype)
+        kept = np.isfinite(narrowed) if after.dtype.kind == "f" else narrowed == before
+        lost = np.isfinite(before) if before.dtype.kind == "f" else np.ones(before.shape, bool)
+        return bool(np.array_equal(narrowed, after, equal_nan=after.dtype.kind == "f")) and bool(
+            np.all(kept | ~lost)
+        )
