@@ -14,6 +14,7 @@ from deflicker import (
     clean_exposure,
 )
 from deflicker.dq import DO_NOT_USE, JUMP_DET, REFERENCE_PIXEL, SATURATED
+from deflicker.groups import plane_of_most
 from deflicker.quality import measure_quality
 from deflicker.simulate import EXPOSURES, simulate
 
@@ -484,3 +485,10 @@ def test_threads_do_not_change_a_bit(options):
         one, *others = (getattr(result, name).tobytes() for result in results)
         assert all(other == one for other in others), name
     assert results[0].n_used == results[1].n_used == results[2].n_used
+
+
+def test_pixels_of_most_of_the_integrations_that_have_any():
+    mask = np.array([[1, 1, 1, 0], [1, 1, 0, 0], [1, 1, 0, 1], [1, 0, 1, 0], [0, 0, 0, 0]], bool)
+    found = plane_of_most(mask[:, np.newaxis])
+    np.testing.assert_array_equal(found, [[True, True, False, False]])
+    assert plane_of_most(mask) is mask
