@@ -492,3 +492,94 @@ def test_pixels_of_most_of_the_integrations_that_have_any():
     found = plane_of_most(mask[:, np.newaxis])
     np.testing.assert_array_equal(found, [[True, True, False, False]])
     assert plane_of_most(mask) is mask
+
+
+@pytest.mark.parametrize("method", ["median", "fft"])
+def test_negative_light_of_rates(method):
+    """A nod was subtracted: cleaned about as well as with the positive trace alone.
+
+    The lower half of the distribution told the noise, and with negative light in it the fit
+    took wings of traces for noise and the level moved by up to 4 DN.
+    """
+    shape = (32, 512)
+    recipe = replace(
+        EXPOSURES["nirspec-bots"], shape=shape, n_groups=2, n_integrations=1, traces=0, sky=0.0
+    )
+    y, x = np.ogrid[: shape[0], : shape[1]]
+    bright = 300 * (0.3 + 0.7 * np.cos(np.pi * (x / shape[1] - 0.5)) ** 2)
+    positive, negative = (bright * np.exp(-(((y - at) / 3) ** 4)) for at in (9.6, 22.4))
+    found = {0.0: [], -1.0: []}
+    for seed in (1, 2):
+        truth = simulate(recipe, seed=seed)
+        correlated = (truth.correlated[0, 1] - truth.correlated[0, 0]).astype(np.float64)
+        for second, figures in found.items():
+            scene = positive + second * negative
+            rng = np.random.default_rng(seed)
+            white = rng.normal(0, np.sqrt(98 + np.abs(scene)))
+            data = (scene + white + correlated).astype(np.float32)[np.newaxis, np.newaxis]
+            exposure = exposure_of(truth, data=data, group_dq=None, has_stars=False)
+            options = CleanOptions(fit_method=method)
+            left = correlated - (data - clean_exposure(exposure, options).data)[0, 0]
+            good = (truth.pixel_dq & DO_NOT_USE) == 0
+            removed = 1 - np.var(left[good]) / np.var(correlated[good])
+            figures.append((removed, left[good].mean() - correlated[good].mean()))
+    alone, both = np.mean(found[0.0], axis=0), np.mean(found[-1.0], axis=0)
+    assert both[0] > alone[0] - 0.08
+    assert abs(both[1]) < 1.0
+
+
+@pytest.mark.parametrize("method", ["median", "fft", "wiener"])
+@pytest.mark.parametrize(
+    ("n_sigma", "warns"), [(0.01, True), (0.1, True), (2.0, False), (1e6, True)]
+)
+def test_levels_that_fit_almost_nothing_are_named(rng, caplog, method, n_sigma, warns):
+    data, _ = striped_ramp(rng)
+    with caplog.at_level(logging.WARNING):
+        result = clean_exposure(
+            plain_exposure(data), CleanOptions(fit_method=method, n_sigma=n_sigma)
+        )
+    named = [r.getMessage() for r in caplog.records if f"n_sigma={n_sigma:g}" in r.getMessage()]
+    assert len(named) == warns
+    if warns:
+        used = float(named[0].split(" % of the pixels")[0].split()[-1])
+        assert used == pytest.approx(100 * result.used_fraction, rel=0.06)
+
+
+def test_a_mask_that_leaves_few_pixels_is_named(rng, caplog):
+    data, _ = striped_ramp(rng)
+    mask = np.zeros((40, 400), bool)
+    mask[:, 200:204] = True
+    with caplog.at_level(logging.WARNING):
+        clean_exposure(plain_exposure(data), user_mask=mask)
+    assert "% of the pixels only" in caplog.text
+
+
+@pytest.mark.parametrize("n_sigma", [0.01, 0.1, 1e6])
+@pytest.mark.parametrize("options", [{}, {"fit_by_channel": True}, {"fit_method": "fft"}])
+def test_levels_that_fit_almost_nothing_do_no_harm(options, n_sigma):
+    recipe = replace(EXPOSURES["nircam"], shape=(128, 256), n_stars=60)
+    if "fit_method" in options:
+        recipe = replace(EXPOSURES["nirspec-bots"], shape=(32, 512), n_integrations=2)
+    truth = simulate(recipe, seed=2)
+    cleaned = clean_exposure(exposure_of(truth), CleanOptions(n_sigma=n_sigma, **options))
+    quality = measure_quality(truth, cleaned.data)
+    assert quality.removed_differences > -0.5
+    assert quality.removed_rate > -0.5
+
+
+@pytest.mark.parametrize("by_channel", [False, True])
+@pytest.mark.parametrize(("n", "least"), [(1, -0.5), (2, -0.5), (4, 0.0), (8, 5.0), (64, 25.0)])
+def test_few_usable_pixels_a_row_do_no_harm(n, least, by_channel):
+    """Medians of one pixel added as much noise as there was; differences and rate alike."""
+    recipe = replace(EXPOSURES["nircam"], shape=(256, 512), n_stars=150)
+    truth = simulate(recipe, seed=1)
+    rng = np.random.default_rng(1)
+    mask = np.zeros(recipe.shape, bool)
+    for row in mask:
+        for part in np.split(row, 4 if by_channel else 1):
+            part[rng.choice(len(part), n, replace=False)] = True
+    options = CleanOptions(fit_by_channel=by_channel)
+    cleaned = clean_exposure(exposure_of(truth), options, user_mask=mask)
+    quality = measure_quality(truth, cleaned.data)
+    assert quality.removed_differences > least
+    assert quality.removed_rate > min(least, 0) - 0.5

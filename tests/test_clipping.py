@@ -100,3 +100,27 @@ def test_histogram_of_equal_values():
 def test_accept_excludes_nan():
     limits = background_limits(SortedValues(np.array([1.0, 2.0, 3.0])), n_sigma=3)
     assert limits.accept(np.array([2.0, np.nan, 99.0])).tolist() == [True, False, False]
+
+
+@pytest.mark.parametrize("lit", [0.1, 0.3])
+@pytest.mark.parametrize("brightness", [30.0, 1e5])
+def test_negative_light_does_not_widen_the_limits(rng, lit, brightness):
+    """As much light below the sky as above it, of one brightness: no clip of all values starts."""
+    values = rng.normal(3, 1, 40_000)
+    number = int(lit * len(values))
+    values[:number] += brightness * rng.uniform(0.3, 1, number)
+    values[number : 2 * number] -= brightness * rng.uniform(0.3, 1, number)
+    ordered = SortedValues(np.sort(values.astype(np.float32)))
+    for limits in (outlier_limits(ordered, n_sigma=2), background_limits(ordered, n_sigma=2)):
+        assert limits.center == pytest.approx(3, abs=0.1)
+        assert limits.sigma == pytest.approx(1, rel=0.2)
+
+
+@pytest.mark.parametrize("below", [0.0, 0.01])
+def test_without_negative_light_clips_are_what_they_were(rng, below):
+    """Bad pixels, and light of one sign, change nothing."""
+    values = sky_with_stars(rng)
+    values[: int(below * len(values))] = -1e4
+    assert SortedValues(values).without_lights() is None
+    assert SortedValues(np.full(500, 2.0)).without_lights() is None
+    assert SortedValues(values[:10]).without_lights() is None

@@ -1,14 +1,17 @@
 """Fourier noise against dense least squares, written as plainly and slowly as can be."""
 
-from dataclasses import replace
+import tracemalloc
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 from conftest import exposure_of, plain_exposure
+from scipy.optimize import nnls
 
 from deflicker import CleanOptions, Readout, clean_exposure, difference
 from deflicker.noise import fourier, windows
 from deflicker.noise.fourier import full_frame_noise, low_pass
+from deflicker.noise.waves import make_waves
 from deflicker.noise.windows import subarray_noise, window_rows
 from deflicker.quality import measure_quality
 from deflicker.simulate import EXPOSURES, simulate
@@ -16,30 +19,146 @@ from deflicker.simulate import EXPOSURES, simulate
 ROWS, COLUMNS = 40, 512
 
 
+def dense_basis(n, orders):
+    """Cosines and sines of unit rms; those that are nothing are left out."""
+    angles = 2 * np.pi * np.outer(np.arange(n), orders) / n
+    waves = np.stack([np.cos(angles), np.sin(angles)], axis=2).reshape(n, -1)
+    rms = np.sqrt(np.mean(waves**2, axis=0))
+    real = rms > 1e-9
+    return waves[:, real] / rms[real], np.repeat(orders, 2)[real]
+
+
+@dataclass
+class DenseSequence:
+    """Values of a row or a window, weights and waves at the usable pixels."""
+
+    values: np.ndarray
+    weights: np.ndarray
+    waves: np.ndarray
+    kinds: np.ndarray
+
+    @property
+    def normal(self):
+        return self.waves.T @ np.diag(self.weights) @ self.waves
+
+    def products(self, mean):
+        return self.waves.T @ (self.weights * (self.values - mean))
+
+    @property
+    def error(self):
+        return np.sum(self.weights**2) / np.sum(self.weights)
+
+
+def dense_equations(parts, mean, overlap, *, each, expected=None):
+    """Mean squares of products, by the powers that make them; with the scatter of the squares."""
+    n = parts[0].waves.shape[1] if each else parts[0].kinds.shape[1]
+    system, right, chance = np.zeros((n + 1, n + 1)), np.zeros(n + 1), np.zeros(n + 1)
+    for number, part in enumerate(parts):
+        kinds = np.eye(n) if each else part.kinds
+        error, normal = part.error, part.normal
+        squares = (part.products(mean) / error) ** 2
+        counts = np.ones(len(squares)) if expected is None else expected[number] ** -2.0
+        for i in range(n):
+            for j in range(n):
+                system[i, j] += (counts * kinds[:, i]) @ (normal / error) ** 2 @ kinds[:, j]
+            system[i, n] += (counts * kinds[:, i]) @ np.diag(normal) / error
+            system[n, i] += kinds[:, i] @ np.diag(normal) / error
+            right[i] += kinds[:, i] @ (counts * squares)
+            chance[i] += 2 / 3 * overlap * kinds[:, i] ** 2 @ (counts * squares) ** 2
+        system[n, n] += np.sum(part.weights) / error
+        right[n] += np.sum(part.weights * (part.values - mean) ** 2) / error
+    chance[n] = 2 * right[n] ** 2 / system[n, n]
+    least = 1e-6 * np.abs(system).max(axis=1) * right[n] / system[n, n]
+    return system, right, np.maximum(np.maximum(np.sqrt(chance), least), 1e-300)
+
+
+def dense_powers(system, right, chance):
+    scaled = system / chance[:, None]
+    doubt = 0.01 * np.arange(len(right)) * np.sqrt(np.sum(scaled**2, axis=0))
+    return nnls(
+        np.concatenate([scaled, np.diag(doubt)[:-1]]),
+        np.concatenate([right / chance, np.zeros(len(right) - 1)]),
+    )[0]
+
+
+def pair_variance(values, usable):
+    """Half the mean square of the differences of usable neighbours in a row, without outliers."""
+    pairs = []
+    for row, use in zip(values.astype(float), usable, strict=True):
+        some = row[use]
+        pairs.extend(some[1::2] - some[: 2 * (len(some) // 2) : 2])
+    pairs = np.array(pairs)
+    kept = pairs[np.abs(pairs) <= 3 * 1.4826 * np.median(np.abs(pairs))]
+    return np.mean(kept**2) / 2 / 0.9733
+
+
+def dense_fits(parts, overlap, scatter, *, each):
+    """Amplitudes of the waves of each sequence, whose powers all sequences tell together."""
+    tells = np.array([np.sum(part.weights * part.values) / part.error for part in parts])
+    mean = tells.sum() / sum(np.sum(part.weights) / part.error for part in parts)
+    mean *= max(1 - overlap * np.sum(tells**2) / np.sum(tells) ** 2, 0)
+    first = dense_powers(*dense_equations(parts, mean, overlap, each=False))
+    expected = []
+    for part in parts:
+        square = (part.normal / part.error) ** 2 @ (part.kinds @ first[:-1])
+        square += first[-1] * np.diag(part.normal) / part.error
+        expected.append(np.maximum(square, 1e-8 * square.max()))
+    system, right, chance = dense_equations(parts, mean, overlap, each=False, expected=expected)
+    found = dense_powers(system, right, chance)
+    powers = np.zeros(len(found) - 1)
+    for k, power in enumerate(found[:-1]):
+        if power > 0:
+            powers[k] = power * (1 - min(chance[k] / (system[k, k] * power), 1) ** 2)
+    white = max(found[-1], scatter)
+    if each:
+        expected = parts[0].kinds @ powers
+        expected = np.maximum(expected, 1e-3 * expected.max())
+        system, right, chance = dense_equations(parts, mean, overlap, each=True)
+        near = np.concatenate([np.diag(1 / expected), np.zeros((len(expected), 1))], axis=1)
+        found = nnls(
+            np.concatenate([system / chance[:, None], near]),
+            np.concatenate([right / chance, np.ones(len(expected))]),
+        )[0]
+    for part in parts:
+        power = found[:-1] if each else part.kinds @ powers
+        some = power > 0
+        penalty = np.diag(part.error * white / power[some])
+        fit = np.zeros(len(power))
+        fit[some] = np.linalg.solve(
+            part.normal[np.ix_(some, some)] + penalty, part.products(mean)[some]
+        )
+        fit[0] += mean
+        yield fit
+
+
 def dense_full_frame(values, usable, reference_rows):
     """Section 6 of the algorithm, one row after the other, on the basis of all pixels."""
     n = values.shape[1]
     gains = low_pass(np.arange(n // 2 + 1) / n)
+    waves, order = dense_basis(n, np.arange(len(gains)))
+    kinds = np.stack([order == 0, (order > 0) / np.maximum(order, 1)], axis=1)
     positions = np.arange(n)
     distance = np.minimum(positions, n - positions)
     kernel = np.exp(-0.5 * (distance / 32) ** 2)
     kernel /= kernel.sum()
-    image = np.zeros(values.shape)
+    parts = {}
     for y in range(reference_rows, len(values) - reference_rows):
         m = np.flatnonzero(usable[y])
-        if m.size < 32:
+        if not m.size:
             continue
-        order = min(1 + (m.size - 32) // 64, len(gains))
         v = values[y, m].astype(float)
         median = np.median(v)
         wild = np.abs(v - median) > 3 * 1.4826 * np.median(np.abs(v - median))
         v[wild] = median
         density = np.array([kernel[np.abs(m - position) % n].sum() for position in m])
-        basis = np.exp(2j * np.pi * np.outer(m, np.arange(order)) / n)
-        fit = np.linalg.lstsq(basis / density[:, None], v / density, rcond=None)[0]
-        fit = fit * gains[:order]
-        whole = np.exp(2j * np.pi * np.outer(positions, np.arange(order)) / n)
-        image[y] = (2 * whole @ fit - fit[0]).real
+        parts[y] = DenseSequence(v, density**-2.0, waves[m], kinds)
+    image = np.zeros(values.shape)
+    for y, fit in zip(
+        parts,
+        dense_fits(list(parts.values()), 1, pair_variance(values, usable), each=True),
+        strict=True,
+    ):
+        image[y] = waves @ (fit * gains[order])
     return image
 
 
@@ -182,28 +301,11 @@ def without_outliers(values, usable):
     return kept
 
 
-def dense_window(t, v, root, n_ticks, corners):
-    """Least squares of one window on cosines and sines; the fewest that it determines."""
+def dense_filter(frequency, corners):
     low, stop, start, high = corners
-    frequency = np.arange(n_ticks // 2 + 1) / (n_ticks * 1e-5)
     down = 0.5 * (1 + np.cos(np.pi * np.clip((frequency - low) / (stop - low), 0, 1)))
     up = 0.5 * (1 - np.cos(np.pi * np.clip((frequency - start) / (high - start), 0, 1)))
-    passed = np.flatnonzero(down + up > 1e-12)
-    slow = passed[passed < n_ticks // 4]
-    for chosen in (passed, *(slow[:number] for number in range(len(slow), 0, -1))):
-        waves, gains = [], []
-        for k in chosen:
-            for wave in (np.cos, np.sin):
-                column = wave(2 * np.pi * k * np.arange(n_ticks) / n_ticks)
-                if np.abs(column).max() > 1e-9:
-                    waves.append(column / np.sqrt(np.mean(column**2)))
-                    gains.append((down + up)[k])
-        basis = np.array(waves).T
-        weighted = basis[t] * root[:, None]
-        eigenvalues = np.linalg.eigvalsh(weighted.T @ weighted)
-        if eigenvalues[0] > 3e-3 * np.sum(root**2):
-            return basis @ (gains * np.linalg.lstsq(weighted, v * root, rcond=None)[0])
-    return np.zeros(n_ticks)
+    return down + up
 
 
 def dense_subarray(values, usable):
@@ -218,17 +320,38 @@ def dense_subarray(values, usable):
     density = np.array(
         [np.exp(-0.5 * ((at - t) / sigma) ** 2).sum() / (sigma * np.sqrt(2 * np.pi)) for t in at]
     )
-    total, share = np.zeros((n_slow, width)), np.zeros((n_slow, 1))
+    chosen, parts = [], []
     for window in window_rows(kept.sum(axis=1)):
-        length = window.stop - window.start
-        if kept[window].mean() < 0.05:
-            continue
         inside = (y[at] >= window.start) & (y[at] < window.stop)
+        if not inside.any():
+            continue
+        ticks = (window.stop - window.start) * width
+        orders = np.arange(ticks // 2 + 1)
+        passed = orders[dense_filter(orders / (ticks * 1e-5), corners) > 1e-12]
+        slow, fast = passed[passed < ticks // 4], passed[passed >= ticks // 4]
+        waves, order = dense_basis(ticks, np.r_[slow[:32], fast[-8:]])
+        away = ticks / 2 - order
+        drift, alternation = order < ticks // 4, order >= ticks // 4
+        kinds = np.stack(
+            [
+                order == 0,
+                (drift & (order > 0)) / np.maximum(order, 1),
+                alternation & (away < 1),
+                (alternation & (away >= 1)) / np.maximum(away, 1),
+            ],
+            axis=1,
+        )
         t = at[inside] - window.start * width
         v = values[y[at[inside]], x[at[inside]]].astype(float)
-        noise = dense_window(t, v, 1 / density[inside], length * width, corners)
+        parts.append(DenseSequence(v, density[inside] ** -2.0, waves[t], kinds))
+        chosen.append((window, waves, dense_filter(order / (ticks * 1e-5), corners)))
+    total, share = np.zeros((n_slow, width)), np.zeros((n_slow, 1))
+    for (window, waves, gains), fit in zip(
+        chosen, dense_fits(parts, 2, pair_variance(values, kept), each=False), strict=True
+    ):
+        length = window.stop - window.start
         triangle = 1 - np.abs(2 * np.arange(length) + 1 - length) / (length + 1)
-        total[window] += noise.reshape(length, width) * triangle[:, None]
+        total[window] += (waves @ (gains * fit)).reshape(length, width) * triangle[:, None]
         share[window] += triangle[:, None]
     return np.divide(total, share, out=np.zeros_like(total), where=share > 0)[:, :n_fast]
 
@@ -324,3 +447,90 @@ def test_errors_of_differences_cancel_in_the_rate(monkeypatch):
     assert rate > 54
     monkeypatch.setattr(difference, "WINDOW_CLIP", 0.0)
     assert removed()[1] < rate - 4
+
+
+GAPS = {
+    "middle": [slice(700, 1200)],
+    "wide": [slice(600, 1500)],
+    "half": [slice(1024, 2048)],
+    "two": [slice(100, 900), slice(1100, 1950)],
+    "all but a block": [slice(300, 2048)],
+}
+
+
+@pytest.mark.parametrize("seen", [1.0, 0.1])
+@pytest.mark.parametrize("gap", list(GAPS))
+def test_gaps_get_no_more_noise_than_there_was(gap, seen):
+    """Columns without a usable pixel: the fit of some of them once gave eight times the noise."""
+    recipe = replace(EXPOSURES["nirspec-ifu"], shape=(2048, 200), n_groups=2, traces=0, border=0)
+    truth = simulate(recipe, seed=3)
+    low = recipe.readout.turned(truth.correlated[0, 1] - truth.correlated[0, 0])
+    low = low - np.median(low)
+    rng = np.random.default_rng(3)
+    values = (low + rng.normal(0, 10, low.shape)).astype(np.float32)
+    usable = rng.random(low.shape) < seen
+    dark = np.zeros(low.shape[1], bool)
+    for part in GAPS[gap]:
+        dark[part] = True
+    usable[:, dark] = False
+    noise = full_frame_noise(values, usable, reference_rows=0).image()
+    assert np.std(noise[:, dark]) < np.std(low[:, dark])
+    assert np.abs(noise[:, dark]).max() < 4 * np.std(low)
+    left = low - noise
+    assert np.mean(left[:, dark] ** 2) < 0.95 * np.mean(low[:, dark] ** 2)
+    assert np.mean(left[:, ~dark] ** 2) < 0.62 * np.mean(low[:, ~dark] ** 2)
+
+
+@pytest.mark.parametrize("seen", [1.0, 0.3, 0.1])
+@pytest.mark.parametrize("gap", [np.s_[100:200], np.s_[:, 4:], np.s_[:, 8:24], np.s_[300:]])
+def test_gaps_of_windows_get_no_more_noise_than_there_was(gap, seen):
+    """Mean over four seeds: the power of noise of which few pixels tell is uncertain."""
+    recipe = replace(EXPOSURES["nirspec-bots"], shape=(32, 512), n_groups=2, n_integrations=1)
+    found = []
+    for seed in range(4):
+        truth = simulate(replace(recipe, traces=0), seed=seed)
+        low = recipe.readout.turned(truth.correlated[0, 1] - truth.correlated[0, 0])
+        low = low - np.median(low)
+        rng = np.random.default_rng(seed)
+        values = (low + rng.normal(0, 10, low.shape)).astype(np.float32)
+        usable = rng.random(low.shape) < seen
+        dark = np.zeros(low.shape, bool)
+        dark[gap] = True
+        usable[dark] = False
+        noise = subarray_noise(values, usable)
+        left = low - noise
+        found.append([np.mean(noise[dark] ** 2), np.var(left[dark]), np.var(left[~dark])])
+        found[-1] /= np.array([np.mean(low[dark] ** 2), np.var(low[dark]), np.var(low[~dark])])
+        assert found[-1][0] < 1
+    _, there, seen_there = np.mean(found, axis=0)
+    assert there < 1.06
+    assert seen_there < 1.0
+
+
+@pytest.mark.parametrize(("shape", "n"), [((2048, 32), 3000), ((2048, 32), 600), ((1024, 64), 300)])
+def test_memory_of_windows_does_not_grow_with_their_length(rng, shape, n):
+    """512 pixels of a window may lie in all of the frame; once, that took gigabytes."""
+    values = rng.normal(0, 10, shape).astype(np.float32)
+    usable = np.zeros(shape, bool)
+    usable.flat[rng.choice(usable.size, n, replace=False)] = True
+    make_waves.cache_clear()
+    tracemalloc.start()
+    try:
+        noise = subarray_noise(values, usable)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert np.isfinite(noise).all()
+    assert peak < 100 * values.nbytes
+
+
+def test_few_pixels_of_a_frame_of_windows_remove_noise(rng):
+    """What 3000 pixels of SUB2048 can tell is removed: the slowest noise."""
+    t = np.arange(2048 * 32).reshape(2048, 32)
+    low = 6 * np.sin(2 * np.pi * 3 * t / t.size) + 4 * np.cos(2 * np.pi * 7 * t / t.size)
+    values = (low + rng.normal(0, 10, low.shape)).astype(np.float32)
+    for n, least in ((600, 0.6), (3000, 0.4)):
+        usable = np.zeros(low.shape, bool)
+        usable.flat[rng.choice(usable.size, n, replace=False)] = True
+        left = low - subarray_noise(values, usable)
+        assert np.mean(left**2) < (1 - least) * np.mean(low**2)

@@ -216,6 +216,13 @@ def test_other_units_are_refused_with_the_reason(small_nircam, factor, method, i
     assert np.array_equal(exposure.data, before, equal_nan=True)
 
 
+def test_values_at_the_limit_of_float32_are_refused_alike():
+    data = np.zeros((1, 2, 8, 8), np.float32)
+    data[0, 1] = 3e38
+    with pytest.raises(CannotClean, match="differences of about 3e\\+38 are not in DN"):
+        check_unit(plain_exposure(data))
+
+
 def test_units_that_may_be_are_not_refused():
     for factor in (1e-5, 1.0, 1e5):
         check_unit(plain_exposure(np.full((1, 2, 8, 8), factor) * [[[[1]], [[2]]]]))

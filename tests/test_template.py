@@ -46,6 +46,19 @@ def test_median_is_the_plain_one_of_what_is_valid(rng):
     assert missing.sum() == np.isnan(np.where(bad, np.nan, data)).all(axis=0).sum()
 
 
+def test_values_that_no_detector_measures_are_no_part_of_the_median(rng):
+    data, _, dark = series(rng, noise=5.0)
+    wild, dq = data.copy(), np.zeros(data.shape, np.uint8)
+    for place, value in (((0, 1, 3, 4), 3e38), ((2, 2, 3, 4), -1e30), ((5, 0, 9, 9), np.inf)):
+        wild[place], dq[place] = value, DO_NOT_USE
+    wild[:, 1, 5, 5] = 3e38  # of a sum of two, float32 has none
+    dq[:, 1, 5, 5] = DO_NOT_USE
+    found = make_template([plain_exposure(wild)], background=lambda _: dark)
+    expected = make_template([plain_exposure(data, group_dq=dq)], background=lambda _: dark)
+    np.testing.assert_array_equal(found.groups, expected.groups)
+    assert np.isnan(found.groups[1, 5, 5])
+
+
 def test_segments_make_the_template_of_the_whole(rng):
     data, _, dark = series(rng, noise=5.0)
     whole = make_template([plain_exposure(data)], background=lambda _: dark)

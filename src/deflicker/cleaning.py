@@ -34,6 +34,10 @@ __all__ = ["check_input", "clean_exposure"]
 log = logging.getLogger(__name__)
 
 MOST_NAMED = 5  # differences in one line of the log
+# Clipping levels in standard deviations: below the first, pixels are chosen by their noise;
+# beyond the second, sources are background.
+LEAST_SIGMA, MOST_SIGMA = 0.5, 10.0
+FEWEST_USED = 0.05  # of all pixels
 
 
 def clean_exposure(  # noqa: PLR0913 - each tells something else of the scene
@@ -151,6 +155,7 @@ def clean_exposure(  # noqa: PLR0913 - each tells something else of the scene
         msg = "every fit would have made its difference noisier"
         raise NothingToClean(msg)
     _report(result)
+    _report_fit_of_few(result, options)
     if levels is not None:
         report_levels(levels, result)
     return result
@@ -256,6 +261,32 @@ def _report_ignored_by_wiener(options: CleanOptions) -> None:
     for name, given in ignored.items():
         if given:
             log.warning("fit_method='wiener' does not need it: %s is ignored", name)
+
+
+def _report_fit_of_few(result: CleanResult, options: CleanOptions) -> None:
+    """Warn of a clipping level, or a mask, with which the noise cannot be measured well."""
+    percent = 100 * result.used_fraction
+    if 0 < options.n_sigma < LEAST_SIGMA:
+        log.warning(
+            "n_sigma=%g chooses pixels by their noise, and little of it can be removed: the noise "
+            "was measured on %.2g %% of the pixels; levels of 1.5 to 5 are usual",
+            options.n_sigma,
+            percent,
+        )
+    elif options.n_sigma > MOST_SIGMA:
+        log.warning(
+            "n_sigma=%g masks no source: the noise was measured on %.3g %% of the pixels, whatever "
+            "they see; levels of 1.5 to 5 are usual",
+            options.n_sigma,
+            percent,
+        )
+    elif result.used_fraction < FEWEST_USED:
+        log.warning(
+            "The noise was measured on %.2g %% of the pixels only: what is left of it may be much; "
+            "the masks, flags and n_sigma=%g leave no more",
+            percent,
+            options.n_sigma,
+        )
 
 
 def _report(result: CleanResult) -> None:

@@ -47,7 +47,7 @@ def check_unit(exposure: Exposure) -> None:
     sample = groups[:, :: max(groups.shape[1] // SAMPLED_ROWS, 1)].astype(np.float32)
     with np.errstate(invalid="ignore", over="ignore"):
         sizes = np.abs(np.diff(sample, axis=0) if exposure.first_cleaned else sample)
-    sizes = sizes[np.isfinite(sizes) & (sizes > 0)]
+    sizes = sizes[np.isfinite(sizes) & (sizes > 0)].astype(np.float64)
     if not sizes.size:
         return
     value = float(np.median(sizes))

@@ -12,6 +12,7 @@ from deflicker.brightness import Brightness
 from deflicker.dq import DO_NOT_USE, JUMP_DET, SATURATED
 from deflicker.draft_rate import draft_rate
 from deflicker.drafts import integration_rate
+from deflicker.measured import is_measured
 from deflicker.noise.median import row_medians
 
 __all__ = ["Template", "make_template", "valid_groups"]
@@ -183,7 +184,7 @@ def _medians(exposures: Sequence[Exposure], scaled: _Scaled | None) -> Image:
                     flags = exposure.group_dq[i][g, rows]
                     hit[..., k] |= (flags & JUMPS) != 0
                     valid[..., k] &= ((flags & FORBIDS) == 0) & ~hit[..., k]
-            valid &= np.isfinite(values)
+            valid &= is_measured(values)
             pixels = (-1, len(integrations))
             medians = row_medians(values.reshape(pixels), valid.reshape(pixels))
             medians[~valid.reshape(pixels).any(axis=1)] = np.nan

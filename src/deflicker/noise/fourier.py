@@ -1,6 +1,7 @@
 """Fourier noise: a few low frequencies fitted to what is background (NSClean)."""
 
 from collections.abc import Sequence
+from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +9,9 @@ from scipy.fft import irfft, rfft
 
 from deflicker.noise.median import MAD_TO_SIGMA, row_medians_and_deviations
 from deflicker.noise.rows import RowNoise
+from deflicker.noise.shrinkage import pixel_scatter
+from deflicker.noise.wave_fit import Seen, fit_waves, powers_of_each, wave_powers
+from deflicker.noise.waves import Waves, make_waves
 from deflicker.noise.windows import subarray_noise
 
 __all__ = ["fourier_noise", "full_frame_noise", "low_pass"]
@@ -21,10 +25,6 @@ ROLL_OFF = 1 / 1024
 DENSITY_SIGMA = 32.0
 ROW_OUTLIERS = 3.0
 REFERENCE_ROWS = 4
-# The constant is one number, a frequency two: each must have this many pixels. And a
-# frequency must be this far from a combination of those before it.
-PIXELS_PER_NUMBER = 32
-LEAST_PIVOT = 0.1
 
 
 def fourier_noise(
@@ -81,29 +81,31 @@ def full_frame_noise(
 
     Notes
     -----
-    Rauscher (2024, PASP 136, 015001). For each row the coefficients of
-    ``sum_k c_k exp(2 pi i k m / n)``, k = 0..K, minimise the squares weighted by the
-    inverse square of the local density of usable pixels. The normal matrix is
-    Hermitian Toeplitz, its first column the Fourier transform of the weights. Rows
-    with few usable pixels get fewer frequencies, then a constant, then nothing.
+    Rauscher (2024, PASP 136, 015001). In each row the waves of the lowest frequencies
+    minimise the squares weighted by the inverse square of the local density of usable
+    pixels. The published fit follows its pixels wherever they leave it free, and so
+    extrapolates into gaps; here the powers of the waves, which all rows tell
+    (`deflicker.noise.wave_fit`), hold it.
 
     The published code then smooths the noise over neighbouring rows. Pink noise is
     new in every row, so that is left out: it would put back what was found.
     """
     n_slow, n_fast = values.shape
     gains = low_pass(np.arange(n_fast // 2 + 1) / n_fast)
-    coefficients = np.zeros((n_slow, len(gains)), dtype=np.complex128)
-    for start in range(0, n_slow, BLOCK_ROWS):
-        rows = slice(start, start + BLOCK_ROWS)
-        coefficients[rows] = _fit_rows(values[rows], usable[rows], len(gains))
-    coefficients *= gains
-    coefficients[:reference_rows] = 0
-    coefficients[max(n_slow - reference_rows, 0) :] = 0
-    coefficients[:, 1:] *= 2
-    parts = np.concatenate([coefficients.real, coefficients.imag], axis=1)
-    phases = 2 * np.pi / n_fast * np.outer(np.arange(len(gains)), np.arange(n_fast))
-    waves = np.concatenate([np.cos(phases), -np.sin(phases)])
-    return RowNoise(parts.astype(np.float32), waves.astype(np.float32))
+    waves = make_waves(n_fast, tuple(range(len(gains))))
+    rows = np.arange(reference_rows, max(n_slow - reference_rows, reference_rows))
+    rows = rows[usable[rows].any(axis=1)]
+    coefficients = np.zeros((n_slow, len(waves.order)), dtype=np.float32)
+    if len(rows):
+        seen = [
+            _see_rows(values[block], usable[block], waves)
+            for block in np.array_split(rows, ceil(len(rows) / BLOCK_ROWS))
+        ]
+        scatter = pixel_scatter(values, usable, [slice(0, n_fast)]).variance
+        powers = powers_of_each(seen, wave_powers(seen, scatter=scatter))
+        found = np.concatenate([fit_waves(part, powers) for part in seen])
+        coefficients[rows] = found * gains[waves.order]
+    return RowNoise(coefficients, waves.images().astype(np.float32))
 
 
 def low_pass(frequency: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -124,19 +126,31 @@ def low_pass(frequency: NDArray[np.float64]) -> NDArray[np.float64]:
     return gain[gain > 1e-12]
 
 
-def _fit_rows(
-    values: NDArray[np.float32], usable: NDArray[np.bool_], n_frequencies: int
-) -> NDArray[np.complex128]:
-    """Coefficients (n_rows, K + 1) of some rows."""
+def _see_rows(values: NDArray[np.float32], usable: NDArray[np.bool_], waves: Waves) -> Seen:
+    """What the pixels of some rows tell of the waves."""
     weights = (usable / _density(usable)).astype(np.float64)
     weights *= weights
     cleaned = _without_outliers(values, usable)
     # Products of matrices would do too, but BLAS would start threads beneath ours.
-    sums = rfft(weights, axis=1)[:, :n_frequencies]
-    cleaned *= weights
-    moments = rfft(cleaned, axis=1)[:, :n_frequencies]
-    number = np.count_nonzero(usable, axis=1)
-    return _solve_toeplitz(sums, moments, _orders(number, n_frequencies))
+    highest = int(waves.transformed[-1]) + 1
+    sums = np.ascontiguousarray(rfft(weights, axis=1)[:, :highest]).view(np.float64)
+    weighted = weights * cleaned
+    moments = np.ascontiguousarray(rfft(weighted, axis=1)[:, :highest]).view(np.float64)
+    return Seen(
+        waves=waves,
+        kinds=_kinds(waves),
+        matrix=waves.normal_matrix(sums),
+        products=waves.products(moments),
+        weight=sums[:, 0],
+        square_weight=np.einsum("rc,rc->r", weights, weights),
+        power=np.einsum("rc,rc->r", weighted, cleaned),
+    )
+
+
+def _kinds(waves: Waves) -> NDArray[np.float64]:
+    """The constant has a power of its own; that of the others falls with their frequency."""
+    constant = waves.order == 0
+    return np.stack([constant, ~constant / np.maximum(waves.order, 1)], axis=1)
 
 
 def _density(usable: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -159,49 +173,3 @@ def _without_outliers(
     limits = ROW_OUTLIERS * MAD_TO_SIGMA * deviations[:, np.newaxis]
     cleaned = np.where(np.abs(values - medians) > limits, medians, values)
     return np.where(usable, cleaned, np.float32(0)).astype(np.float64)
-
-
-def _orders(number: NDArray[np.int_], most: int) -> NDArray[np.int_]:
-    """How many frequencies, the constant among them, each row's pixels can carry."""
-    return np.minimum((number // PIXELS_PER_NUMBER + 1) // 2, most)
-
-
-def _solve_toeplitz(
-    column: NDArray[np.complex128],
-    right: NDArray[np.complex128],
-    orders: NDArray[np.int_],
-) -> NDArray[np.complex128]:
-    """Solve Hermitian Toeplitz systems, each to the order that it determines.
-
-    Levinson's recursion, for all rows at once, passes through the solutions of all
-    lower orders; a row stops at the order given for it, or where the frequencies
-    before explain so much of the next one that noise would decide it.
-    """
-    n_rows, order = right.shape
-    solution = np.zeros_like(right)
-    power = column[:, 0].real
-    active = (orders > 0) & (power > 0)
-    scale = np.where(active, power, 1.0)
-    reflected = np.zeros((n_rows, order), dtype=np.complex128)
-    reflected[:, 0] = 1
-    error = np.ones(n_rows)
-    first = column / scale[:, np.newaxis]
-    target = right / scale[:, np.newaxis]
-    solution[:, 0] = np.where(active, target[:, 0], 0)
-    for k in range(1, order):
-        # Forward predictor of order k from that of order k - 1.
-        mismatch = np.einsum("rj,rj->r", first[:, k:0:-1], reflected[:, :k])
-        ratio = -mismatch / error
-        backward = np.zeros_like(reflected)
-        backward[:, 1 : k + 1] = reflected[:, k - 1 :: -1].conj()
-        reflected = reflected + ratio[:, np.newaxis] * backward
-        error = error * (1 - np.abs(ratio) ** 2)
-        active = active & (orders > k) & (error > LEAST_PIVOT)
-        missing = target[:, k] - np.einsum("rj,rj->r", first[:, k:0:-1], solution[:, :k])
-        backward[:, : k + 1] = reflected[:, k::-1].conj()
-        step = np.where(active, missing / np.where(active, error, 1.0), 0)
-        solution[:, : k + 1] += step[:, np.newaxis] * backward[:, : k + 1]
-        error = np.where(active, error, 1.0)
-        reflected[~active] = 0
-        reflected[~active, 0] = 1
-    return solution

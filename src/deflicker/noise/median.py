@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
 from deflicker.noise.rows import RowNoise
+from deflicker.noise.shrinkage import pixel_scatter, shrunk_levels
 
 __all__ = ["median_noise", "row_medians", "row_medians_and_deviations", "row_stripes"]
 
@@ -51,10 +52,16 @@ def median_noise(
            [5., 5., 5.]], dtype=float32)
     """
     medians = [row_medians(values[:, output], usable[:, output]) for output in outputs]
+    number = [np.count_nonzero(usable[:, output], axis=1) for output in outputs]
+    levels = shrunk_levels(
+        np.stack(medians, axis=1),
+        np.stack(number, axis=1),
+        pixel_scatter(values, usable, outputs),
+    )
     shapes = np.zeros((len(outputs), values.shape[1]), dtype=np.float32)
     for shape, output in zip(shapes, outputs, strict=True):
         shape[output] = 1
-    return RowNoise(np.stack(medians, axis=1), shapes)
+    return RowNoise(levels, shapes)
 
 
 def row_medians(values: NDArray[np.float32], usable: NDArray[np.bool_]) -> NDArray[np.float32]:

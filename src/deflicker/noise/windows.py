@@ -2,7 +2,6 @@
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
 from math import ceil
 
 import numpy as np
@@ -12,23 +11,26 @@ from scipy.fft import fft, irfft, next_fast_len, rfft
 from scipy.sparse import csc_array
 
 from deflicker.noise.median import MAD_TO_SIGMA
-from deflicker.noise.waves import TICK, ever_fewer
+from deflicker.noise.shrinkage import pixel_scatter
+from deflicker.noise.wave_fit import Seen, WavePowers, fit_waves, wave_powers
+from deflicker.noise.waves import Waves, make_waves
 
 __all__ = ["subarray_noise", "window_rows"]
 
 ROW_OVERHEAD = 12  # ticks
 WINDOW_PIXELS = 512
-LEAST_FRACTION = 0.05
 OUTLIERS = 4.0
 # Corners of the filter in Hz: pass, stop, stop, pass. Rows of sub-arrays that are wide
 # along the fast axis (ALLSLITS) come too slowly for the corners of the narrow ones.
 NARROW = (1061.0, 1211.0, 49943.0, 49957.0)
 WIDE = (150.0, 200.0, 49943.0, 49957.0)
 WIDEST_NARROW = 64  # pixels along the fast axis
-# A window must determine its frequencies: smallest eigenvalue over the sum of weights.
-LEAST_CONDITION = 3e-3
+TICK = 1e-5  # seconds per pixel
+# Low frequencies of a window, and those about the alternation of the columns: about as many
+# as 512 pixels can tell, however long the window.
+MOST_LOW, MOST_HIGH = 32, 8
 KERNEL_REACH = 6.0  # sigma, where a Gaussian is below the rounding of single precision
-MOST_WINDOWS = 128  # fitted together: what they need fits into a processor's cache
+MOST_TICKS = 90_000  # transformed together: what they need fits into a processor's cache
 
 
 def subarray_noise(values: NDArray[np.float32], usable: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -49,10 +51,14 @@ def subarray_noise(values: NDArray[np.float32], usable: NDArray[np.bool_]) -> ND
     Notes
     -----
     Rauscher (2024, PASP 136, 015001). Windows of whole rows that hold about 512 usable
-    pixels overlap by half. In each the frequencies that the filter lets pass are fitted
-    by least squares, with weights that are the inverse square of the local density of
-    usable pixels; the normal matrix is the Fourier transform of the weights at the
-    differences of the frequencies. Windows are blended with triangular weights.
+    pixels overlap by half. In each the frequencies that the filter lets pass are fitted,
+    with weights that are the inverse square of the local density of usable pixels; the
+    normal matrix is the Fourier transform of the weights at the differences of the
+    frequencies. Windows are blended with triangular weights.
+
+    A window of few pixels is a long one, in which many frequencies pass: the fit has the
+    lowest ones only. The powers of the waves, which all windows tell
+    (`deflicker.noise.wave_fit`), hold the fit where pixels do not.
     """
     corners = NARROW if values.shape[1] <= WIDEST_NARROW else WIDE
     usable = _without_outliers(values, usable)
@@ -60,19 +66,21 @@ def subarray_noise(values: NDArray[np.float32], usable: NDArray[np.bool_]) -> ND
     weights /= _density(weights, corners)
     weights *= weights
     clocked = _clocked(np.where(usable, values, np.float32(0)))
-    total = np.zeros_like(clocked)
-    share = np.zeros(len(values), np.float32)
     per_row = np.count_nonzero(usable, axis=1)
-    for group in _alike(window_rows(per_row)):
-        rows = group.starts[:, np.newaxis] + np.arange(group.length)
-        least = LEAST_FRACTION * group.length * usable.shape[1]
-        rows = rows[per_row[rows].sum(axis=1) >= least]
-        ticks = group.length * clocked.shape[1]
-        noise = _fit_windows(
-            clocked[rows].reshape(-1, ticks), weights[rows].reshape(-1, ticks), corners
-        ).reshape(-1, clocked.shape[1])
+    seen = [
+        (rows, _see_windows(clocked[rows], weights[rows], corners))
+        for rows in _alike(window_rows(per_row), per_row, n_ticks=clocked.shape[1])
+    ]
+    total = np.zeros_like(clocked)
+    if not seen:
+        return total[:, : values.shape[1]].copy()
+    scatter = pixel_scatter(values, usable, [slice(0, values.shape[1])]).variance
+    powers = wave_powers([part for _, part in seen], scatter=scatter)
+    share = np.zeros(len(values), np.float32)
+    for rows, part in seen:
         blend = _blend(rows, len(values))
-        total += blend @ noise
+        noise = _noise_of_windows(part, powers, corners)
+        total += blend @ noise.reshape(-1, clocked.shape[1])
         share += blend.sum(axis=1)
     share = share[:, np.newaxis]
     np.divide(total, share, out=total, where=share > 0)
@@ -115,21 +123,18 @@ def window_rows(usable_per_row: NDArray[np.int_]) -> list[slice]:
         start += max((stop - start) // 2, 1)
 
 
-@dataclass(frozen=True)
-class _Windows:
-    """Windows of one length, which are fitted together."""
-
-    starts: NDArray[np.int_]
-    length: int
-
-
-def _alike(windows: list[slice]) -> Iterator[_Windows]:
+def _alike(
+    windows: list[slice], per_row: NDArray[np.int_], *, n_ticks: int
+) -> Iterator[NDArray[np.int_]]:
+    """Rows (n_windows, length) of windows of one length, as many as are fitted together."""
     starts = np.array([window.start for window in windows])
     lengths = np.array([window.stop - window.start for window in windows])
     for length in np.unique(lengths):
-        alike = starts[lengths == length]
-        for first in range(0, len(alike), MOST_WINDOWS):
-            yield _Windows(alike[first : first + MOST_WINDOWS], int(length))
+        rows = starts[lengths == length][:, np.newaxis] + np.arange(length)
+        rows = rows[per_row[rows].any(axis=1)]
+        number = max(MOST_TICKS // (int(length) * n_ticks), 1)
+        for first in range(0, len(rows), number):
+            yield rows[first : first + number]
 
 
 def _without_outliers(values: NDArray[np.float32], usable: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -192,29 +197,75 @@ def _blend(rows: NDArray[np.int_], n_rows: int) -> csc_array:
     )
 
 
-def _fit_windows(
+def _see_windows(
     values: NDArray[np.float32],
     weights: NDArray[np.float32],
     corners: tuple[float, float, float, float],
+) -> Seen:
+    """What the pixels (n_windows, length, n_ticks) of windows of one length tell of the waves."""
+    values, weights = (a.reshape(len(a), -1) for a in (values, weights))
+    n_ticks = values.shape[1]
+    waves = make_waves(n_ticks, _passed(n_ticks, corners))
+    weighted = weights * values
+    sums, moments = _cosines_and_sines(weights, weighted, waves.transformed)
+    return Seen(
+        waves=waves,
+        kinds=_kinds(waves),
+        matrix=waves.normal_matrix(sums),
+        products=waves.products(moments),
+        weight=sums[:, 0],
+        square_weight=np.einsum("wt,wt->w", weights, weights, dtype=np.float64),
+        power=np.einsum("wt,wt->w", weighted, values, dtype=np.float64),
+        overlap=2.0,
+    )
+
+
+def _passed(n_ticks: int, corners: tuple[float, float, float, float]) -> tuple[int, ...]:
+    """Frequencies that the filter lets pass, the lowest and those nearest to the alternation."""
+    frequency = np.arange(n_ticks // 2 + 1) / (n_ticks * TICK)
+    passed = np.flatnonzero(_gain(frequency, corners) > 1e-12)
+    low, high = passed[passed < n_ticks // 4], passed[passed >= n_ticks // 4]
+    chosen = [*low[:MOST_LOW], *high[-MOST_HIGH:]]
+    return tuple(int(order) for order in chosen)
+
+
+def _kinds(waves: Waves) -> NDArray[np.float64]:
+    """Four kinds: constant, drifts, alternation of the columns and drifts of that.
+
+    The power of a drift falls with its frequency, for windows of all lengths alike.
+    """
+    order, rest = waves.order, waves.n_ticks / 2 - waves.order
+    low, high = order < waves.n_ticks // 4, order >= waves.n_ticks // 4
+    return np.stack(
+        [
+            order == 0,
+            (low & (order > 0)) / np.maximum(order, 1),
+            high & (rest < 1),
+            (high & (rest >= 1)) / np.maximum(rest, 1),
+        ],
+        axis=1,
+    )
+
+
+def _noise_of_windows(
+    part: Seen, powers: WavePowers, corners: tuple[float, float, float, float]
 ) -> NDArray[np.float32]:
     """Noise (n_windows, n_ticks) of windows of one length."""
-    n_ticks = values.shape[1]
-    spectrum = np.zeros((len(values), 2 * (n_ticks // 2 + 1)), np.float32)
-    all_waves = ever_fewer(n_ticks, corners)
-    sums, moments = _cosines_and_sines(weights, weights * values, all_waves[0].orders)
-    left = np.arange(len(values))
-    # From all frequencies to the constant alone, as far as the windows determine them.
-    for waves in all_waves:
-        if not len(left):
-            break
-        matrix = waves.normal_matrix(sums[left])
-        good = _determined(matrix, weight=sums[left, 0])
-        chosen = left[good]
-        right = moments[chosen[:, np.newaxis], waves.moments] * waves.scale
-        solved = np.linalg.solve(matrix[good], right[..., np.newaxis])[..., 0]
-        spectrum[chosen[:, np.newaxis], waves.places] = solved * waves.gain
-        left = left[~good]
-    return irfft(spectrum.view(np.complex64), n_ticks, axis=1, norm="forward")
+    waves = part.waves
+    gain = waves.amplitude * _gain(waves.order / (waves.n_ticks * TICK), corners)
+    spectrum = np.zeros((len(part.weight), 2 * (waves.n_ticks // 2 + 1)), np.float32)
+    spectrum[:, waves.places] = fit_waves(part, powers) * gain
+    return irfft(spectrum.view(np.complex64), waves.n_ticks, axis=1, norm="forward")
+
+
+def _gain(
+    frequency: NDArray[np.float64], corners: tuple[float, float, float, float]
+) -> NDArray[np.float64]:
+    """Filter: 1, cosine to 0 between the first two corners, back between the last two."""
+    low, stop, start, high = corners
+    down = np.clip((frequency - low) / (stop - low), 0, 1)
+    up = np.clip((frequency - start) / (high - start), 0, 1)
+    return 0.5 * (1 + np.cos(np.pi * down)) + 0.5 * (1 - np.cos(np.pi * up))
 
 
 def _cosines_and_sines(
@@ -231,16 +282,3 @@ def _cosines_and_sines(
     spectrum = fft(both, axis=1, overwrite_x=True)
     at, mirrored = spectrum.take(orders, axis=1), spectrum.take(-orders, axis=1).conj()
     return ((at + mirrored) / 2).view(np.float64), ((at - mirrored) / 2j).view(np.float64)
-
-
-def _determined(matrices: NDArray[np.float64], *, weight: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Tell whose smallest eigenvalue is large enough, by Cholesky's factors of the rest."""
-    margin = LEAST_CONDITION * weight[:, np.newaxis, np.newaxis] * np.eye(matrices.shape[-1])
-    try:
-        np.linalg.cholesky(matrices - margin)
-    except np.linalg.LinAlgError:
-        if len(matrices) == 1:
-            return np.zeros(1, dtype=bool)
-        halves = (slice(None, len(matrices) // 2), slice(len(matrices) // 2, None))
-        return np.concatenate([_determined(matrices[h], weight=weight[h]) for h in halves])
-    return weight > 0

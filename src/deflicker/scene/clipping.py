@@ -21,6 +21,11 @@ CLIP_ROUNDS = 5
 HISTOGRAM_SIGMA = 4.0
 HISTOGRAM_BINS = 2000
 CHUNK = 1 << 16
+# Light below the background: more than this fraction of the values lies so far below, in
+# standard deviations of the densest quarter. Bad pixels are fewer.
+NEGATIVE_FRACTION, NEGATIVE_SIGMA = 0.02, 5.0
+QUARTER_WIDTH = 0.6373  # of the middle quarter of a Gaussian, in standard deviations
+FEWEST_VALUES, ENOUGH_VALUES = 50, 20_000
 # A sum that lost this factor by subtraction has too few digits left.
 CANCELLATION = 1e6
 
@@ -189,6 +194,34 @@ class SortedValues:
         mean, sigma = _mean_and_sigma(first, second, len(kept))
         return kept.median, reference + mean, sigma
 
+    def without_lights(self) -> "SortedValues | None":
+        """Values of the background, if there is light below it too.
+
+        Returns
+        -------
+        SortedValues or None
+            On the same memory; None where there is no negative light.
+
+        Notes
+        -----
+        Clips start from the standard deviation of all values, or of the lower half, which
+        negative light makes so wide that nothing is dropped. The shortest interval that
+        holds a quarter of the values knows no sides.
+        """
+        if len(self) < FEWEST_VALUES:
+            return None
+        center, sigma = _densest(self.values)
+        below, _ = self.positions(center - NEGATIVE_SIGMA * sigma, center)
+        if below < NEGATIVE_FRACTION * len(self):
+            return None
+        kept = self
+        for _ in range(CLIP_ROUNDS):
+            if not sigma > 0:
+                break
+            kept = kept.between(center - CLIP_SIGMA * sigma, center + CLIP_SIGMA * sigma)
+            center, sigma = _densest(kept.values)
+        return kept
+
     def mirrored_sigma(self, center: float) -> float:
         """Clipped standard deviation of the lower half mirrored about a centre.
 
@@ -243,7 +276,7 @@ def outlier_limits(
     ClipLimits
         Limits in the unit of the values.
     """
-    median, mean, sigma = values.sigma_clip()
+    median, mean, sigma = (values.without_lights() or values).sigma_clip()
     center = median
     if fit_histogram:
         center, sigma = _gaussian_center_and_sigma(values, mean, sigma)
@@ -264,10 +297,28 @@ def background_limits(values: SortedValues, *, n_sigma: float = CLIP_SIGMA) -> C
     -------
     ClipLimits
         Clipped median, sigma of the lower half mirrored about it, and the limits.
+
+    Notes
+    -----
+    Where there is negative light too, the sigma is that of the narrower half.
     """
+    dark = values.without_lights()
+    if dark is not None:
+        values = dark
     center = values.sigma_clip()[0]
     sigma = values.mirrored_sigma(center)
+    if dark is not None:
+        sigma = min(sigma, SortedValues(-values.values[::-1]).mirrored_sigma(-center))
     return ClipLimits(center - n_sigma * sigma, center + n_sigma * sigma, center, sigma)
+
+
+def _densest(values: NDArray) -> tuple[float, float]:
+    """Centre and standard deviation of sorted values, from the shortest quarter of them."""
+    some = values[:: max(len(values) // ENOUGH_VALUES, 1)].astype(np.float64)
+    quarter = len(some) // 4
+    widths = some[quarter:] - some[: len(some) - quarter]
+    first = int(np.argmin(widths))
+    return float(some[first + quarter // 2]), float(widths[first]) / QUARTER_WIDTH
 
 
 def _gathered(values: NDArray, usable: NDArray[np.bool_]) -> NDArray:
