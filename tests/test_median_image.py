@@ -103,15 +103,24 @@ def test_rates_of_integrations(rng):
     assert np.var(left - left.mean(axis=0)) < 0.02 * np.var(rows(stripes[:, :, DARK]))
 
 
-@pytest.mark.parametrize("fit_method", ["median", "fft"])
-def test_more_noise_goes_than_without_a_template(bots, fit_method):
-    plain = CleanOptions(fit_method=fit_method)
-    before = measure_quality(bots, clean_exposure(exposure_of(bots), plain).data)
-    options = replace(plain, background_method="median_image")
-    after = measure_quality(bots, clean_exposure(exposure_of(bots), options).data)
+def test_more_noise_goes_than_without_a_template(bots):
+    before = measure_quality(bots, clean_exposure(exposure_of(bots)).data)
+    after = measure_quality(bots, clean_exposure(exposure_of(bots), MEDIAN_IMAGE).data)
     assert after.new_nan == 0
-    better = 1.2 if fit_method == "median" else 1.0
-    assert after.removed_integration > better * before.removed_integration
+    assert after.removed_integration > 1.2 * before.removed_integration
+
+
+def test_waves_are_fitted_about_as_well_with_a_template(bots):
+    """They reach into the rows of the spectrum without one; with it some rows are left alone."""
+    options = CleanOptions(fit_method="fft")
+    without = clean_exposure(exposure_of(bots), options).data
+    data = clean_exposure(
+        exposure_of(bots), replace(options, background_method="median_image")
+    ).data
+    assert np.nanstd(data - without) > 0.1
+    after, before = (measure_quality(bots, each) for each in (data, without))
+    assert after.new_nan == 0
+    assert after.removed_integration > before.removed_integration - 2
 
 
 @pytest.mark.parametrize(
@@ -171,8 +180,10 @@ def test_two_integrations_are_cleaned_with_a_warning(rng, caplog):
     data, stripes = striped_series(rng, n_integrations=2)
     with caplog.at_level(logging.WARNING):
         result = clean_exposure(plain_exposure(data), MEDIAN_IMAGE)
-    left = slopes(stripes - (data - result.data))
-    assert np.var(left) < 0.1 * np.var(slopes(stripes))
+    left = slopes((stripes - (data - result.data))[:, :, DARK])
+    # Half of the noise that they share is in the template, whose rows are too few to tell it.
+    assert np.var(left) < 0.3 * np.var(slopes(stripes[:, :, DARK]))
+    assert np.var(left - left.mean(axis=0)) < 0.01 * np.var(slopes(stripes[:, :, DARK]))
     assert [r.getMessage() for r in caplog.records if "two integrations" in r.getMessage()]
 
 
@@ -183,8 +194,9 @@ def test_one_integration_needs_the_template_of_its_series(rng):
         clean_exposure(one, MEDIAN_IMAGE)
     template = Template(groups=np.median(data, axis=0))
     cleaned = clean_exposure(one, MEDIAN_IMAGE, template=template)
-    left = slopes(stripes[:1] - (data[:1] - cleaned.data))
-    assert np.var(left) < 0.05 * np.var(slopes(stripes[:1]))
+    left = slopes((stripes[:1] - (data[:1] - cleaned.data))[:, :, DARK])
+    # The template of six holds a sixth of the variance of a read's stripes.
+    assert np.var(left) < 0.3 * np.var(slopes(stripes[:1, :, DARK]))
     other = Template(groups=template.groups[:2])
     with pytest.raises(CannotClean, match=r"template has groups.*\(2, 24, 800\)"):
         clean_exposure(one, MEDIAN_IMAGE, template=other)
@@ -382,9 +394,10 @@ def test_bad_pixels_tell_nothing(rng):
     result = clean_exposure(plain_exposure(garbage, pixel_dq=dq), MEDIAN_IMAGE)
     assert not result.mask[dq != 0].any()
     assert np.array_equal(result.data[:, :, :3], garbage[:, :, :3])
-    left = slopes((stripes - (garbage - result.data))[:, :, 3:, :300])
-    before = slopes((stripes - (data - plain))[:, :, 3:, :300])
-    expected = slopes(stripes[:, :, 3:])
+    seen = DARK[3:]
+    left = slopes((stripes - (garbage - result.data))[:, :, seen, :300])
+    before = slopes((stripes - (data - plain))[:, :, seen, :300])
+    expected = slopes(stripes[:, :, seen])
     assert np.var(before) < 0.05 * np.var(expected)
     assert np.var(left) < 0.05 * np.var(expected)
 
