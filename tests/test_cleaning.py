@@ -14,6 +14,7 @@ from deflicker import (
     clean_exposure,
 )
 from deflicker.dq import DO_NOT_USE, JUMP_DET, REFERENCE_PIXEL, SATURATED
+from deflicker.groups import plane_of_most
 from deflicker.quality import measure_quality
 from deflicker.simulate import EXPOSURES, simulate
 
@@ -50,6 +51,7 @@ def test_result_does_not_depend_on_threads_or_place(small):
     exposure = exposure_of(small)
     three = clean_exposure(exposure, CleanOptions(n_threads=3), out=exposure.data)
     assert three.data is exposure.data
+    assert np.nanstd(small.data - one.data) > 0.5
     assert np.array_equal(one.data, three.data, equal_nan=True)
     assert one.n_used == three.n_used
 
@@ -58,6 +60,7 @@ def test_big_endian_data_as_files_hold_them(small):
     native = clean_exposure(exposure_of(small))
     swapped = clean_exposure(exposure_of(small, data=small.data.astype(">f4")))
     assert swapped.data.dtype == np.dtype(">f4")
+    assert np.nanstd(small.data - native.data) > 0.5
     assert np.array_equal(native.data, swapped.data, equal_nan=True)
 
 
@@ -77,6 +80,7 @@ def test_any_axes(rng, fast, slow):
     science = np.ascontiguousarray(Readout(fast_axis=fast, slow_axis=slow).to_science(data))
     exposure = plain_exposure(science, readout=Readout(fast_axis=fast, slow_axis=slow))
     cleaned = exposure.readout.to_detector(clean_exposure(exposure).data)
+    assert np.std(data - cleaned) > 0.5
     np.testing.assert_allclose(cleaned, clean_exposure(plain_exposure(data)).data, atol=1e-3)
 
 
@@ -140,6 +144,7 @@ def test_flagged_groups_are_not_used(rng, flag, group):
     # The difference that ends in this group is protected by every flag, the one that
     # starts there by all but JUMP_DET, whose later groups are good again.
     last = group + 1 if flag == JUMP_DET else data.shape[1]
+    assert np.std(expected[0, :last]) > 0.5
     np.testing.assert_allclose(removed[0, :last], expected[0, :last], atol=1e-3)
 
 
@@ -151,6 +156,7 @@ def test_flagged_pixels_are_not_used(rng, flag):
     wild = data + np.where(chosen, 6.0 * np.arange(6).reshape(1, -1, 1, 1), 0).astype(np.float32)
     removed = wild - clean_exposure(plain_exposure(wild, pixel_dq=pixel_dq)).data
     expected = data - clean_exposure(plain_exposure(data, pixel_dq=pixel_dq)).data
+    assert np.std(expected) > 0.5
     np.testing.assert_allclose(removed, expected, atol=1e-3)
 
 
@@ -219,6 +225,7 @@ def test_user_mask_is_used(rng):
         plain_exposure(np.ascontiguousarray(data[..., :200])), user_mask=mask[:, :200]
     )
     np.testing.assert_allclose(whole.data[..., :200], half.data, atol=1e-3)
+    assert np.std(data - whole.data) > 0.5
     assert whole.mask is mask
     cube = clean_exposure(plain_exposure(data), user_mask=mask[np.newaxis])
     assert np.array_equal(cube.data, whole.data)
@@ -473,10 +480,18 @@ def test_threads_do_not_change_a_bit(options):
         )
         for number in (1, 2, 5)
     ]
+    assert np.std(results[0].noise) > 0.5
     for name in ("data", "mask", "background", "noise"):
         one, *others = (getattr(result, name).tobytes() for result in results)
         assert all(other == one for other in others), name
     assert results[0].n_used == results[1].n_used == results[2].n_used
+
+
+def test_pixels_of_most_of_the_integrations_that_have_any():
+    mask = np.array([[1, 1, 1, 0], [1, 1, 0, 0], [1, 1, 0, 1], [1, 0, 1, 0], [0, 0, 0, 0]], bool)
+    found = plane_of_most(mask[:, np.newaxis])
+    np.testing.assert_array_equal(found, [[True, True, False, False]])
+    assert plane_of_most(mask) is mask
 
 
 @pytest.mark.parametrize("method", ["median", "fft"])

@@ -65,17 +65,18 @@ def test_limits_of_a_gaussian(rng):
     assert both.high == pytest.approx(104, abs=0.1)
 
 
-def test_histogram_finds_the_sky_below_sources(rng):
-    """A fifth of the pixels see light; the Gaussian is fitted to the rest."""
+@pytest.mark.parametrize("unit", [1.0, 0.02, 30.0])
+def test_histogram_finds_the_sky_below_sources(rng, unit):
+    """A fifth of the pixels see light; the Gaussian is fitted to the rest, in any unit."""
     values = rng.normal(10, 1, 300000)
     values[:60000] += rng.uniform(2.5, 4, 60000)
-    ordered = SortedValues(np.sort(values.astype(np.float32)))
+    ordered = SortedValues(np.sort((unit * values).astype(np.float32)))
     clipped = outlier_limits(ordered, n_sigma=2)
     fitted = outlier_limits(ordered, n_sigma=2, fit_histogram=True)
-    assert clipped.center - 10 > 0.15
-    assert abs(fitted.center - 10) < 0.4 * (clipped.center - 10)
-    assert clipped.sigma > 1.15
-    assert abs(fitted.sigma - 1) < 0.4 * (clipped.sigma - 1)
+    assert clipped.center / unit - 10 > 0.15
+    assert abs(fitted.center / unit - 10) < 0.4 * (clipped.center / unit - 10)
+    assert clipped.sigma / unit > 1.15
+    assert abs(fitted.sigma / unit - 1) < 0.4 * (clipped.sigma / unit - 1)
 
 
 def test_failed_histogram_fit_keeps_the_clipped_values(rng, monkeypatch, caplog):

@@ -140,14 +140,14 @@ def test_damage_is_found(contents, cleaned, tmp_path, change, kind):
     with datamodels.open(cleaned) as model:
         if change in (put_nan, add_noise, take_all):
             model.data = fits.getdata(tmp_path / cleaned.name, "SCI")
-        found = find_damage(contents[".fits"], tmp_path, model)
+        found = find_damage(contents[".fits"], tmp_path / cleaned.name, model)
     assert [damage.kind[: len(kind)] for damage in found] == [kind] if kind else found == []
 
 
 def test_a_torn_output_is_found(contents, cleaned, tmp_path):
     (tmp_path / cleaned.name).write_bytes(cleaned.read_bytes()[:-5000])
     with datamodels.open(cleaned) as model:
-        found = find_damage(contents[".fits"], tmp_path, model)
+        found = find_damage(contents[".fits"], tmp_path / cleaned.name, model)
     assert [damage.kind for damage in found] == ["the output cannot be read"]
 
 
@@ -160,6 +160,25 @@ def test_trials_tell_how_the_step_ended(contents, tmp_path, monkeypatch, share, 
     outcome = Trials(seed=1, room=tmp_path, inputs=tmp_path).run(case)
     assert (outcome.result, outcome.group) == (result, "")
     assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("share", "result"), [(1.0, "COMPLETE"), (0.6, "refused")])
+def test_segments_of_a_series_are_run_together(contents, tmp_path, monkeypatch, share, result):
+    """Two integrations are too few for a template; together the two files have four."""
+    monkeypatch.setenv("STPIPE_DISABLE_CRDS_STEPPARS", "true")
+    content = contents[".fits"].read_bytes()
+    following = content.replace(b"jw01234001001", b"jw01234001002")
+    case = Case(
+        number=1,
+        source=RAMP,
+        kind="cut",
+        what="",
+        content=content[: int(share * len(content))],
+        parameters={"background_method": "median_image"},
+        next_segment=following,
+    )
+    outcome = Trials(seed=1, room=tmp_path, inputs=tmp_path).run(case)
+    assert (outcome.result, outcome.group) == (result, "")
 
 
 def test_trials_that_hang_or_die_are_told_and_the_others_go_on():

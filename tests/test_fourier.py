@@ -212,9 +212,9 @@ def test_a_stripe_stays_in_its_row():
     np.testing.assert_allclose(noise[30], values[30], atol=1e-4)
 
 
-@pytest.mark.parametrize("hidden", [0.95, 0.995])
-def test_few_usable_pixels_do_no_harm(rng, hidden):
-    """The residual is no larger than the input, on masked pixels too."""
+@pytest.mark.parametrize(("hidden", "left"), [(0.95, 0.4), (0.995, 0.95)])
+def test_few_usable_pixels_do_no_harm(rng, hidden, left):
+    """The residual is smaller than the input, on masked pixels too."""
     x = np.arange(2048) / 2048
     low = sum(
         rng.normal(0, 3, (200, 1)) * np.cos(2 * np.pi * k * x + rng.uniform(0, 6, (200, 1)))
@@ -224,7 +224,7 @@ def test_few_usable_pixels_do_no_harm(rng, hidden):
     usable = rng.random(values.shape) > hidden
     residual = low - full_frame_noise(values, usable).image()
     for region in (usable, ~usable):
-        assert np.mean(residual[region] ** 2) <= np.mean(low[region] ** 2)
+        assert np.mean(residual[region] ** 2) <= left * np.mean(low[region] ** 2)
 
 
 def test_a_wide_gap_does_no_harm(rng):
@@ -238,7 +238,7 @@ def test_a_wide_gap_does_no_harm(rng):
     usable[:, 900:1100] = False
     residual = low - full_frame_noise(values, usable).image()
     gap = (slice(8, -8), slice(900, 1100))
-    assert np.mean(residual[gap] ** 2) <= np.mean(low[gap] ** 2)
+    assert np.mean(residual[gap] ** 2) <= 0.3 * np.mean(low[gap] ** 2)
 
 
 def thirty_slices(shape):
@@ -274,7 +274,7 @@ def test_pixels_that_do_not_determine_the_frequencies(rng, pixels):
     usable = np.zeros(values.shape, bool)
     usable[:, pixels] = True
     noise = full_frame_noise(values, usable).image()
-    assert np.mean((level - noise) ** 2) <= np.mean(level**2)
+    assert np.mean((level - noise) ** 2) <= 0.1 * np.mean(level**2)
 
 
 @pytest.mark.parametrize("step", [2, 4])
@@ -390,15 +390,17 @@ def test_windows_cover_all_rows_and_overlap(per_row):
     assert found[-1].stop == len(per_row)
 
 
-@pytest.mark.parametrize("fraction", [0.0, 0.001, 0.03, 0.06, 0.1])
-def test_few_usable_pixels_of_a_subarray_do_no_harm(rng, fraction):
+@pytest.mark.parametrize(
+    ("fraction", "left"), [(0.0, 1.0), (0.001, 1.0), (0.03, 0.1), (0.06, 0.1), (0.1, 0.1)]
+)
+def test_few_usable_pixels_of_a_subarray_do_no_harm(rng, fraction, left):
     shape = (400, 32)
     low = np.cumsum(rng.normal(0, 0.3, shape).ravel()).reshape(shape)
     low -= low.mean()
     values = (low + rng.normal(0, 3, shape)).astype(np.float32)
     usable = rng.random(shape) < fraction
     residual = low - subarray_noise(values, usable)
-    assert np.mean(residual**2) <= np.mean(low**2)
+    assert np.mean(residual**2) <= left * np.mean(low**2)
 
 
 # What the axis keywords mean, written out: NRS1 is read along its columns, NRS2 too and backwards.

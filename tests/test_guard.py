@@ -55,6 +55,39 @@ def test_error_of_the_change_is_its_scatter(rng):
     assert np.median(errors) == pytest.approx(np.std(changes), rel=0.25)
 
 
+@pytest.mark.parametrize("with_flat", [False, True])
+def test_change_and_error_are_those_of_the_definition(rng, with_flat):
+    """Means over the good pixels; the error from the scatter of 50 parts of six rows."""
+    shape = (300, 32)
+    noise = rng.normal(0, 2, shape).astype(np.float32)
+    flat = rng.uniform(0.5, 1.5, shape).astype(np.float32) if with_flat else None
+    data = np.zeros((1, 2, *shape), np.float32)
+    data[0, 1] = 7 + 0.3 * noise + rng.normal(0, 3, shape)
+    data[0, 1, rng.random(shape) < 0.05] += 1000  # beyond 5 standard deviations
+    flags = np.where(rng.random(data.shape) < 0.1, np.uint8(DO_NOT_USE), np.uint8(0))
+    exposure = plain_exposure(data, group_dq=flags)
+    found = variance_change(RowNoise(noise), exposure, 0, 0, flat=flat)
+    good = (flags[0] == 0).all(axis=0) & (data[0, 1] < 500)
+    n = (noise if flat is None else noise * flat).astype(float)
+    d, n = data[0, 1] - data[0, 1][good].mean(), n - n[good].mean()
+    each = n**2 - 2 * d * n
+    mean = each[good].mean()
+    rows = range(0, 300, 6)
+    parts = [np.sum((each[y : y + 6] - mean)[good[y : y + 6]]) for y in rows]
+    error = np.sqrt(50 / 49 * np.sum(np.square(parts))) / good.sum()
+    assert found == pytest.approx((mean, error), rel=1e-4)
+
+
+@pytest.mark.parametrize(("change", "dropped"), [(2.9, False), (3.1, True)])
+def test_harm_is_what_three_standard_errors_show(rng, monkeypatch, change, dropped):
+    monkeypatch.setattr("deflicker.guard.variance_change", lambda *_, **__: (change, 1.0))
+    fit = DifferenceFit(noise=RowNoise(stripes(rng)), n_used=100, background=3.0)
+    checked = guarded(fit, plain_exposure(np.zeros((1, 2, *SHAPE), np.float32)), 0, 0, flat=None)
+    assert checked.dropped == dropped
+    assert checked.noise.image().any() != dropped
+    assert (checked.n_used, checked.background) == (100, 3.0)
+
+
 @pytest.mark.parametrize(("fast", "slow"), [(1, 2), (-1, -2), (2, 1), (-2, -1)])
 def test_noise_lies_as_the_axes_tell(rng, fast, slow):
     noise, readout = stripes(rng), Readout(fast_axis=fast, slow_axis=slow)

@@ -326,7 +326,7 @@ def test_parameters_for_crds_are_read_without_the_arrays(nircam, monkeypatch):
     with fits.open(nircam) as hdulist:
         del hdulist["ASDF"]
         hdulist.writeto(nircam, overwrite=True)
-    monkeypatch.setattr("deflicker.files.open_model", None)
+    monkeypatch.setattr("deflicker.files.datamodels.open", None)
     assert read_crds_parameters(nircam)["meta.instrument.name"] == "NIRCAM"
 
 

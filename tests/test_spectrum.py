@@ -1,5 +1,6 @@
 """Spectrum of the noise, against records whose spectrum is known."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -7,7 +8,14 @@ import pytest
 
 from deflicker.clock import PIXEL_SECONDS, Clock
 from deflicker.noise.directions import find_directions
-from deflicker.noise.spectrum import NoiseSpectrum, measure_spectrum, typical_spectrum
+from deflicker.noise.spectrum import (
+    NoiseSpectrum,
+    _covariances,
+    _smooth_spectrum,
+    _windowed,
+    measure_spectrum,
+    typical_spectrum,
+)
 from deflicker.recipes import DetectorNoise
 from deflicker.simulate import Recipe, simulate
 
@@ -165,3 +173,70 @@ def test_variance_that_means_of_pixels_do_not_resolve():
     line = np.where(frequency > 0.495, 1e3, 1e-9)
     line = replace(spectrum, common=line, per_output=0 * line)
     assert line.unresolved_variance(4) < 1e-3 * line.correlated_variance
+
+
+def slow_covariances(shots, clock, n_lags):
+    """Means of the products of all pairs of usable pixels, lag by lag, in image order of time."""
+    sums, numbers = np.zeros((2, n_lags)), np.zeros((2, n_lags))
+    for values, usable in shots:
+        records = np.full((clock.n_outputs, clock.n_ticks), np.nan)
+        clock.fill(records, clock.ordered(np.where(usable, values, np.nan)))
+        for a, one in enumerate(records):
+            for b, other in enumerate(records):
+                for lag in range(n_lags):
+                    products = one[: clock.n_ticks - lag] * other[lag:]
+                    some = np.isfinite(products)
+                    sums[int(a != b), lag] += products[some].sum()
+                    numbers[int(a != b), lag] += some.sum()
+    return np.divide(sums, numbers, out=np.zeros_like(sums), where=numbers > 0)
+
+
+@pytest.mark.parametrize("n_outputs", [1, 2, 4])
+def test_covariances_are_those_of_all_pairs_of_pixels(rng, n_outputs):
+    clock = Clock(n_slow=6, n_fast=10 * n_outputs, n_outputs=n_outputs)
+    shots = [
+        (
+            rng.normal(1, 2, (6, clock.n_fast)).astype(np.float32),
+            rng.random((6, clock.n_fast)) < 0.7,
+        )
+        for _ in range(3)
+    ]
+    auto, cross = _covariances(shots, clock, 1)
+    assert len(auto) == clock.n_ticks // 2
+    expected = slow_covariances(shots, clock, len(auto))
+    np.testing.assert_allclose(auto, expected[0], atol=1e-5)
+    if n_outputs == 1:
+        assert cross is None
+    else:
+        np.testing.assert_allclose(cross, expected[1], atol=1e-5)
+
+
+def test_window_of_the_covariances_is_parzens(rng):
+    """Sums of cosines, term by term."""
+    covariance = rng.normal(size=20)
+    x = np.arange(20) / 20
+    weight = [1 - 6 * v**2 + 6 * v**3 if v <= 0.5 else 2 * (1 - v) ** 3 for v in x]
+    expected = [
+        covariance[0]
+        + 2 * sum(weight[k] * covariance[k] * math.cos(math.pi * j * k / 20) for k in range(1, 20))
+        for j in range(21)
+    ]
+    np.testing.assert_allclose(_windowed(covariance), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize(("correlation", "blur"), [(0.9, 0.12), (0.5, 0.012)])
+def test_spectrum_of_noise_that_forgets_exponentially(correlation, blur, sign):
+    """Its covariance r^k has the power (1 - r^2) / (1 - 2 r cos(2 pi f) + r^2).
+
+    The windows of an octave are as wide as a fraction of the frequency, and blur a slope.
+    """
+    correlation *= sign
+    frequency, power = _smooth_spectrum(correlation ** np.arange(20_000.0))
+    assert np.all(np.diff(frequency) > 0)
+    assert frequency[0] < 1e-4
+    assert frequency[-1] > 0.5 - 1e-4
+    expected = (1 - correlation**2) / (
+        1 - 2 * correlation * np.cos(2 * np.pi * frequency) + correlation**2
+    )
+    np.testing.assert_allclose(power, expected, rtol=blur)

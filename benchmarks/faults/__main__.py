@@ -15,9 +15,10 @@ from pathlib import Path
 from benchmarks.faults.inputs import write_inputs
 from benchmarks.faults.interruptions import fill_disks, kill_runs
 from benchmarks.faults.mutations import KINDS
+from benchmarks.faults.parameters import as_words
 from benchmarks.faults.pool import run_all
 from benchmarks.faults.report import BAD, print_groups, print_table
-from benchmarks.faults.trial import Outcome, Trials, command
+from benchmarks.faults.trial import Outcome, Trials
 
 WITHOUT_CRDS = ("CRDS_PATH", "CRDS_SERVER_URL", "CRDS_CONTEXT")
 
@@ -66,7 +67,7 @@ def _run_one(trials: Trials, number: int, keep: Path | None) -> int:
     case = trials.case(number)
     if keep is not None:
         keep.write_bytes(case.content)
-    print(f"{case.source}, {case.kind}: {case.what}\n{command(case)}")
+    print(f"{case.source}, {case.kind}: {case.what}\n{as_words(case.parameters)}")
     outcome = trials.run(case)
     print(f"{outcome.result} {outcome.group}\n{outcome.detail}")
     return int(outcome.result in BAD)

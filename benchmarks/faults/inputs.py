@@ -29,12 +29,15 @@ class Input:
         and INT_TIMES.
     extension : {".fits", ".asdf"}
         Format of the file.
+    series : bool
+        Whether it may be a segment of a series.
     """
 
     recipe: Recipe
     kind: str = "ramp"
     extras: bool = False
     extension: str = ".fits"
+    series: bool = False
 
     def file_name(self, name: str) -> str:
         """Name of the file.
@@ -67,8 +70,8 @@ INPUTS: Final = {
     "nircam": Input(recipe=_NIRCAM),
     "nircam-extras": Input(recipe=replace(_NIRCAM, n_groups=2, n_integrations=2), extras=True),
     "niriss": Input(recipe=_NIRISS, extras=True),
-    "soss": Input(recipe=_SOSS),
-    "window": Input(recipe=_WINDOW, extras=True),
+    "soss": Input(recipe=_SOSS, series=True),
+    "window": Input(recipe=_WINDOW, extras=True, series=True),
     "ifu": Input(recipe=_IFU),
     "miri": Input(recipe=_MIRI, extras=True),
     "nircam-rate": Input(recipe=_NIRCAM, kind="rate"),

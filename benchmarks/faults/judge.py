@@ -48,7 +48,7 @@ class Damage:
 
 
 def find_damage(
-    path: Path, out: Path, model: datamodels.JwstDataModel, *, told: Sequence[str] = ()
+    path: Path, written: Path, model: datamodels.JwstDataModel, *, told: Sequence[str] = ()
 ) -> list[Damage]:
     """Compare an output with its input.
 
@@ -56,8 +56,8 @@ def find_damage(
     ----------
     path : pathlib.Path
         Input of the run.
-    out : pathlib.Path
-        Folder of the output.
+    written : pathlib.Path
+        Its output.
     model : JwstDataModel
         What the step returned.
     told : sequence of str, optional
@@ -69,11 +69,8 @@ def find_damage(
         What is wrong; the worst first.
     """
     status = model.meta.cal_step.clean_flicker_noise
-    written = [file for file in out.glob("*_clean_flicker_noise.fits") if file.is_file()]
-    if len(written) != 1:
-        return [Damage(f"{len(written)} output files")]
     try:
-        after = read_content(written[0], strict=True)
+        after = read_content(written, strict=True)
     except Exception as error:  # noqa: BLE001 - whatever it is, the output is torn
         return [Damage("the output cannot be read", f"{type(error).__name__}: {error}")]
     before = read_content(path)

@@ -1,10 +1,12 @@
 """Parameters of a run, at random and with odd values that are allowed."""
 
+import shlex
+from collections.abc import Mapping
 from typing import Any
 
 from numpy.random import Generator
 
-__all__ = ["random_parameters"]
+__all__ = ["as_words", "random_parameters"]
 
 
 def random_parameters(rng: Generator, *, instrument: str) -> dict[str, Any]:
@@ -51,3 +53,23 @@ def random_parameters(rng: Generator, *, instrument: str) -> dict[str, Any]:
     if rng.random() < 0.2:
         parameters["background_box_size"] = [int(rng.integers(1, 80)), int(rng.integers(1, 80))]
     return parameters
+
+
+def as_words(parameters: Mapping[str, Any]) -> str:
+    """Write parameters as the command line has them.
+
+    Parameters
+    ----------
+    parameters : mapping
+        Values by name.
+
+    Returns
+    -------
+    str
+        Words behind ``strun deflicker FILE``.
+    """
+    words = []
+    for name, value in parameters.items():
+        shown = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+        words.append(f"--{name}={shlex.quote(shown)}")
+    return " ".join(words)

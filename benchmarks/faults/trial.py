@@ -3,18 +3,18 @@
 import io
 import logging
 import os
-import shlex
 import shutil
 import tempfile
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from stdatamodels.jwst import datamodels
 
 import deflicker
 from benchmarks.faults.inputs import INPUTS
@@ -23,10 +23,13 @@ from benchmarks.faults.mutations import mutate
 from benchmarks.faults.parameters import random_parameters
 from deflicker import CleanFlickerNoiseStep
 
-__all__ = ["Case", "Outcome", "Trials", "command", "quiet"]
+__all__ = ["Case", "Outcome", "Trials", "quiet"]
 
 OURS = str(Path(deflicker.__file__).parent)
 DOCUMENTED = (OSError, ValueError, TypeError)
+CLEANED = "_clean_flicker_noise.fits"
+SEGMENTS = ("jw01234001001", "jw01234001002")
+SEVERAL = 0.4  # of the series that can be cleaned together with their next segment
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +48,8 @@ class Case:
         The damaged file.
     parameters : dict
         Of the step.
+    next_segment : bytes
+        Another file of the series, which is not damaged; empty if the exposure is alone.
     """
 
     number: int
@@ -53,6 +58,7 @@ class Case:
     what: str
     content: bytes
     parameters: dict[str, Any]
+    next_segment: bytes = b""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,8 +130,18 @@ class Trials:
         parameters = random_parameters(rng, instrument=source.recipe.instrument)
         original = (self.inputs / source.file_name(name)).read_bytes()
         content, kind, what = mutate(rng, original, source.extension, kinds=self.kinds)
+        is_series = source.series and parameters["background_method"] == "median_image"
+        segment = b""
+        if is_series and parameters["fit_method"] != "wiener" and rng.random() < SEVERAL:
+            segment = original.replace(*(part.encode() for part in SEGMENTS))
         return Case(
-            number=number, source=name, kind=kind, what=what, content=content, parameters=parameters
+            number=number,
+            source=name,
+            kind=kind,
+            what=what,
+            content=content,
+            parameters=parameters,
+            next_segment=segment,
         )
 
     def run(self, case: Case) -> Outcome:
@@ -159,15 +175,19 @@ class Trials:
 
 def _run(case: Case, folder: Path) -> tuple[str, str, str]:
     """Run a case in a folder: result, group and detail."""
-    path = folder / "in" / INPUTS[case.source].file_name(case.source)
-    path.parent.mkdir()
-    path.write_bytes(case.content)
-    out = folder / "out"
-    model, trouble = None, None
+    name = INPUTS[case.source].file_name(case.source)
+    inputs = {folder / "in" / name: case.content}
+    if case.next_segment:
+        inputs[folder / "in" / _next_name(name)] = case.next_segment
+    (folder / "in").mkdir()
+    for path, content in inputs.items():
+        path.write_bytes(content)
+    out, models, trouble = folder / "out", [], None
+    files = [str(path) for path in inputs]
     with quiet(), _step_warnings() as said:
         try:
-            model = CleanFlickerNoiseStep.call(
-                str(path),
+            models = CleanFlickerNoiseStep.call(
+                files if len(files) > 1 else files[0],
                 save_results=True,
                 output_dir=str(out),
                 configure_log=False,
@@ -175,40 +195,66 @@ def _run(case: Case, folder: Path) -> tuple[str, str, str]:
             )
         except (Exception, SystemExit) as error:  # noqa: BLE001 - what it is, is the question
             trouble = error
-    if path.read_bytes() != case.content:
-        return "damage", "the input file was changed", ""
-    strays = _strays(folder, path)
+    if any(path.read_bytes() != content for path, content in inputs.items()):
+        return "damage", "an input file was changed", ""
+    strays = _strays(folder, inputs)
     if strays:
         return "damage", f"left behind: {strays[0]}", str(strays)
     if trouble is not None:
-        return _judge_error(trouble, path, out)
-    status = model.meta.cal_step.clean_flicker_noise
-    damage = find_damage(path, out, model, told=[str(warning.message) for warning in said])
-    model.close()
-    if damage:
-        return "damage", f"{status}: {damage[0].kind}", "; ".join(map(str, damage))
+        return _judge_error(trouble, name, out)
+    models = models if isinstance(models, list) else [models]
+    try:
+        return _judge_outputs(list(inputs), out, models, said)
+    finally:
+        for model in models:
+            model.close()
+
+
+def _judge_outputs(
+    inputs: list[Path],
+    out: Path,
+    models: list[datamodels.JwstDataModel],
+    said: list[warnings.WarningMessage],
+) -> tuple[str, str, str]:
+    """Tell damage from an output that is as it should be."""
+    written = sorted(out.glob(f"*{CLEANED}"))
+    # The damaged one may have any name; that of the next segment is known.
+    known = [file for file in written if file.name.startswith(SEGMENTS[1])]
+    written = [file for file in written if file not in known] + known
+    if len(written) != len(inputs):
+        return "damage", f"{len(written)} output files of {len(inputs)}", ""
+    statuses = [str(model.meta.cal_step.clean_flicker_noise) for model in models]
+    told = [str(warning.message) for warning in said]
+    for path, output, model, status in zip(inputs, written, models, statuses, strict=True):
+        damage = find_damage(path, output, model, told=told)
+        if damage:
+            return "damage", f"{status}: {damage[0].kind}", "; ".join(map(str, damage))
     deep = [warning for warning in said if issubclass(warning.category, RuntimeWarning)]
     if deep:
-        first = deep[0]
-        place = "/".join(Path(first.filename).parts[-2:])
-        return "warning", f"{place}:{first.lineno}", str(first.message)
-    return str(status), "", ""
+        place = "/".join(Path(deep[0].filename).parts[-2:])
+        return "warning", f"{place}:{deep[0].lineno}", str(deep[0].message)
+    return statuses[0], "", ""
 
 
-def _strays(folder: Path, path: Path) -> list[str]:
+def _next_name(name: str) -> str:
+    """Name of the next segment of a series."""
+    return name.replace(*SEGMENTS)
+
+
+def _strays(folder: Path, inputs: Collection[Path]) -> list[str]:
     """Files and folders that should not be there after a run."""
-    found = [item.relative_to(folder) for item in folder.rglob("*") if item != path]
+    found = [item.relative_to(folder) for item in folder.rglob("*") if item not in inputs]
     hidden = [item for item in found if any(part.startswith(".") for part in item.parts)]
     away = [item for item in found if item.parts[0] != "out" and item != Path("in")]
     return [str(item) for item in hidden + away]
 
 
-def _judge_error(error: BaseException, path: Path, out: Path) -> tuple[str, str, str]:
+def _judge_error(error: BaseException, name: str, out: Path) -> tuple[str, str, str]:
     """Tell a refusal, which names the file, from what should not happen."""
     detail = "".join(traceback.format_exception(error))
     if out.is_dir() and any(out.iterdir()):
         return "damage", "an output beside an exception", detail
-    if isinstance(error, DOCUMENTED) and path.name in str(error):
+    if isinstance(error, DOCUMENTED) and name in str(error):
         return "refused", "", str(error)
     frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.startswith(OURS)]
     place = "outside"
@@ -236,23 +282,3 @@ def _step_warnings() -> Iterator[list[warnings.WarningMessage]]:
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         yield said
-
-
-def command(case: Case) -> str:
-    """Parameters as the command line has them.
-
-    Parameters
-    ----------
-    case : Case
-        A case.
-
-    Returns
-    -------
-    str
-        For ``strun deflicker FILE``.
-    """
-    words = []
-    for name, value in case.parameters.items():
-        shown = ",".join(map(str, value)) if isinstance(value, list) else str(value)
-        words.append(f"--{name}={shlex.quote(shown)}")
-    return " ".join(words)

@@ -1,18 +1,26 @@
 """Files at the edge: opened with clear errors, written whole."""
 
-import tempfile
-import warnings
+import re
 from pathlib import Path
 from typing import Any, Final
 
-from astropy.io import fits
-from astropy.utils.exceptions import AstropyUserWarning
+import numpy as np
 from stdatamodels.jwst import datamodels
 
+from deflicker.fits_structure import check_file
 from deflicker.on_disk import can_stay_on_disk, open_on_disk, write_on_disk
+from deflicker.round_trip import check_content, check_tree, load_arrays, reason_of
 from deflicker.stored import Placeholder
+from deflicker.unfinished import remove_leftovers, unfinished_folder
 
-__all__ = ["check_folder", "is_complete", "open_model", "read_crds_parameters", "write_whole"]
+__all__ = [
+    "check_folder",
+    "check_writing",
+    "existing_file",
+    "open_model",
+    "read_crds_parameters",
+    "write_whole",
+]
 
 # Models that are nothing without science data; others may hold theirs elsewhere.
 WITH_DATA: Final = (
@@ -22,15 +30,18 @@ WITH_DATA: Final = (
     datamodels.ImageModel,
     datamodels.IFUImageModel,
 )
+ADDRESS: Final = re.compile(r"(s3|https?|ftp|gs|file):/{1,2}(?!/)(.*)")
 
 
-def open_model(path: str | Path) -> datamodels.JwstDataModel:
-    """Open a file as a JWST data model with science data.
+def open_model(path: str | Path, *, on_disk: bool = False) -> datamodels.JwstDataModel:
+    """Open a file as a JWST data model with science data, which can be written again.
 
     Parameters
     ----------
     path : str or pathlib.Path
         FITS or ASDF file.
+    on_disk : bool, optional
+        Leave the arrays with integrations in the file; see `open_on_disk`.
 
     Returns
     -------
@@ -42,57 +53,85 @@ def open_model(path: str | Path) -> datamodels.JwstDataModel:
     FileNotFoundError
         If there is no such file.
     OSError
-        If the file cannot be read, or holds no science data where it should.
+        If the file cannot be read, or holds no science data where it should, or something
+        that would be lost or changed when it is written.
     """
-    path = Path(path)
-    if not path.is_file():
-        msg = f"input file {path} does not exist"
-        raise FileNotFoundError(msg)
+    path = existing_file(path, what="input file")
+    model = None
     try:
-        _check_complete(path)
-        model = datamodels.open(path)
+        extensions = check_file(path)
+        # What a cast would change is named by `check_content`.
+        with np.errstate(all="ignore"):
+            model = open_on_disk(path) if on_disk else datamodels.open(path)
+        load_arrays(model)
+        check_tree(model)
+        if not (type(model) in WITH_DATA and getattr(model, "data", None) is None):
+            check_content(model, extensions, path)
+            return model
     except Exception as error:
-        msg = f"input file {path} cannot be read as a JWST data model: {error}"
+        if model is not None:
+            model.close()
+        msg = f"input file {path} cannot be read as a JWST data model: {reason_of(error)}"
         raise OSError(msg) from error
-    if type(model) in WITH_DATA and getattr(model, "data", None) is None:
-        model.close()
-        msg = f"input file {path} holds no science data (extension SCI)"
-        raise OSError(msg)
-    return model
+    model.close()
+    msg = f"input file {path} holds no science data (extension SCI)"
+    raise OSError(msg)
 
 
-def is_complete(path: Path) -> bool:
-    """Tell whether a file does not end too early.
+def check_writing(model: datamodels.JwstDataModel) -> None:
+    """Check that an open model can be written, before anything is done with it.
 
     Parameters
     ----------
-    path : pathlib.Path
-        Any file.
+    model : JwstDataModel
+        The user's.
+
+    Raises
+    ------
+    ValueError
+        Naming what cannot be written.
+    """
+    try:
+        check_tree(model)
+        check_content(model, [])
+    except Exception as error:
+        msg = f"the input model cannot be written to a file: {reason_of(error)}; correct it"
+        raise ValueError(msg) from error
+
+
+def existing_file(path: str | Path, *, what: str) -> Path:
+    """Path of a file that must exist on this machine.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        As the user gave it.
+    what : str
+        Parameter or kind of file, for the message.
 
     Returns
     -------
-    bool
-        False too if it cannot be read.
+    pathlib.Path
+        The path.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
     """
-    try:
-        _check_complete(path)
-    except OSError:
-        return False
-    return True
-
-
-def _check_complete(path: Path) -> None:
-    """Refuse what astropy reads with a warning: a FITS file that ends too early."""
-    if ".fits" not in path.suffixes[-2:]:
-        return
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", AstropyUserWarning)
-        warnings.filterwarnings("error", "File may have been truncated")
-        try:
-            with path.open("rb") as stream, fits.open(stream) as extensions:
-                len(extensions)  # reads all headers, and no data
-        except AstropyUserWarning as error:
-            raise OSError(str(error)) from error
+    # A path makes one slash of two.
+    address = ADDRESS.match(str(path))
+    if address:
+        msg = (
+            f"{what} {address[1]}://{address[2]} is an address and no file on this machine: "
+            "download it and give the name of the copy"
+        )
+        raise FileNotFoundError(msg)
+    path = Path(path)
+    if not path.is_file():
+        msg = f"{what} {path} does not exist"
+        raise FileNotFoundError(msg)
+    return path
 
 
 def read_crds_parameters(path: str | Path) -> dict[str, Any]:
@@ -110,23 +149,23 @@ def read_crds_parameters(path: str | Path) -> dict[str, Any]:
         reports better.
     """
     try:
+        path = existing_file(path, what="input file")
+        check_file(path)
         # Reads only the headers, but wants a model type and an ASDF extension.
-        _check_complete(Path(path))
         return datamodels.read_metadata(path)
     except (KeyError, TypeError):
         pass
     except Exception:  # noqa: BLE001 - whatever is wrong, opening the file says it
         return {}
     try:
-        light = can_stay_on_disk(Path(path))
-        with open_on_disk(Path(path)) if light else open_model(path) as model:
+        with open_model(path, on_disk=can_stay_on_disk(Path(path))) as model:
             return model.get_crds_parameters()
     except OSError:
         return {}
 
 
 def check_folder(folder: Path) -> None:
-    """Make a folder if need be, and see that it can be written.
+    """Make a folder if need be, see that it can be written, and remove leftovers there.
 
     Parameters
     ----------
@@ -140,11 +179,12 @@ def check_folder(folder: Path) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".deflicker-", dir=folder):
+        with unfinished_folder(folder):
             pass
     except OSError as error:
         msg = f"output folder {folder} cannot be written ({error}); choose another output_dir"
         raise OSError(msg) from error
+    remove_leftovers(folder)
 
 
 def write_whole(model: datamodels.JwstDataModel, path: Path) -> None:
@@ -157,11 +197,17 @@ def write_whole(model: datamodels.JwstDataModel, path: Path) -> None:
     path : pathlib.Path
         Where to. An existing file stays until the new one is complete.
     """
-    if isinstance(getattr(model, "data", None), Placeholder):
-        write_on_disk(model, path)
-        return
-    # In a folder of its own the new file has its final name, which goes into its header.
-    with tempfile.TemporaryDirectory(prefix=".deflicker-", dir=path.parent) as folder:
-        unfinished = Path(folder) / path.name
-        model.save(str(unfinished))
-        unfinished.replace(path)
+    try:
+        if isinstance(getattr(model, "data", None), Placeholder):
+            write_on_disk(model, path)
+            return
+        # In a folder of its own the new file has its final name, which goes into its header.
+        with unfinished_folder(path.parent) as folder:
+            unfinished = folder / path.name
+            model.save(str(unfinished))
+            unfinished.replace(path)
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:
+        msg = f"output file {path} cannot be written: {reason_of(error)}"
+        raise OSError(msg) from error

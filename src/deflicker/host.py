@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
+import numpy as np
 from stdatamodels.jwst import datamodels
 from stpipe import Step, crds_client
 from stpipe.config_parser import ConfigObj, ValidationError, load_config_file
@@ -29,6 +30,15 @@ KNOWN_SUFFIXES: Final = (
 )
 
 COMMAND_LINE: Final = "FromCommandLine"
+
+
+def _plain(value: Any) -> Any:
+    """Number or list of Python instead of one of numpy."""
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    if type(value) in {list, tuple}:
+        return type(value)(_plain(one) for one in value)
+    return value
 
 
 class MissionStep(Step):
@@ -53,12 +63,13 @@ class MissionStep(Step):
 
     @classmethod
     def _texts(cls, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """Paths and numbers as text, for parameters that stpipe takes as text."""
+        """Values as stpipe takes them: no types of numpy, and text for parameters of text."""
+        plain = {name: _plain(value) for name, value in parameters.items()}
         return {
             name: str(value)
             if name in cls.text_parameters and isinstance(value, Path | int)
             else value
-            for name, value in parameters.items()
+            for name, value in plain.items()
         }
 
     @classmethod
@@ -146,6 +157,24 @@ class MissionStep(Step):
             msg = f"{error} Allowed: {'; '.join(allowed)}" if allowed else str(error)
             raise ValidationError(msg) from error
 
+    @contextmanager
+    def settings(self, **parameters: Any) -> Iterator[None]:
+        """Set parameters for a while.
+
+        Parameters
+        ----------
+        **parameters
+            Values by name.
+        """
+        given = {name: getattr(self, name) for name in parameters}
+        for name, value in parameters.items():
+            setattr(self, name, value)
+        try:
+            yield
+        finally:
+            for name, value in given.items():
+                setattr(self, name, value)
+
     def saves_files(self) -> bool:
         """Whether the step shall write anything.
 
@@ -174,7 +203,9 @@ class MissionStep(Step):
         OSError
             If a file shall be saved and the folder cannot be written.
         """
-        for name, value in self._texts(vars(self)).items():
+        names = {*self.load_spec_file(), *self.text_parameters}
+        given = {name: value for name, value in vars(self).items() if name in names}
+        for name, value in self._texts(given).items():
             setattr(self, name, value)
         if self.saves_files():
             folder = self.search_attr("output_dir", default="") or "."

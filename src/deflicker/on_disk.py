@@ -10,7 +10,6 @@ import warnings
 from contextlib import suppress
 from math import ceil
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import IO, Any, Final
 
 import numpy as np
@@ -18,7 +17,9 @@ from astropy.io import fits
 from stdatamodels import fits_support
 from stdatamodels.jwst import datamodels
 
+from deflicker.fits_structure import check_file
 from deflicker.stored import Placeholder, StoredArray
+from deflicker.unfinished import unfinished_folder
 
 __all__ = [
     "can_stay_on_disk",
@@ -54,6 +55,7 @@ def can_stay_on_disk(path: Path) -> bool:
         True for an uncompressed FITS file of a RampModel as the pipeline writes it.
     """
     try:
+        check_file(path)
         with path.open("rb") as stream:
             if stream.read(len(FIRST_CARD)) != FIRST_CARD:
                 return False
@@ -122,10 +124,8 @@ def write_on_disk(model: datamodels.RampModel, path: Path) -> None:
     stored = model.data.stored
     parts = _parts(fits_support.to_fits(model.instance, model.schema))
     offset = _offset(parts, stored)
-    with TemporaryDirectory(
-        prefix=".deflicker-", dir=path.parent, ignore_cleanup_errors=True
-    ) as folder:
-        unfinished = stored.path if stored.writable else Path(folder) / path.name
+    with unfinished_folder(path.parent) as folder:
+        unfinished = stored.path if stored.writable else folder / path.name
         with unfinished.open("r+b" if stored.writable else "wb") as stream:
             if stored.writable:
                 _move(stream, stored, offset)

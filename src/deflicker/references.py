@@ -1,6 +1,7 @@
 """What an exposure needs from elsewhere: reference files, CRDS, steps of other packages."""
 
 import logging
+import socket
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -10,6 +11,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
+from crds.core import config
 from crds.core.exceptions import CrdsLookupError
 from numpy.typing import NDArray
 from stdatamodels.exceptions import NoTypeWarning
@@ -22,7 +24,10 @@ from stpipe.utilities import import_class
 from deflicker.dq import DO_NOT_USE, NON_SCIENCE
 from deflicker.errors import CannotClean
 from deflicker.exposure import series_keywords
+from deflicker.files import existing_file
+from deflicker.fits_structure import check_file
 from deflicker.flat import fill_flat
+from deflicker.round_trip import reason_of
 from deflicker.template import Template
 
 __all__ = [
@@ -44,6 +49,10 @@ _NAMES: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 
+# Seconds that a CRDS server may take to answer a question; a good one takes one or two.
+SERVER_SECONDS: Final = 20
+
+
 class ReferenceUnavailableError(Exception):
     """CRDS cannot be reached, or cannot deliver what it has."""
 
@@ -56,7 +65,9 @@ class ReferenceMissingError(ReferenceUnavailableError):
 def crds_lookup() -> Iterator[None]:
     """Run a CRDS look-up whose failure is an exception, without noise in the log.
 
-    What other threads do with CRDS meanwhile is logged.
+    What other threads do with CRDS meanwhile is logged. A server that takes a question and does
+    not answer counts as none after `SERVER_SECONDS`, or after as many seconds as the variable
+    of crds for that says, ``CRDS_CLIENT_TIMEOUT_SECONDS``.
 
     Raises
     ------
@@ -74,7 +85,8 @@ def crds_lookup() -> Iterator[None]:
 
     crds_log.addFilter(from_elsewhere)
     try:
-        yield
+        with _bounded_waiting():
+            yield
     except SystemExit as error:
         msg = "no CRDS server can be reached and there is no CRDS cache"
         raise ReferenceUnavailableError(msg) from error
@@ -84,6 +96,27 @@ def crds_lookup() -> Iterator[None]:
         raise ReferenceUnavailableError(str(error)) from error
     finally:
         crds_log.removeFilter(from_elsewhere)
+
+
+@contextmanager
+def _bounded_waiting() -> Iterator[None]:
+    """Let crds wait for seconds where it would for an hour, and for ever in downloads.
+
+    Both settings are of the process, and hold as long as the look-up: the variable of crds,
+    and the time-out of sockets that are opened without one.
+    """
+    given = config.CLIENT_TIMEOUT.get()
+    # crds puts its default, an hour, into the environment: it is no choice of the user.
+    seconds = SERVER_SECONDS if given == config.CLIENT_TIMEOUT.default else given
+    of_sockets = socket.getdefaulttimeout()
+    config.CLIENT_TIMEOUT.set(seconds)
+    if of_sockets is None:
+        socket.setdefaulttimeout(seconds)
+    try:
+        yield
+    finally:
+        config.CLIENT_TIMEOUT.set(given)
+        socket.setdefaulttimeout(of_sockets)
 
 
 def look_up(find: Callable[[], Any], kind: str, *, parameter: str, optional: bool = False) -> Any:
@@ -154,13 +187,19 @@ def read_flat(
     """
     name = flat if isinstance(flat, str | Path) else "override_flat"
     try:
+        if isinstance(flat, str | Path):
+            check_file(existing_file(flat, what="flat field"))
         with datamodels.FlatModel(flat) as reference:
             region = _cut_out(reference, model, name=str(name))
             data = fill_flat(np.asarray(reference.data)[region])
             dq = reference.dq
             flags = np.zeros(data.shape, np.uint32) if dq is None else np.asarray(dq)[region]
-    except (OSError, TypeError, ValueError) as error:
-        msg = f"flat field {name} cannot be read: {error}; give another with override_flat"
+    except CannotClean:
+        raise
+    except Exception as error:
+        msg = (
+            f"flat field {name} cannot be read: {reason_of(error)}; give another with override_flat"
+        )
         raise CannotClean(msg) from error
     return data, (flags & np.uint32(DO_NOT_USE | NON_SCIENCE)) != 0
 
@@ -235,19 +274,19 @@ def read_template(path: str | Path) -> Template:
 
 def _read_model(path: str | Path, *, parameter: str) -> tuple[NDArray[np.float32], dict[str, Any]]:
     """Read the science data of any model that a parameter names, and what series it is of."""
-    if not Path(path).is_file():
-        msg = f"{parameter} {path} does not exist"
-        raise CannotClean(msg)
     try:
+        check_file(existing_file(path, what=parameter))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NoTypeWarning)
             model = datamodels.open(path)
-        with model:
+        with model, np.errstate(over="ignore"):
             image = getattr(model, "data", None)
             data = None if image is None else np.array(image, dtype=np.float32)
             keywords = series_keywords(model)
+    except FileNotFoundError as error:
+        raise CannotClean(str(error)) from error
     except Exception as error:
-        msg = f"{parameter} {path} cannot be read: {error}"
+        msg = f"{parameter} {path} cannot be read: {reason_of(error)}"
         raise CannotClean(msg) from error
     if data is None:
         msg = f"{parameter} {path} has no image in an extension named SCI; put it there"

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import numpy as np
 
 from deflicker.clock import PIXEL_SECONDS
 from deflicker.noise.spectrum import NoiseSpectrum
+from deflicker.unfinished import unfinished_folder
 
 __all__ = ["read_spectrum", "write_spectrum"]
 
@@ -70,8 +70,8 @@ def write_spectrum(
             "note": NOTE,
         },
     )
-    with TemporaryDirectory(prefix=".deflicker-", dir=path.parent) as folder:
-        unfinished = Path(folder) / path.name
+    with unfinished_folder(path.parent) as folder:
+        unfinished = folder / path.name
         table.write(unfinished, format="ascii.ecsv")
         unfinished.replace(path)
 

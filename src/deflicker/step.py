@@ -7,15 +7,19 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+from astropy.io import fits
 from stdatamodels.jwst import datamodels
 from stpipe import Pipeline
 
+from deflicker.associations import members_of
 from deflicker.autoparam import may_choose, resolve_options
 from deflicker.cleaning import check_input, clean_exposure
 from deflicker.drafts import MaskMaker
 from deflicker.errors import CannotClean, NothingToClean
 from deflicker.exposure import check_method, exposure_from_model, series_keywords
+from deflicker.files import check_writing, existing_file
 from deflicker.history import expected_result
+from deflicker.host import MissionStep
 from deflicker.median_image import (
     check_same_series,
     fitted_images,
@@ -111,9 +115,16 @@ class CleanFlickerNoiseStep(ProductStep):
         ValueError
             If ``memory_limit`` has a value that is not allowed.
         """
-        if len(args) == 1 and isinstance(args[0], list | tuple):
+        skips = self.skip and self.parent is not None
+        members = self._members(args)
+        if members is not None:
+            segments = len(members) > 1 and uses_template(self._options())
+            if skips or not segments:
+                return self._run_each(members)
+            args = tuple(members)
+        elif len(args) == 1 and _is_list(args[0]):
             args = tuple(args[0])
-            if len(args) == 1 or (self.skip and self.parent is not None):
+            if len(args) == 1 or skips:
                 return [self.run(one) for one in args]
         limit = read_memory_limit(str(self.memory_limit)) / max(len(args), 1)
         # Hooks may do anything with the arrays.
@@ -133,6 +144,32 @@ class CleanFlickerNoiseStep(ProductStep):
             self.storage = Storage()
             self.output_use_model = by_model
         return result
+
+    def _members(self, args: Sequence[Any]) -> list[Any] | None:
+        """Exposures of an association, a container or a library; None for other inputs."""
+        if len(args) != 1:
+            return None
+        return members_of(args[0], find=lambda name: str(self.make_input_path(name)))
+
+    def _run_each(self, members: Sequence[Any]) -> list[Any]:
+        """Clean exposures that have nothing to do with each other but their list."""
+        if self.output_file and len(members) > 1:
+            log.warning("Several outputs are named after their inputs: output_file is ignored")
+        names = [Path(one).name if isinstance(one, str | Path) else one.meta.filename
+                 for one in members]  # fmt: skip
+        if self.saves_files() and len(members) > 1:
+            _check_distinct(names)
+        settings: dict[str, Any] = {}
+        if len(members) > 1:
+            saves = bool(self.save_results or self.output_file)
+            settings = {"save_results": saves, "output_file": None}
+        results = []
+        with self.settings(**settings):
+            for one in members:
+                if self.parent is None:
+                    self.set_primary_input(one, exclusive=False)  # output is named after it
+                results.append(self.run(one))
+        return results
 
     def process(self, *inputs: Any) -> Any:
         """Clean one exposure, or the segments of a series.
@@ -188,15 +225,7 @@ class CleanFlickerNoiseStep(ProductStep):
         """Refuse outputs that would overwrite each other or an input."""
         for one in inputs:
             self.keep_input(one, basepath=one)
-        names = [model.meta.filename and self.remove_suffix(Path(model.meta.filename).stem)[0]
-                 for model in models]  # fmt: skip
-        if None in names or len(set(names)) < len(names):
-            msg = (
-                "the outputs of several inputs are named after meta.filename (FITS keyword "
-                f"FILENAME), and would overwrite each other: {', '.join(map(str, names))}; rename "
-                "the inputs"
-            )
-            raise OSError(msg)
+        _check_distinct([model.meta.filename for model in models])
 
     def _report_template(self, options: CleanOptions, *, several: bool) -> None:
         """Name the parameters of templates that do not apply."""
@@ -308,14 +337,19 @@ class CleanFlickerNoiseStep(ProductStep):
         """Open a file, or copy an open model unless a pipeline owns it."""
         if isinstance(input_data, str | Path):
             model = self.storage.open(
-                Path(self.make_input_path(str(input_data))),
+                existing_file(self.make_input_path(str(input_data)), what="input file"),
                 output=lambda: Path(self.make_output_path(basepath=self.output_file)),
             )
         elif isinstance(input_data, datamodels.JwstDataModel):
             model = input_data if self._in_pipeline() else input_data.copy()
+            if self.saves_files():
+                check_writing(model)
         else:
             kind = type(input_data).__name__
-            msg = f"the input must be a file name or a JWST data model, not {kind}"
+            msg = (
+                f"the input must be a file name or a JWST data model, not {kind}; write it to a "
+                "file, or put its arrays into a RampModel, CubeModel or ImageModel"
+            )
             raise TypeError(msg)
         if isinstance(model, datamodels.ReferenceFileModel):
             msg = f"the input is a reference file ({type(model).__name__}), not an exposure"
@@ -373,3 +407,20 @@ class CleanFlickerNoiseStep(ProductStep):
         self.write_history(model, result)
         self.save_products(model, result)
         return "COMPLETE"
+
+
+def _is_list(item: Any) -> bool:
+    """Whether an input is a list of inputs; an open FITS file is a list too, of extensions."""
+    return isinstance(item, list | tuple) and not isinstance(item, fits.HDUList)
+
+
+def _check_distinct(names: Sequence[str | None]) -> None:
+    """Refuse outputs that would overwrite each other."""
+    stems = [name and MissionStep.remove_suffix(Path(name).stem)[0] for name in names]
+    if None in stems or len(set(stems)) < len(stems):
+        msg = (
+            "the outputs of several inputs are named after meta.filename (FITS keyword "
+            f"FILENAME), and would overwrite each other: {', '.join(map(str, stems))}; rename "
+            "the inputs"
+        )
+        raise OSError(msg)

@@ -5,7 +5,6 @@ import math
 import os
 from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Self
 
 import numpy as np
@@ -13,9 +12,10 @@ from numpy.typing import NDArray
 from stdatamodels.jwst import datamodels
 
 from deflicker.arrays import Exposure, Output
-from deflicker.files import is_complete, open_model
-from deflicker.on_disk import can_stay_on_disk, data_offset, open_on_disk
+from deflicker.files import open_model
+from deflicker.on_disk import can_stay_on_disk, data_offset
 from deflicker.stored import Placeholder, StoredArray
+from deflicker.unfinished import UnfinishedFolder
 
 __all__ = ["Storage"]
 
@@ -39,7 +39,7 @@ class Storage:
         self.limit = limit
         self.n_products = n_products
         self._beside = Path()
-        self._folder: TemporaryDirectory[str] | None = None
+        self._folder: UnfinishedFolder | None = None
         self._number = 0
 
     def __enter__(self) -> Self:
@@ -47,7 +47,7 @@ class Storage:
 
     def __exit__(self, *_: object) -> None:
         if self._folder is not None:
-            self._folder.cleanup()
+            self._folder.remove()
             self._folder = None
 
     def open(self, path: Path, *, output: Callable[[], Path]) -> datamodels.JwstDataModel:
@@ -67,7 +67,7 @@ class Storage:
         """
         if not self._is_too_large(path):
             return open_model(path)
-        model = open_on_disk(path)
+        model = open_model(path, on_disk=True)
         log.info(
             "%s (%.3g GB) stays on disk: memory_limit is %.3g GB",
             path.name,
@@ -81,7 +81,7 @@ class Storage:
         if math.isinf(self.limit) or not path.is_file():
             return False
         needed = path.stat().st_size * (1 + self.n_products)
-        return needed > self.limit and is_complete(path) and can_stay_on_disk(path)
+        return needed > self.limit and can_stay_on_disk(path)
 
     def output(
         self,
@@ -144,11 +144,9 @@ class Storage:
     def _new(self, offset: int, shape: tuple[int, ...]) -> StoredArray:
         """Begin a file of float32 zeros."""
         if self._folder is None:
-            self._folder = TemporaryDirectory(
-                prefix=".deflicker-", dir=self._beside, ignore_cleanup_errors=True
-            )
+            self._folder = UnfinishedFolder(self._beside)
         self._number += 1
-        path = Path(self._folder.name) / str(self._number)
+        path = self._folder.path / str(self._number)
         stored = StoredArray(path, offset=offset, shape=shape, dtype=">f4", writable=True)
         with path.open("wb") as stream:
             size = offset + stored.nbytes

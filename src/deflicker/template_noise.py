@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from scipy.ndimage import median_filter, uniform_filter1d
 
 from deflicker.arrays import Exposure
-from deflicker.brightness import FEWEST_DARK
+from deflicker.brightness import FEWEST_DARK, TINY
 from deflicker.drafts import integration_rate
 from deflicker.groups import fitted_outputs
-from deflicker.noise import NOISE_MODELS, RowNoise
+from deflicker.noise import NOISE_MODELS
 from deflicker.noise.median import row_medians
 from deflicker.options import CleanOptions
 from deflicker.template import Template
@@ -34,6 +34,8 @@ LIGHT = 3.5
 SLACK = 2.0
 # Groups with fewer of the values of the others are missing as a whole.
 MISSING = 0.1
+# Integrations in which less of the background is valid are no samples.
+WHOLE = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,9 +82,9 @@ def remove_template_noise(
     outputs = fitted_outputs(first, options)
     rate = template.rate(times)
     dark = turned(background & np.isfinite(rate))
-    rates = _noise_of_rate(rate, exposures, dark, outputs=outputs)
+    noise_of_rate = _noise_of_rate(rate, exposures, dark, options=options)
     if len(groups) == 1:
-        first.readout.to_detector(groups[0])[:] -= rates.image()
+        first.readout.to_detector(groups[0])[:] -= noise_of_rate
         return
     used = _present(groups)
     middle, centre = _middle(groups, used, times)
@@ -99,7 +101,7 @@ def remove_template_noise(
         noise = NOISE_MODELS[options.fit_method](values, usable, outputs)
         group = first.readout.to_detector(groups[j])
         group -= noise.image()
-        group -= rates.scaled(times[j] - start).image()
+        group -= np.float32(times[j] - start) * noise_of_rate
 
 
 def light_free_levels(
@@ -146,17 +148,21 @@ def light_free_levels(
     """
     n_rows = len(levels)
     found = np.zeros(n_rows)
+    if not n_rows:
+        return found
     of_samples = [_scales(sample) for sample in samples]
     of_errors = [_scales(error) for error in errors]
     for k, (window, part) in enumerate(_scales(levels)):
         variance = float(np.mean([scales[k][1] ** 2 for scales in of_samples]))
         error = float(np.mean([scales[k][1] ** 2 for scales in of_errors]))
-        expected = share * variance
         if not variance > error:
             continue
+        # As much as it may be: few samples of few coefficients know it badly.
+        number = max(n_rows / window, 1.0) * len(samples)
+        expected = share * variance * (1 + 2 * (2 / number) ** 0.5)
         noise = np.where(np.abs(part) <= LIGHT * expected**0.5, part, 0.0)
         near = uniform_filter1d(part**2, min(2 * window + 1, n_rows), mode="nearest")
-        gain = np.minimum(1.0, SLACK * expected / np.maximum(near, np.finfo(float).tiny))
+        gain = np.minimum(1.0, SLACK * expected / np.maximum(near, TINY))
         found += noise * (1 - error / variance) * gain
     return found
 
@@ -173,37 +179,91 @@ def _scales(levels: Levels) -> list[tuple[int, Levels]]:
 
 
 def _noise_of_rate(
-    rate: Image, exposures: Sequence[Exposure], dark: Usable, *, outputs: Sequence[slice]
-) -> RowNoise:
-    """Row levels of a template's rate that are noise, in the detector frame."""
+    rate: Image, exposures: Sequence[Exposure], dark: Usable, *, options: CleanOptions
+) -> Image:
+    """Noise of a template's rate, in the detector frame."""
     readout = exposures[0].readout
-    coefficients = np.zeros((len(dark), len(outputs)), dtype=np.float32)
-    shapes = np.zeros((len(outputs), dark.shape[1]), dtype=np.float32)
-    for shape, output in zip(shapes, outputs, strict=True):
-        shape[output] = 1
-    known = [_enough(dark[:, output]) for output in outputs]
     integrations = [(exposure, i) for exposure in exposures for i in range(exposure.n_integrations)]
-    chosen = np.unique(np.linspace(0, len(integrations) - 1, SAMPLES).astype(int))
-    samples: list[list[_RowLevels]] = [[] for _ in outputs]
-    for exposure, i in (integrations[k] for k in chosen):
-        image = readout.turned(integration_rate(exposure, i).rate - rate)
-        usable = dark & np.isfinite(image)
-        for sample, output, rows in zip(samples, outputs, known, strict=True):
-            if rows.any() and _enough(usable[rows, output]).mean() > 0.5:
-                sample.append(_levels(image[rows, output], usable[rows, output]))
-    image = readout.turned(np.where(np.isfinite(rate), rate, np.float32(0)))
     number = len(integrations)
+    if number < 2:
+        return np.zeros(dark.shape, dtype=np.float32)
+    finder = _Finder(dark, fitted_outputs(exposures[0], options), options)
+    for k in np.unique(np.linspace(0, number - 1, SAMPLES).astype(int)):
+        exposure, i = integrations[k]
+        finder.add(readout.turned(integration_rate(exposure, i).rate - rate))
     # A sample deviates from a median that it is a part of.
-    share = (MEDIAN_VARIANCE if number > 2 else 1.0) / max(number - 1, 1)
-    for k, (sample, output, rows) in enumerate(zip(samples, outputs, known, strict=True)):
-        if number > 1 and sample:
-            coefficients[rows, k] = light_free_levels(
-                _levels(image[rows, output], dark[rows, output]).levels,
-                [one.levels for one in sample],
-                [one.errors for one in sample],
+    share = (MEDIAN_VARIANCE if number > 2 else 1.0) / (number - 1)
+    image = readout.turned(np.where(np.isfinite(rate), rate, np.float32(0)))
+    return finder.noise_of(image, share=share)
+
+
+class _Finder:
+    """Finds noise in an image that has light too, with what images of noise alone tell of it.
+
+    Parameters
+    ----------
+    dark : ndarray of bool, shape (n_slow, n_fast)
+        True where the image sees background.
+    outputs : sequence of slice
+        Fast-axis slices that are fitted on their own.
+    options : CleanOptions
+        How noise is fitted.
+    """
+
+    def __init__(self, dark: Usable, outputs: Sequence[slice], options: CleanOptions) -> None:
+        self._dark, self._outputs, self._options = dark, outputs, options
+        self._known = [_enough(dark[:, output]) for output in outputs]
+        self._samples: list[list[_RowLevels]] = [[] for _ in outputs]
+        self._within: list[float] = []
+
+    def add(self, image: Image) -> None:
+        """Take an image of noise alone, if enough of it is valid; it is changed."""
+        usable = self._dark & np.isfinite(image)
+        if usable.sum() <= WHOLE * self._dark.sum():
+            return
+        levels, within = self._parts(image, usable)
+        for sample, one in zip(self._samples, levels, strict=True):
+            sample.append(one)
+        if within is not None:
+            self._within.append(float(np.mean(within**2)))
+
+    def noise_of(self, image: Image, *, share: float) -> Image:
+        """Noise of an image (n_slow, n_fast), for whose variance see `light_free_levels`."""
+        noise = np.zeros(self._dark.shape, dtype=np.float32)
+        if not self._samples[0]:
+            return noise
+        found, within = self._parts(image, self._dark)
+        for k, output in enumerate(self._outputs):
+            levels = light_free_levels(
+                found[k].levels,
+                [one.levels for one in self._samples[k]],
+                [one.errors for one in self._samples[k]],
                 share=share,
             )
-    return RowNoise(coefficients, shapes)
+            noise[self._known[k], output] = levels[:, np.newaxis].astype(np.float32)
+        if within is not None:
+            # Within rows light and noise are told apart by their variance alone.
+            observed = max(float(np.mean(within**2)), TINY)
+            gain = min(1.0, SLACK * share * float(np.mean(self._within)) / observed)
+            noise += np.float32(gain) * within
+        return noise
+
+    def _parts(self, image: Image, usable: Usable) -> tuple[list[_RowLevels], Image | None]:
+        """Levels of the rows of each output, and what the noise model finds beside them."""
+        parts = list(zip(self._outputs, self._known, strict=True))
+        levels = [_levels(image[rows, output], usable[rows, output]) for output, rows in parts]
+        if self._options.fit_method == "median":
+            return levels, None
+        if usable.any():
+            image -= np.median(image[usable])
+        within = NOISE_MODELS[self._options.fit_method](image, usable, self._outputs).image()
+        within = within.copy()
+        for k, (output, rows) in enumerate(parts):
+            means = within[:, output].mean(axis=1, keepdims=True)
+            within[:, output] -= means
+            fitted = means[rows, 0].astype(np.float64)
+            levels[k] = _RowLevels(levels=_centred(fitted), errors=np.zeros_like(fitted))
+        return levels, within
 
 
 def _bend(deviation: Image, light: Image, usable: Usable) -> float:
@@ -245,7 +305,12 @@ def _levels(values: Image, usable: Usable) -> _RowLevels:
         row_medians(values[:, part], usable[:, part]).astype(np.float64) for part in (half, ~half)
     )
     levels = (one + other) / 2
-    return _RowLevels(levels=levels - np.median(levels), errors=(one - other) / 2)
+    return _RowLevels(levels=_centred(levels), errors=(one - other) / 2)
+
+
+def _centred(levels: Levels) -> Levels:
+    """Levels about their median; a level that all share is no noise of rows."""
+    return levels - np.median(levels) if levels.size else levels
 
 
 def _present(groups: Image) -> list[int]:
