@@ -541,10 +541,10 @@ def test_levels_that_fit_almost_nothing_are_named(rng, caplog, method, n_sigma, 
     named = [r.getMessage() for r in caplog.records if f"n_sigma={n_sigma:g}" in r.getMessage()]
     assert len(named) == warns
     if warns:
-        # The Wiener fit uses all pixels, and knows in which of them there is sky alone.
-        fraction = result.mask.mean() if method == "wiener" else result.used_fraction
-        named_percent = float(named[0].split(" % of")[0].split()[-1])
-        assert named_percent == pytest.approx(100 * fraction, rel=0.06)
+        used = float(named[0].split(" % of the pixels")[0].split()[-1])
+        # The Wiener filter uses all good pixels of differences, and for the sky those of the mask.
+        told = result.mask.mean() if method == "wiener" else result.used_fraction
+        assert used == pytest.approx(100 * told, rel=0.06)
 
 
 def test_a_mask_that_leaves_few_pixels_is_named(rng, caplog):

@@ -342,7 +342,7 @@ class CleanFlickerNoiseStep(ProductStep):
             )
         elif isinstance(input_data, datamodels.JwstDataModel):
             model = input_data if self._in_pipeline() else input_data.copy()
-            if self.saves_files():
+            if self.save_results or self.output_file:
                 check_writing(model)
         else:
             kind = type(input_data).__name__
