@@ -28,7 +28,7 @@ def without_lights(values):
     if len(values) < 50:
         return values, False
     center, sigma = densest_quarter(values)
-    if np.count_nonzero(values < center - 5 * sigma) < 0.02 * len(values):
+    if np.count_nonzero(values < center - 5 * sigma) < 0.05 * len(values):
         return values, False
     for _ in range(5):
         if sigma > 0:
