@@ -196,7 +196,7 @@ class LightTrend:
         def solve(weights: Matrix) -> tuple[Matrix, Matrix]:
             inverse = np.linalg.pinv(
                 (terms * weights) @ terms.T, rcond=SAME, hermitian=True
-            )
+            ).astype(np.float64)
             return inverse, inverse @ (terms @ (weights * data) - slopes @ weights)
 
         for _ in range(ROUNDS):
