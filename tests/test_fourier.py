@@ -388,6 +388,30 @@ def test_windows_cover_all_rows_and_overlap(per_row):
     assert covered.min() >= 1
     assert found[0].start == 0
     assert found[-1].stop == len(per_row)
+    # None is much fuller than it must be, the last one neither: a window costs its size.
+    for window in found:
+        n_pixels = per_row[window].sum()
+        assert n_pixels < windows.WINDOW_PIXELS + 2 * per_row.max()
+        assert window.stop - window.start < len(per_row) or n_pixels == per_row.sum()
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 7, 100])
+def test_median_by_sort_is_the_median(rng, n):
+    values = rng.normal(size=n).astype(np.float32)
+    assert windows._median_by_sort(values.copy()) == pytest.approx(np.median(values), rel=1e-6)
+
+
+@pytest.mark.parametrize("unit", [1e-4, 1e4])
+def test_the_unit_does_not_matter(rng, striped, unit):
+    unit = np.float32(unit)
+    usable = gappy(rng, striped.shape)
+    expected = full_frame_noise(striped, usable).image()
+    found = full_frame_noise(unit * striped, usable).image()
+    np.testing.assert_allclose(found / unit, expected, atol=1e-3 * np.std(expected))
+    values = np.ascontiguousarray(striped[:, :32])
+    expected = subarray_noise(values, usable[:, :32])
+    found = subarray_noise(unit * values, usable[:, :32])
+    np.testing.assert_allclose(found / unit, expected, atol=1e-3 * np.std(expected))
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,16 @@ def test_change_and_error_are_those_of_the_definition(rng, with_flat):
     assert found == pytest.approx((mean, error), rel=1e-4)
 
 
+@pytest.mark.parametrize(("n_rows", "told"), [(0, False), (1, False), (2, True)])
+def test_a_single_row_tells_nothing(rng, n_rows, told):
+    noise = stripes(rng)
+    exposure = plain_exposure(ramp_with(0 * noise, rng))
+    exposure.group_dq[0, 1, n_rows:] = DO_NOT_USE
+    change, error = variance_change(RowNoise(noise), exposure, 0, 0, flat=None)
+    assert np.isfinite(error) == told
+    assert (change > 0) == told
+
+
 @pytest.mark.parametrize(("change", "dropped"), [(2.9, False), (3.1, True)])
 def test_harm_is_what_three_standard_errors_show(rng, monkeypatch, change, dropped):
     monkeypatch.setattr("deflicker.guard.variance_change", lambda *_, **__: (change, 1.0))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from deflicker.clock import Clock
+from deflicker.noise.mean import _brightness
 from deflicker.noise.sky import SkySplines, SmoothSky, sky_penalty
 from deflicker.noise.weights import RecordWeights, SeenPixels, in_bins
 from deflicker.noise.wiener import Records
@@ -80,8 +81,9 @@ def test_a_smooth_sky_is_found(rng):
     assert level.mean() == pytest.approx(np.average(surface, weights=weights), abs=0.05)
 
 
+@pytest.mark.parametrize("interleaved", [False, True])
 @pytest.mark.parametrize("with_flat", [False, True])
-def test_weights_do_not_see_the_sky(rng, with_flat):
+def test_weights_do_not_see_the_sky(rng, with_flat, interleaved):
     flat = rng.uniform(0.7, 1.3, SHAPE).astype(np.float32) if with_flat else None
     pixels = SeenPixels(np.zeros(SHAPE, np.float32), np.full(SHAPE, 2, np.float32), flat)
     splines = SkySplines(SHAPE, spacing=10)
@@ -93,7 +95,7 @@ def test_weights_do_not_see_the_sky(rng, with_flat):
         sky_penalty(splines, np.full(splines.grid, 1e3)),
         halo[np.newaxis],
     )
-    clock = Clock(n_slow=40, n_fast=64, n_outputs=2)
+    clock = Clock(n_slow=40, n_fast=64, n_outputs=2, interleaved=interleaved)
     surface = 5 + 3 * np.sin(y / 15) + 40 * halo
     seen = np.repeat(surface.astype(np.float32), 4, axis=1)
     records = Records(clock)
@@ -117,3 +119,17 @@ def test_sky_behind_a_flat_field(rng):
     sky = SmoothSky(splines, in_bins(flat**2, 4), penalty)
     image = sky.image(in_bins(flat * (4 * flat), 4))
     np.testing.assert_allclose(image, 4, atol=1e-3)
+
+
+def test_brightness_near_each_spline_is_that_above_the_level(rng):
+    """A sky of 3 that rises to 53 at column 160; pixels that may not be used hold rubbish."""
+    shape = (96, 256)
+    values = np.where(np.arange(256) < 160, 3, 53) + rng.normal(0, 1, shape)
+    usable = rng.random(shape) < 0.8
+    values[~usable] = 1e6
+    splines = SkySplines(shape, spacing=32)
+    found = _brightness(values.astype(np.float32), usable, splines)
+    assert found.shape == splines.grid
+    columns = splines.centres()[1]
+    np.testing.assert_allclose(found[:, columns <= 96], 0, atol=0.5)
+    np.testing.assert_allclose(found[:, columns >= 192], 50, atol=0.5)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from deflicker.scene import sources
 from deflicker.scene.sources import find_sources, fine_structure, sky_map, source_halos
 
 SHAPE = (256, 320)
@@ -41,6 +42,8 @@ def test_lone_bright_pixels_are_found(rng, n_sigma):
     image[10::40, 15::40] = 1e6
     found = find_sources(image, EVERYWHERE, n_sigma=n_sigma)
     assert found[10::40, 15::40].all()
+    assert found[11::40, 15::40].all()  # what is next to one sees its light
+    assert found[10::40, 14::40].all()
 
 
 def test_bright_wings_are_found(rng):
@@ -69,6 +72,67 @@ def test_halos_are_those_of_compact_sources(binning):
     assert len(source_halos(np.zeros_like(light), binning=binning)) == 0
     both = source_halos(light + galaxy, binning=binning)
     assert np.unravel_index(both[0].argmax(), both[0].shape)[0] in range(97, 104)
+
+
+def test_halos_lie_where_their_light_lies():
+    light = star(500, 1.1, at=(101, 150)) + star(500, 1.1, at=(102, 150))
+    rows = source_halos(light, binning=4)[0].sum(axis=1)
+    assert (np.arange(256) * rows).sum() / rows.sum() == pytest.approx(101.5, abs=0.02)
+
+
+@pytest.mark.parametrize("row", [1, 6, 249, 254])
+def test_halos_at_the_ends_are_mirrored(row):
+    light = star(1000, 1.1, at=(row, 150))
+    np.testing.assert_allclose(
+        source_halos(light, binning=4)[:, ::-1],
+        source_halos(np.ascontiguousarray(light[::-1]), binning=4),
+        atol=1e-4,
+    )
+
+
+@pytest.mark.parametrize("shape", [(251, 317), (70, 333)])
+def test_sources_of_images_that_no_block_divides(rng, shape):
+    image = rng.normal(0, 1, shape).astype(np.float32)
+    image[30:40, 200:210] += 50
+    found = find_sources(image, np.ones(shape, bool), n_sigma=3)
+    assert found[30:40, 200:210].all()
+    assert found.mean() < 0.2
+
+
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_strips_are_smoothed_as_the_whole(rng, n_threads, monkeypatch):
+    monkeypatch.setattr(sources, "STRIP_ROWS", 20)
+    image = noise(rng)
+    before = image.copy()
+    expected = gaussian_filter(image.astype(float), 1.0, mode="constant", truncate=3.0)
+    np.testing.assert_allclose(sources._smooth(image, n_threads), expected, atol=1e-5)
+    np.testing.assert_array_equal(image, before)
+
+
+@pytest.mark.parametrize("size", [1, 4])
+def test_blocks_with_few_pixels_are_no_brighter_for_that(rng, size):
+    """Their sums scatter less and know less: in standard deviations they are as the others."""
+    usable = EVERYWHERE.copy()
+    usable[:, :160] = rng.random((256, 160)) < 0.5
+    values = np.where(usable, noise(rng), np.float32(9))
+    scores = sources._high_blocks(values, usable, size, np.inf, 1)
+    middle = 160 // size
+    sparse, dense = (
+        np.mean(part**2) for part in (scores[:, : middle - 4], scores[:, middle + 4 :])
+    )
+    assert sparse == pytest.approx(dense, rel=0.2)
+    assert dense == pytest.approx(1, rel=0.2)
+
+
+def test_fine_structure_beside_a_hole(rng):
+    usable = EVERYWHERE.copy()
+    usable[100:160, 100:200] = False
+    blob = star(1000, 9.0, at=(60, 150))
+    found = fine_structure(np.where(usable, noise(rng) + blob, np.float32(1e5)), usable)
+    assert np.isfinite(found).all()
+    bright = blob > 0.5 * blob.max()
+    assert 0.8 < found[bright].mean() / blob[bright].mean() < 1.1
+    assert np.abs(found[120:140, 120:180]).max() < 1
 
 
 def test_a_bright_spectrum_masks_little_more_than_itself(rng):

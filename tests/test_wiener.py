@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from deflicker.clock import Clock
-from deflicker.noise.coupling import SlowModes
+from deflicker.noise.coupling import SlowModes, _inverse_prior
 from deflicker.noise.sky import HALO_FRACTION, SkySplines, SmoothSky, sky_penalty
 from deflicker.noise.spectrum import NoiseSpectrum
 from deflicker.noise.weights import RecordWeights, SeenPixels
@@ -214,3 +214,33 @@ def test_a_start_is_only_a_start():
     warm, _ = solve_noise(equations, told.told(values), tolerance=1e-6, start=start)
     scale = np.abs(records.pixels(cold)).max()
     np.testing.assert_allclose(records.pixels(warm), records.pixels(cold), atol=1e-3 * scale)
+
+
+@pytest.mark.parametrize("n_slow", [11, 12])
+@pytest.mark.parametrize("n_outputs", [1, 2, 4])
+def test_product_of_spectra_is_that_of_the_records(rng, n_outputs, n_slow):
+    clock = Clock(n_slow=n_slow, n_fast=8 * n_outputs, n_outputs=n_outputs)
+    records = Records(clock)
+    one, other = (rng.normal(1, 1, (n_outputs, records.size)).astype(np.float32) for _ in range(2))
+    # The ends of the spectrum, which count once, are most of these.
+    one += 5 * (-1) ** np.arange(records.size, dtype=np.float32)
+    other += 5 * (-1) ** np.arange(records.size, dtype=np.float32)
+    found = records.product(records.spectra(one.copy()), records.spectra(other.copy()))
+    assert found == pytest.approx(np.sum(one.astype(float) * other), rel=1e-5)
+
+
+@pytest.mark.parametrize("n_outputs", [1, 2, 4])
+def test_inverse_of_the_prior_of_slow_modes(n_outputs):
+    """The covariance of outputs that share a mean: what they have in common, and the rest."""
+    clock = Clock(n_slow=40, n_fast=8 * n_outputs, n_outputs=n_outputs)
+    prior = NoisePrior.of(SPECTRUM, Records(clock))
+    n = 5
+    mean, deviation = (
+        np.tile(p[1 : n + 1].astype(float), 2) for p in (prior.mean, prior.deviation)
+    )
+    together = np.full((n_outputs, n_outputs), 1 / n_outputs)
+    covariance = np.kron(together, np.diag(mean))
+    covariance += np.kron(np.eye(n_outputs) - together, np.diag(deviation))
+    np.testing.assert_allclose(
+        _inverse_prior(prior, n, n_outputs) @ covariance, np.eye(2 * n * n_outputs), atol=1e-6
+    )
