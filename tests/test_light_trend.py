@@ -74,6 +74,18 @@ def test_hits_and_bad_pixels_are_no_trend(rng):
     np.testing.assert_array_equal(values, before)
 
 
+def test_unflagged_hits_that_are_bright_in_the_mean_are_no_trend():
+    """A tenth of the bright pixels, brighter than all light: all of it in one difference."""
+    scene = np.minimum(light(), np.float32(400))
+    hit = np.zeros(SHAPE, bool)
+    hit[100:106, 90:98] = True
+    mean = scene + np.where(hit, np.float32(3000), np.float32(0))
+    values = noise(2, scene) + np.where(hit, np.float32(9000), np.float32(0))
+    before = values.copy()
+    assert problem(mean).remove(values, EVERYWHERE.copy(), mean, factor=1.0) == 0
+    np.testing.assert_array_equal(values, before)
+
+
 def test_without_light_there_is_no_trend(rng):
     assert problem(rng.normal(5, 1, SHAPE).astype(np.float32)) is None
     assert problem(np.full(SHAPE, 7, np.float32)) is None

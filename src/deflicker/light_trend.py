@@ -24,6 +24,7 @@ BRIGHT = 10.0  # standard deviations of the mean: fainter light tells little, an
 FEWEST = 30  # bright pixels
 MOST = 1 << 17  # bright pixels; more tell hardly more
 ROUNDS = 3
+BEND = 0.1  # of the light, by which pixels of one exposure may differ in their trend
 OUTLIER = 5.0  # standard deviations from the trend
 BLOCK = 32  # pixels of a side of the chessboard whose halves must agree; larger than a star
 SIGNIFICANT = 30.0  # of chi squared with two degrees of freedom: 3e-7 by chance
@@ -192,6 +193,12 @@ class LightTrend:
         used = good & np.isfinite(values)
         data = np.where(used, values, np.float32(0)).astype(np.float64)
         limit = OUTLIER * np.sqrt(factor * self.variance + 1 / self.weights)
+        # Hits are bright in the mean, and would be a trend themselves. Most pixels tell about
+        # what it is, each with one voice, however bright it is.
+        if np.count_nonzero(used) < FEWEST:
+            return None
+        middle = float(np.median(data[used] / self.light[used]))
+        used &= np.abs(data - middle * self.light) < limit + BEND * self.unit * self.light
 
         def solve(weights: Matrix) -> tuple[Matrix, Matrix]:
             inverse = np.linalg.pinv(
