@@ -57,6 +57,17 @@ def test_rows_without_pixels_have_no_error():
     assert found.light == found.noise == 0
 
 
+@pytest.mark.parametrize("n_rows", [1, 2])
+def test_one_or_two_rows_of_one_difference_do_not_tell_pink_noise(n_rows):
+    """All beside the error is light: levels of +-2 have a variance of 4, a single one has none."""
+    levels = np.array([2.0, -2.0])[:n_rows].reshape(1, n_rows, 1)
+    number = np.full((n_rows, 1), 100)
+    found = row_statistics(levels, number, n_integrations=1, pixel_error=1.0)
+    error, total = np.pi / 200, 4.0 * (n_rows - 1)
+    assert found.noise == pytest.approx(min(error, total))
+    assert found.light == pytest.approx(total - min(error, total))
+
+
 def pink(n, rng):
     spectrum = np.fft.rfft(rng.standard_normal(n))
     spectrum[1:] /= np.sqrt(np.arange(1, len(spectrum)))

@@ -192,7 +192,9 @@ def _noisier(
         if new > allowed * old + 4 * np.mean(rounding[most] ** 2):
             return f"more {name}", f"{old:.4g} became {new:.4g}"
     room = np.ptp(was)
-    taken = np.abs(was - now) - 4 * rounding
+    # Without a background, the level of a difference is taken too.
+    taken = was - now
+    taken = np.abs(taken - np.median(taken)) - 4 * rounding
     if taken.max() > room:
         return "more noise taken than there was", f"{taken.max():.4g} of {room:.4g}"
     return None

@@ -117,7 +117,8 @@ def row_statistics(
     Noise is new in each read. The differences of an integration telescope, so their mean
     over ``n`` differences has ``f = n_integrations / n**2`` of a difference's noise, and their
     scatter about the mean has ``1 - f``. Of one difference alone, steps between neighbouring
-    rows are taken for pink noise, and what the levels have beside it for light.
+    rows are taken for pink noise, and what the levels have beside it for light; one or two rows
+    do not tell, and all that they have beside their error counts as light.
     """
     means = levels.mean(axis=1, keepdims=True)
     missed = 0.0
@@ -131,6 +132,8 @@ def row_statistics(
     fraction = n_integrations / len(levels) ** 2
     if fraction < 1:
         noise = float(np.mean((rest - mean) ** 2)) * fraction / (1 - fraction)
+    elif len(mean) < 3:
+        noise = min(error, total)
     else:
         steps = max(float(np.mean(np.diff(mean, axis=0) ** 2)) / 2 - error, 0.0)
         noise = min(error + steps * math.log(len(mean) / 2) / PINK_STEP, total)
