@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from deflicker.clock import Clock
-from deflicker.noise.mean import LEAST_BRIGHTNESS, WINGS, SkyImage, _brightness, _SkyAndNoise
+from deflicker.noise.mean import (
+    LEAST_BRIGHTNESS,
+    WINGS,
+    SkyImage,
+    _brightness,
+    _first_sources,
+    _SkyAndNoise,
+)
 from deflicker.noise.sky import SkySplines, SmoothSky, sky_penalty
 from deflicker.noise.spectrum import typical_spectrum
 from deflicker.noise.weights import RecordWeights, SeenPixels, in_bins
@@ -176,3 +183,21 @@ def test_halos_are_those_of_the_light_that_the_mask_leaves_out(rng):
     found = both._halos(mask)
     assert len(expected) == len(found) > 0
     np.testing.assert_allclose(found, expected, atol=0.01 * expected.max())
+
+
+def test_a_galaxy_does_not_mask_the_rest_of_its_rows(rng):
+    """Medians of rows, which hide sources less bright than stripes, are those of the sky."""
+    y, x = np.mgrid[:256, :320]
+    galaxy = 50 * np.exp(-((y - 120) ** 2 + (x - 150) ** 2) / 800)
+    values = galaxy + rng.normal(0, 0.85, (256, 1)) + rng.normal(0, 1, galaxy.shape)
+    ones = np.ones(galaxy.shape, np.float32)
+    found = _first_sources(
+        SkyImage(values=values.astype(np.float32), variance=ones, usable=ones > 0),
+        typical_spectrum(white=1.0, n_outputs=1),
+        Clock(n_slow=256, n_fast=320),
+        4.0,
+        level=None,
+        n_threads=1,
+    )
+    assert found[galaxy > 4].mean() > 0.95
+    assert found[galaxy < 0.01].mean() < 0.02
