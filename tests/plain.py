@@ -12,13 +12,44 @@ def clipped_stats(values):
     return sigma_clipped_stats(np.asarray(values, dtype=np.float64), sigma=3.0, maxiters=5)
 
 
-def background_center_and_sigma(values):
-    """Clipped median, and clipped sigma of the lower half mirrored about it."""
+def densest_quarter(values):
+    """Middle of the shortest interval that holds a quarter of the values, and its sigma."""
+    ordered, quarter = np.sort(values), len(values) // 4
+    starts = range(len(ordered) - quarter)
+    first = min(starts, key=lambda k: ordered[k + quarter] - ordered[k])
+    # A Gaussian has its middle quarter within 0.31864 standard deviations.
+    sigma = (ordered[first + quarter] - ordered[first]) / (2 * 0.31864)
+    return ordered[first + quarter // 2], sigma
+
+
+def without_lights(values):
+    """Values of the background, and whether there is light below it."""
     values = np.asarray(values, dtype=np.float64)
+    if len(values) < 50:
+        return values, False
+    center, sigma = densest_quarter(values)
+    if np.count_nonzero(values < center - 5 * sigma) < 0.05 * len(values):
+        return values, False
+    for _ in range(5):
+        if sigma > 0:
+            values = values[np.abs(values - center) <= 3 * sigma]
+            center, sigma = densest_quarter(values)
+    return values, True
+
+
+def background_center_and_sigma(values):
+    """Clipped median, and clipped sigma of the lower half mirrored about it.
+
+    With light below the background, of the half that is narrower.
+    """
+    values, is_negative = without_lights(values)
     _, center, _ = clipped_stats(values)
-    lower = values[values <= center]
-    mirrored = np.concatenate([lower, 2 * center - lower])
-    return center, clipped_stats(mirrored)[2]
+    halves = [values[values <= center], values[values >= center]]
+    sigmas = [
+        clipped_stats(np.concatenate([half, 2 * center - half]))[2]
+        for half in halves[: 1 + is_negative]
+    ]
+    return center, min(sigmas)
 
 
 def row_medians(values, usable):
@@ -158,13 +189,13 @@ def scene_mask(rate, n_sigma):
     usable = np.isfinite(rate) & (rate != 0)
     if not usable.any():
         return usable
-    _, center, sigma = clipped_stats(rate[usable])
+    _, center, sigma = clipped_stats(without_lights(rate[usable])[0])
     first = usable & (rate >= center - 3 * sigma) & (rate <= center + n_sigma * sigma)
     if not first.any():
         return first
     # In the type of the data: a stripe of 1e-16 must not move a value over a limit.
     flattened = rate - row_stripes(rate, first, sigma).astype(rate.dtype)
-    _, center, sigma = clipped_stats(flattened[usable])
+    _, center, sigma = clipped_stats(without_lights(flattened[usable])[0])
     return usable & (flattened >= center - 3 * sigma) & (flattened <= center + n_sigma * sigma)
 
 

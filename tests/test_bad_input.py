@@ -270,6 +270,66 @@ def test_no_model_at_all(thing):
         CleanFlickerNoiseStep().run(thing)
 
 
+def test_an_open_fits_file(ramp_file):
+    """Is a list, of extensions: no segments of a series."""
+    with (
+        fits.open(ramp_file) as hdulist,
+        pytest.raises(TypeError, match="file name or a JWST data model, not HDUList; write it"),
+    ):
+        CleanFlickerNoiseStep().run(hdulist)
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("s3://bucket/x_ramp.fits", "input file s3://bucket/x_ramp.fits is an address"),
+        ("https://a.b/x_ramp.fits", "input file https://a.b/x_ramp.fits is an address"),
+        (Path("s3://bucket/x_ramp.fits"), "input file s3://bucket/x_ramp.fits is an address"),
+        ("s3://bucket/x_asn.json", "association s3://bucket/x_asn.json is an address"),
+    ],
+)
+def test_addresses(address, words):
+    with pytest.raises(FileNotFoundError, match=f"{words}.* download it"):
+        CleanFlickerNoiseStep.call(address)
+
+
+@pytest.mark.parametrize("parameter", ["user_mask", "override_flat", "template"])
+def test_addresses_of_parameters(caplog, ramp, parameter):
+    others = {"apply_flat_field": True} if parameter == "override_flat" else {}
+    if parameter == "template":
+        others = {"background_method": "median_image"}
+    address = "s3://bucket/x.fits"
+    without_change(caplog, ramp, "FAILED", address, **{parameter: address}, **others)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "plain"),
+    [
+        ("n_sigma", np.float32(2.5), 2.5),
+        ("n_sigma", np.array(3), 3),
+        ("background_box_size", np.array([16, 8]), [16, 8]),
+        ("background_box_size", (np.int32(16), np.int64(8)), [16, 8]),
+        ("fit_by_channel", np.True_, True),
+        ("maximum_cores", np.int64(1), "1"),
+    ],
+)
+def test_numbers_of_numpy(ramp_file, name, value, plain):
+    """By construction, by call, and set on a step."""
+    step = CleanFlickerNoiseStep(background_method="model", **{name: value})
+    found = getattr(step, name)
+    assert (list(found) if isinstance(found, list | tuple) else found) == plain
+    others = {"background_method": "model", "save_results": True}
+    results = [CleanFlickerNoiseStep.call(ramp_file, **others, **{name: value})]
+    step = CleanFlickerNoiseStep(**others)
+    setattr(step, name, value)
+    results.append(step.run(str(ramp_file)))
+    for result in results:
+        assert result.meta.cal_step.clean_flicker_noise == "COMPLETE"
+    assert np.array_equal(results[0].data, results[1].data, equal_nan=True)
+    history = "".join(fits.getheader("jw00001_nrca1_clean_flicker_noise.fits")["HISTORY"])
+    assert f"{name}={plain}" in history.replace("(16, 8)", "[16, 8]")
+
+
 @pytest.mark.parametrize(
     "parameters",
     [{"save_results": True}, {"save_mask": True}, {"save_noise": True}, {"output_file": "a.fits"}],

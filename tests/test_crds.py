@@ -1,9 +1,12 @@
 """CRDS for real: none at all, and small caches of our own making."""
 
+import contextlib
 import logging
 import os
+import socket
 import subprocess
 import sys
+import threading
 import time
 from importlib.util import find_spec
 from pathlib import Path
@@ -211,6 +214,56 @@ def test_saved_parameters_come_back(ramp_file, tmp_path):
     strun_here("mine.asdf", ramp_file)
     history = fits.getheader("jw00001_nrca1_clean_flicker_noise.fits")["HISTORY"]
     assert "n_sigma=2.25" in "".join(history)
+
+
+@pytest.fixture
+def silent_server():
+    """Address of a server that accepts and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        accepted = []
+
+        def serve():
+            with contextlib.suppress(OSError):
+                while True:
+                    accepted.append(server.accept()[0])
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}", accepted
+        server.shutdown(socket.SHUT_RDWR)
+    for connection in accepted:
+        connection.close()
+
+
+def test_a_server_that_never_answers(ramp_file, silent_server):
+    """As without CRDS after so many seconds; it would wait for an hour."""
+    address, accepted = silent_server
+    variables = {"CRDS_SERVER_URL": address, "CRDS_CLIENT_TIMEOUT_SECONDS": "1"}
+    start = time.monotonic()
+    done = strun("deflicker", ramp_file, "--apply_flat_field=true", **variables)
+    assert time.monotonic() - start < 60
+    assert accepted
+    said = done.stdout + done.stderr
+    assert said.count("Default parameters are used") == 1
+    assert "FAILED" in said
+    assert "override_flat" in said
+    assert fits.getheader("jw00001_nrca1_clean_flicker_noise.fits")["S_CLNFNS"] == "FAILED"
+
+
+def test_a_server_that_never_answers_and_a_cache(ramp_file, cache, silent_server):
+    address, accepted = silent_server
+    names = ("CRDS_PATH", "CRDS_CONTEXT", "CRDS_OBSERVATORY")
+    variables = {name: os.environ[name] for name in names}
+    strun(
+        "deflicker",
+        ramp_file,
+        CRDS_SERVER_URL=address,
+        CRDS_CLIENT_TIMEOUT_SECONDS="1",
+        **variables,
+    )
+    assert accepted
+    header = fits.getheader("jw00001_nrca1_clean_flicker_noise.fits")
+    assert header["S_CLNFNS"] == "COMPLETE"
+    assert header["R_FLAT"] == "crds://jwst_nircam_flat_9000.fits"
 
 
 BARE = pytest.param(

@@ -5,6 +5,7 @@ import pytest
 from conftest import exposure_of
 from stdatamodels.jwst import datamodels
 from stpipe import Pipeline, Step
+from stpipe.config_parser import ConfigObj
 
 from deflicker import CleanFlickerNoiseStep, CleanOptions, clean_exposure
 from deflicker.exposure import model_from_simulation
@@ -23,7 +24,7 @@ class Host:
 
     @classmethod
     def get_config_from_reference(cls, *_arguments, **_options):
-        return cls._empty_config()
+        return ConfigObj()
 
 
 class AddStep(Host, Step):

@@ -1,15 +1,19 @@
 import logging
+import os
+import socket
 import threading
 
 import numpy as np
 import pytest
 from astropy.io import fits
+from crds.core.config import get_client_timeout_seconds
 from crds.core.exceptions import CrdsLookupError, CrdsNetworkError
 from stdatamodels.jwst import datamodels
 from stpipe import Step
 
 from deflicker import CannotClean
 from deflicker.references import (
+    SERVER_SECONDS,
     ReferenceMissingError,
     ReferenceUnavailableError,
     crds_lookup,
@@ -147,3 +151,27 @@ def test_the_step_of_another_package_does_not_silence_the_process(caplog):
         logging.getLogger("somebody").info("hello")
     assert heard == [logging.NOTSET]
     assert "hello" in caplog.messages
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"), [("3600", SERVER_SECONDS), ("0", SERVER_SECONDS), ("7", 7)]
+)
+def test_seconds_that_a_server_may_take(monkeypatch, given, seconds):
+    """The user's, or ours where crds says an hour; and for sockets without any."""
+    monkeypatch.setenv("CRDS_CLIENT_TIMEOUT_SECONDS", given)
+    with crds_lookup(), crds_lookup():
+        assert get_client_timeout_seconds() == seconds
+        with socket.socket() as one:
+            assert one.gettimeout() == seconds
+    assert os.environ["CRDS_CLIENT_TIMEOUT_SECONDS"] == given
+    assert socket.getdefaulttimeout() is None
+
+
+def test_lookups_of_several_threads_leave_no_time_out():
+    first, second = crds_lookup(), crds_lookup()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert socket.getdefaulttimeout() == SERVER_SECONDS
+    second.__exit__(None, None, None)
+    assert socket.getdefaulttimeout() is None

@@ -1,7 +1,8 @@
 """Inputs that hold several exposures: associations, containers and libraries of models."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,13 +11,13 @@ from stpipe.library import AbstractModelLibrary
 
 from deflicker.files import existing_file
 
-__all__ = ["members_of"]
+__all__ = ["borrowed_models", "holds_models", "members_of"]
 
 SCIENCE: Final = "science"  # exptype of the exposures proper
 
 
-def members_of(item: Any, *, find: Callable[[str], str]) -> list[Any] | None:
-    """Exposures that an input stands for.
+def members_of(item: Any, *, find: Callable[[str], str]) -> list[Path] | None:
+    """Exposures of an association.
 
     Parameters
     ----------
@@ -27,37 +28,79 @@ def members_of(item: Any, *, find: Callable[[str], str]) -> list[Any] | None:
 
     Returns
     -------
-    list of str, pathlib.Path or JwstDataModel, or None
-        Science members of an association (its file or the dictionary in it), models of a
-        container or a library; None for any other input.
+    list of pathlib.Path, or None
+        Science members of an association, of its file or the dictionary in it; None for any
+        other input.
 
     Raises
     ------
     OSError
         If the file of an association cannot be read.
     ValueError
-        If an association or a container has no exposures.
+        If an association has no exposures.
     """
     if isinstance(item, str | Path) and Path(item).suffix.lower() == ".json":
         return _members_of_file(find(str(item)))
     if isinstance(item, dict):
         return _science_members(item, Path(), name="the association")
-    if isinstance(item, AbstractModelLibrary):
-        return _models_of_library(item)
-    if _is_container(item):
-        models = list(item)
-        if not models:
-            msg = f"the {type(item).__name__} holds no models"
-            raise ValueError(msg)
-        return models
     return None
 
 
-def _is_container(item: Any) -> bool:
-    """Whether something is a sequence of models, like the ModelContainer of jwst."""
+def holds_models(item: Any) -> bool:
+    """Tell whether something is a collection of models that jwst makes of an association.
+
+    Parameters
+    ----------
+    item : object
+        Input of a step.
+
+    Returns
+    -------
+    bool
+        True for a library of models, and for a sequence that is no list, like a container.
+    """
+    if isinstance(item, AbstractModelLibrary):
+        return True
     if not isinstance(item, Sequence) or isinstance(item, str | bytes | list | tuple):
         return False
     return all(isinstance(one, datamodels.JwstDataModel) for one in item)
+
+
+@contextmanager
+def borrowed_models(item: Any, *, modify: bool) -> Iterator[list[datamodels.JwstDataModel]]:
+    """Take the models out of a collection, for a while.
+
+    Parameters
+    ----------
+    item : object
+        See `holds_models`.
+    modify : bool
+        Whether a library that is on disk shall write what has become of them.
+
+    Yields
+    ------
+    list of JwstDataModel
+        Its models, not copied.
+
+    Raises
+    ------
+    ValueError
+        If it has none.
+    """
+    if not len(item):
+        msg = f"the {type(item).__name__} holds no models"
+        raise ValueError(msg)
+    if not isinstance(item, AbstractModelLibrary):
+        yield list(item)
+        return
+    with item:
+        models: list[datamodels.JwstDataModel] = []
+        try:
+            models += (item.borrow(number) for number in range(len(item)))
+            yield models
+        finally:
+            for number, model in enumerate(models):
+                item.shelve(model, number, modify=modify)
 
 
 def _members_of_file(name: str) -> list[Path]:
@@ -86,17 +129,3 @@ def _science_members(content: Any, folder: Path, *, name: str) -> list[Path]:
         msg = f"{name} has no science members (exptype {SCIENCE!r})"
         raise ValueError(msg)
     return [folder / member for member in names]
-
-
-def _models_of_library(library: Any) -> list[datamodels.JwstDataModel]:
-    """Models of a library, which stay in it as they are."""
-    models = []
-    with library:
-        for number in range(len(library)):
-            model = library.borrow(number)
-            models.append(model.copy())
-            library.shelve(model, number, modify=False)
-    if not models:
-        msg = f"the {type(library).__name__} holds no models"
-        raise ValueError(msg)
-    return models

@@ -19,6 +19,7 @@ __all__ = [
     "existing_file",
     "open_model",
     "read_crds_parameters",
+    "refuse_address",
     "write_whole",
 ]
 
@@ -119,7 +120,29 @@ def existing_file(path: str | Path, *, what: str) -> Path:
     FileNotFoundError
         If there is no such file.
     """
-    # A path makes one slash of two.
+    refuse_address(path, what=what)
+    path = Path(path)
+    if not path.is_file():
+        msg = f"{what} {path} does not exist"
+        raise FileNotFoundError(msg)
+    return path
+
+
+def refuse_address(path: str | Path, *, what: str) -> None:
+    """Refuse an address where a file on this machine is wanted.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        As the user gave it; a path has made one slash of two.
+    what : str
+        Parameter or kind of file, for the message.
+
+    Raises
+    ------
+    FileNotFoundError
+        If it is an address.
+    """
     address = ADDRESS.match(str(path))
     if address:
         msg = (
@@ -127,11 +150,6 @@ def existing_file(path: str | Path, *, what: str) -> Path:
             "download it and give the name of the copy"
         )
         raise FileNotFoundError(msg)
-    path = Path(path)
-    if not path.is_file():
-        msg = f"{what} {path} does not exist"
-        raise FileNotFoundError(msg)
-    return path
 
 
 def read_crds_parameters(path: str | Path) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from stpipe import Step, crds_client
 from stpipe.config_parser import ConfigObj, ValidationError, load_config_file
 from stpipe.step import get_disable_crds_steppars
 
-from deflicker.files import check_folder, read_crds_parameters, write_whole
+from deflicker.files import check_folder, read_crds_parameters, refuse_address, write_whole
 from deflicker.references import ReferenceMissingError, ReferenceUnavailableError, crds_lookup
 
 __all__ = ["MissionStep"]
@@ -288,6 +288,29 @@ class MissionStep(Step):
             result.meta.ref_file.crds.sw_version = crds_client.get_svn_version()
             result.meta.ref_file.crds.context_used = context
             log.info("CRDS context: %s", context)
+
+    def get_reference_file(self, input_file: Any, reference_file_type: str) -> str:
+        """Path of a reference file, given or from CRDS.
+
+        Parameters
+        ----------
+        input_file, reference_file_type
+            As in `stpipe.Step.get_reference_file`.
+
+        Returns
+        -------
+        str
+            The path.
+
+        Raises
+        ------
+        FileNotFoundError
+            If an address was given.
+        """
+        override = getattr(self, f"override_{reference_file_type}", None)
+        if isinstance(override, str | Path):
+            refuse_address(override, what=f"override_{reference_file_type}")
+        return super().get_reference_file(input_file, reference_file_type)
 
     def default_suffix(self) -> str:
         """Suffix of the cleaned file.

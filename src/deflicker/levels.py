@@ -51,7 +51,7 @@ Usable = NDArray[np.bool_]
 
 GAPS = 3e-4  # tolerance where spectra mask whole rows
 STEADY = 5.0  # standard deviations of an integration; one in a hundred of them does not show
-EXCESS = 3.0  # of the variance that the noise of a mean has
+EXCESS = 2.0  # of the variance that the noise of a mean has; what is found has less
 # Clipping levels in standard deviations: below the first, pixels are chosen by their noise;
 # beyond the second, sources are background.
 LEAST_SIGMA, MOST_SIGMA = 0.5, 10.0

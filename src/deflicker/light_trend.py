@@ -25,6 +25,7 @@ FEWEST = 30  # bright pixels
 MOST = 1 << 17  # bright pixels; more tell hardly more
 ROUNDS = 3
 OUTLIER = 5.0  # standard deviations from the trend
+BLOCK = 32  # pixels of a side of the chessboard whose halves must agree; larger than a star
 SIGNIFICANT = 30.0  # of chi squared with two degrees of freedom: 3e-7 by chance
 LEAST_FREEDOM = 1e-3  # of a pixel from its own residual
 # Of the larger eigenvalue: light of about one brightness tells but one of the two, and what
@@ -152,10 +153,19 @@ class LightTrend:
         ``scale * x + bend * x**2`` of light x by weighted least squares, with the covariance
         that correlated noise gives the two, and residuals (MacKinnon and White 1985, J.
         Econometrics 29, 305: HC3). The first is of the times of the groups, the
-        second of a response that is not linear.
+        second of a response that is not linear. Each half of the image, in a chessboard of
+        blocks, must be better without what the other half tells: a hit that is not flagged,
+        or a source that varies, is in one of them alone.
         """
         seen = good.flat[self.places]
-        fitted = self._fit(values.flat[self.places], seen, factor=factor, shared=shared)
+        rows, columns = np.divmod(self.places, values.shape[1])
+        fitted = self._fit(
+            values.flat[self.places],
+            seen,
+            factor=factor,
+            shared=shared,
+            half=(rows // BLOCK + columns // BLOCK) % 2 == 0,
+        )
         if fitted is None:
             return 0.0
         scale, bend = fitted[0] / self.unit, fitted[1] / self.unit**2
@@ -166,7 +176,13 @@ class LightTrend:
         return scale
 
     def _fit(
-        self, values: NDArray[np.float32], good: Usable, *, factor: float, shared: float
+        self,
+        values: NDArray[np.float32],
+        good: Usable,
+        *,
+        factor: float,
+        shared: float,
+        half: Usable,
     ) -> Matrix | None:
         """Significant coefficients of the light and its square in units of ``unit``."""
         terms = np.stack([self.light, self.light**2])
@@ -176,12 +192,18 @@ class LightTrend:
         used = good & np.isfinite(values)
         data = np.where(used, values, np.float32(0)).astype(np.float64)
         limit = OUTLIER * np.sqrt(factor * self.variance + 1 / self.weights)
+
+        def solve(weights: Matrix) -> tuple[Matrix, Matrix]:
+            inverse = np.linalg.pinv(
+                (terms * weights) @ terms.T, rcond=SAME, hermitian=True
+            ).astype(np.float64)
+            return inverse, inverse @ (terms @ (weights * data) - slopes @ weights)
+
         for _ in range(ROUNDS):
             if np.count_nonzero(used) < FEWEST:
                 return None
             weights = self.weights * used
-            inverse = np.linalg.pinv((terms * weights) @ terms.T, rcond=SAME, hermitian=True)
-            found: Matrix = inverse @ (terms @ (weights * data) - slopes @ weights)
+            inverse, found = solve(weights)
             used &= np.abs(data - found @ terms) < limit
         # White and photon noise as the residuals tell, of what they would be without their pixel.
         leverage = np.einsum("ip,ij,jp->p", terms, inverse, terms) * weights
@@ -189,7 +211,13 @@ class LightTrend:
         scores = terms * left
         covariance = inverse @ (factor * self.noise + scores @ scores.T) @ inverse
         chi_squared = found @ np.linalg.pinv(covariance, rcond=TINY, hermitian=True) @ found
-        return found if chi_squared > SIGNIFICANT else None
+        if not chi_squared > SIGNIFICANT:
+            return None
+        for part in (half, ~half):
+            trend = solve(weights * ~part)[1] @ terms
+            if not np.sum((weights * part) * (2 * data - trend) * trend) > 0:
+                return None
+        return found
 
 
 def _bright(mean: MeanImage, allowed: Usable) -> tuple[NDArray[np.int64], float]:

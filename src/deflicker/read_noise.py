@@ -35,7 +35,8 @@ DIM = 90  # percent of the pixels that have little photon noise
 GAIN_ROWS = 4  # every how many rows are enough for the photon noise
 GAIN_PERCENTILES = (1, 50, 80, 90, 95, 98, 99, 99.7)
 GAIN_PIXELS = 100
-UNLIKE = 4.0  # variance of noise, for that of typical detectors
+# Variances for those of typical detectors, of which the white one holds what neighbours differ by.
+LEAST_WHITE, MOST_CORRELATED = 0.5, 4.0
 MEDIAN_OF_SQUARE = 0.4549  # of a Gaussian of unit variance
 SQUARE_ERROR = 2.5
 SIGNIFICANT_SLOPE = 5.0
@@ -71,8 +72,8 @@ class ReadNoise:
         """
         ours, other = self.spectrum, typical.spectrum
         return (
-            ours.white * UNLIKE > other.white
-            and ours.correlated_variance < UNLIKE * other.correlated_variance
+            ours.white > LEAST_WHITE * other.white
+            and ours.correlated_variance < MOST_CORRELATED * other.correlated_variance
         )
 
 

@@ -85,7 +85,7 @@ def crds_lookup() -> Iterator[None]:
 
     crds_log.addFilter(from_elsewhere)
     try:
-        with _bounded_waiting():
+        with _bounded_waiting:
             yield
     except SystemExit as error:
         msg = "no CRDS server can be reached and there is no CRDS cache"
@@ -98,25 +98,41 @@ def crds_lookup() -> Iterator[None]:
         crds_log.removeFilter(from_elsewhere)
 
 
-@contextmanager
-def _bounded_waiting() -> Iterator[None]:
+class _BoundedWaiting:
     """Let crds wait for seconds where it would for an hour, and for ever in downloads.
 
-    Both settings are of the process, and hold as long as the look-up: the variable of crds,
-    and the time-out of sockets that are opened without one.
+    Both settings are of the process, and hold as long as any thread looks something up: the
+    variable of crds, and the time-out of sockets that are opened without one.
     """
-    given = config.CLIENT_TIMEOUT.get()
-    # crds puts its default, an hour, into the environment: it is no choice of the user.
-    seconds = SERVER_SECONDS if given == config.CLIENT_TIMEOUT.default else given
-    of_sockets = socket.getdefaulttimeout()
-    config.CLIENT_TIMEOUT.set(seconds)
-    if of_sockets is None:
-        socket.setdefaulttimeout(seconds)
-    try:
-        yield
-    finally:
-        config.CLIENT_TIMEOUT.set(given)
-        socket.setdefaulttimeout(of_sockets)
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._n_inside = 0
+        self._given: tuple[int, float | None] = (0, None)
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._n_inside += 1
+            if self._n_inside == 1:
+                self._given = config.CLIENT_TIMEOUT.get(), socket.getdefaulttimeout()
+                seconds, of_sockets = self._given
+                # crds puts its default, an hour, into the environment: nobody has chosen it.
+                if seconds <= 0 or str(seconds) == str(config.CLIENT_TIMEOUT.default):
+                    seconds = SERVER_SECONDS
+                config.CLIENT_TIMEOUT.set(seconds)
+                if of_sockets is None:
+                    socket.setdefaulttimeout(seconds)
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._n_inside -= 1
+            if not self._n_inside:
+                seconds, of_sockets = self._given
+                config.CLIENT_TIMEOUT.set(seconds)
+                socket.setdefaulttimeout(of_sockets)
+
+
+_bounded_waiting = _BoundedWaiting()
 
 
 def look_up(find: Callable[[], Any], kind: str, *, parameter: str, optional: bool = False) -> Any:

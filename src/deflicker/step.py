@@ -11,7 +11,7 @@ from astropy.io import fits
 from stdatamodels.jwst import datamodels
 from stpipe import Pipeline
 
-from deflicker.associations import members_of
+from deflicker.associations import borrowed_models, holds_models, members_of
 from deflicker.autoparam import may_choose, resolve_options
 from deflicker.cleaning import check_input, clean_exposure
 from deflicker.drafts import MaskMaker
@@ -103,12 +103,15 @@ class CleanFlickerNoiseStep(ProductStep):
         Parameters
         ----------
         *args
-            Inputs of `process`, or a list of them.
+            Inputs of `process`, or a list of them; or an association (its file or the
+            dictionary in it), a container or a library of models, whose science exposures
+            are cleaned one by one, or as segments for ``background_method='median_image'``.
 
         Returns
         -------
-        JwstDataModel
-            What `process` returns; with memory-mapped arrays if it stays on disk.
+        JwstDataModel or list of JwstDataModel
+            What `process` returns; with memory-mapped arrays if it stays on disk. For a
+            collection a list, and within a pipeline the collection itself.
 
         Raises
         ------
@@ -116,13 +119,12 @@ class CleanFlickerNoiseStep(ProductStep):
             If ``memory_limit`` has a value that is not allowed.
         """
         skips = self.skip and self.parent is not None
+        if len(args) == 1 and holds_models(args[0]) and not skips:
+            return self._run_on_collection(args[0])
         members = self._members(args)
         if members is not None:
-            segments = len(members) > 1 and uses_template(self._options())
-            if skips or not segments:
-                return self._run_each(members)
-            args = tuple(members)
-        elif len(args) == 1 and _is_list(args[0]):
+            return self._run_on_members(members)
+        if len(args) == 1 and _is_list(args[0]):
             args = tuple(args[0])
             if len(args) == 1 or skips:
                 return [self.run(one) for one in args]
@@ -145,22 +147,32 @@ class CleanFlickerNoiseStep(ProductStep):
             self.output_use_model = by_model
         return result
 
-    def _members(self, args: Sequence[Any]) -> list[Any] | None:
-        """Exposures of an association, a container or a library; None for other inputs."""
+    def _members(self, args: Sequence[Any]) -> Sequence[Any] | None:
+        """Exposures of an association; None for other inputs."""
         if len(args) != 1:
             return None
         return members_of(args[0], find=lambda name: str(self.make_input_path(name)))
 
-    def _run_each(self, members: Sequence[Any]) -> list[Any]:
-        """Clean exposures that have nothing to do with each other but their list."""
-        if self.output_file and len(members) > 1:
-            log.warning("Several outputs are named after their inputs: output_file is ignored")
-        names = [Path(one).name if isinstance(one, str | Path) else one.meta.filename
-                 for one in members]  # fmt: skip
-        if self.saves_files() and len(members) > 1:
-            _check_distinct(names)
+    def _run_on_collection(self, collection: Any) -> Any:
+        """Clean the models of a container or a library, in place for a pipeline."""
+        owned = self._in_pipeline()
+        with borrowed_models(collection, modify=owned) as models:
+            results = self._run_on_members(models)
+        return collection if owned else results
+
+    def _run_on_members(self, members: Sequence[Any]) -> list[Any]:
+        """Clean the segments of a series, or exposures that have but their list in common."""
+        if len(members) > 1 and uses_template(self._options()):
+            return self.run(*members)
         settings: dict[str, Any] = {}
         if len(members) > 1:
+            if self.output_file:
+                log.warning("Several outputs are named after their inputs: output_file is ignored")
+            if self.saves_files():
+                _check_distinct([
+                    one.meta.filename if isinstance(one, datamodels.JwstDataModel) else one.name
+                    for one in members
+                ])  # fmt: skip
             saves = bool(self.save_results or self.output_file)
             settings = {"save_results": saves, "output_file": None}
         results = []
@@ -342,7 +354,7 @@ class CleanFlickerNoiseStep(ProductStep):
             )
         elif isinstance(input_data, datamodels.JwstDataModel):
             model = input_data if self._in_pipeline() else input_data.copy()
-            if self.saves_files():
+            if self.save_results or self.output_file:
                 check_writing(model)
         else:
             kind = type(input_data).__name__

@@ -40,7 +40,8 @@ def median_noise(
     Notes
     -----
     The method of the image1overf script by C. Willott, which the JWST pipeline's
-    step adopted.
+    step adopted. Medians of few pixels would add more noise than they remove: they count
+    as far as their errors allow (`deflicker.noise.shrinkage`), those of many as they are.
 
     Examples
     --------
@@ -51,8 +52,11 @@ def median_noise(
     array([[1., 1., 1.],
            [5., 5., 5.]], dtype=float32)
     """
-    medians = [row_medians(values[:, output], usable[:, output]) for output in outputs]
     number = [np.count_nonzero(usable[:, output], axis=1) for output in outputs]
+    medians = [
+        _medians_of(values[:, output], usable[:, output], n)
+        for output, n in zip(outputs, number, strict=True)
+    ]
     levels = shrunk_levels(
         np.stack(medians, axis=1),
         np.stack(number, axis=1),
@@ -79,7 +83,13 @@ def row_medians(values: NDArray[np.float32], usable: NDArray[np.bool_]) -> NDArr
     ndarray of float32, shape (n_rows,)
         Medians in the unit of the values; 0 for a row without usable value.
     """
-    number = np.count_nonzero(usable, axis=1)
+    return _medians_of(values, usable, np.count_nonzero(usable, axis=1))
+
+
+def _medians_of(
+    values: NDArray[np.float32], usable: NDArray[np.bool_], number: NDArray[np.int_]
+) -> NDArray[np.float32]:
+    """Medians of rows whose numbers of usable values are known."""
     medians = np.empty(len(values), dtype=np.float32)
     for start in range(0, len(values), BLOCK_ROWS):
         block = slice(start, start + BLOCK_ROWS)

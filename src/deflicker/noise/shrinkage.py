@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 __all__ = ["PixelScatter", "median_variances", "pixel_scatter", "shrunk_levels"]
 
 MAD_TO_SIGMA = 1.4826
-# Pixels from which the scatter is measured: its error is then below half a percent.
-ENOUGH_PIXELS = 200_000
+# Pixels from which the scatter is measured: the error of its square is then 1.5 percent.
+ENOUGH_PIXELS = 20_000
 # Pairs beyond 3 sigma are outliers; this is the variance of a Gaussian without them.
 OUTLIERS = 3.0
 CLIPPED_VARIANCE = 0.9733
 # Levels beyond 4 standard deviations of all levels count as that far only: they see light.
 FARTHEST = 4.0
 ROUNDS = 5
-ERRORS_ADD_UP = 2.0
+ERRORS_ADD_UP = 2.0  # times the square of the error over the variance of the levels
 FRAGILE = 2  # pixels, of which one outlier moves the median as far as it likes
 
 

@@ -23,7 +23,7 @@ HISTOGRAM_BINS = 2000
 CHUNK = 1 << 16
 # Light below the background: more than this fraction of the values lies so far below, in
 # standard deviations of the densest quarter. Bad pixels are fewer.
-NEGATIVE_FRACTION, NEGATIVE_SIGMA = 0.02, 5.0
+NEGATIVE_FRACTION, NEGATIVE_SIGMA = 0.05, 5.0
 QUARTER_WIDTH = 0.6373  # of the middle quarter of a Gaussian, in standard deviations
 FEWEST_VALUES, ENOUGH_VALUES = 50, 20_000
 # A sum that lost this factor by subtraction has too few digits left.
