@@ -4,10 +4,19 @@ import numpy as np
 import pytest
 
 from deflicker.clock import Clock
-from deflicker.noise.mean import _brightness
+from deflicker.noise.mean import (
+    LEAST_BRIGHTNESS,
+    WINGS,
+    SkyImage,
+    _brightness,
+    _first_sources,
+    _SkyAndNoise,
+)
 from deflicker.noise.sky import SkySplines, SmoothSky, sky_penalty
+from deflicker.noise.spectrum import typical_spectrum
 from deflicker.noise.weights import RecordWeights, SeenPixels, in_bins
 from deflicker.noise.wiener import Records
+from deflicker.scene.sources import source_halos
 
 SHAPE = (40, 64)
 
@@ -133,3 +142,62 @@ def test_brightness_near_each_spline_is_that_above_the_level(rng):
     columns = splines.centres()[1]
     np.testing.assert_allclose(found[:, columns <= 96], 0, atol=0.5)
     np.testing.assert_allclose(found[:, columns >= 192], 50, atol=0.5)
+
+
+def sky_and_noise(values, *, level, flat=None):
+    """Noise of 0.1, which is little beside the light."""
+    ones = np.ones(values.shape, np.float32)
+    seen = values if flat is None else values * flat
+    image = SkyImage(values=seen, variance=0.01 * ones, usable=ones > 0, flat=flat)
+    clock = Clock(n_slow=values.shape[0], n_fast=values.shape[1])
+    spectrum = typical_spectrum(white=0.01, n_outputs=1)
+    return _SkyAndNoise(image, spectrum, clock, level=np.float32(level), n_threads=1), spectrum
+
+
+@pytest.mark.parametrize("with_flat", [False, True])
+def test_prior_of_the_sky_is_its_brightness(rng, with_flat):
+    """Where it is dark, a share of the brightest, for its wings, and of the noise."""
+    values = np.where(np.arange(256) < 160, 3, 53) + rng.normal(0, 0.1, (96, 256))
+    flat = rng.uniform(0.8, 1.2, values.shape).astype(np.float32) if with_flat else None
+    both, spectrum = sky_and_noise(values.astype(np.float32), level=3, flat=flat)
+    found = both._brightness(both._seen(np.ones(values.shape, bool)))
+    columns = both.splines.centres()[1]
+    assert (columns <= 96).any()
+    assert (columns >= 192).any()
+    dark = WINGS**2 * 50**2 + LEAST_BRIGHTNESS**2 * spectrum.correlated_variance
+    np.testing.assert_allclose(found[:, columns <= 96], np.sqrt(dark), rtol=0.05)
+    np.testing.assert_allclose(found[:, columns >= 192], np.hypot(50, np.sqrt(dark)), rtol=0.05)
+
+
+def test_halos_are_those_of_the_light_that_the_mask_leaves_out(rng):
+    """Above the level and the smooth sky, and not of what is faint or may be used."""
+    y, x = np.mgrid[:96, :256]
+    star = (500 * np.exp(-((y - 40) ** 2 + (x - 100) ** 2) / 4)).astype(np.float32)
+    values = star + np.float32(30) + rng.normal(0, 0.1, star.shape).astype(np.float32)
+    values += (2e3 * (np.hypot(y - 80, x - 200) < 2)).astype(np.float32)  # stays in the mask
+    mask = np.hypot(y - 40, x - 100) > 3  # too small to be taken for something wide
+    both, _ = sky_and_noise(values, level=20)
+    both._smooth = both._smooth + np.float32(10)
+    light = np.where(~mask & (star > 0.5), star, np.float32(0))
+    expected = source_halos(light, binning=both.size)
+    found = both._halos(mask)
+    assert len(expected) == len(found) > 0
+    np.testing.assert_allclose(found, expected, atol=0.01 * expected.max())
+
+
+def test_a_galaxy_does_not_mask_the_rest_of_its_rows(rng):
+    """Medians of rows, which hide sources less bright than stripes, are those of the sky."""
+    y, x = np.mgrid[:256, :320]
+    galaxy = 50 * np.exp(-((y - 120) ** 2 + (x - 150) ** 2) / 800)
+    values = galaxy + rng.normal(0, 0.85, (256, 1)) + rng.normal(0, 1, galaxy.shape)
+    ones = np.ones(galaxy.shape, np.float32)
+    found = _first_sources(
+        SkyImage(values=values.astype(np.float32), variance=ones, usable=ones > 0),
+        typical_spectrum(white=1.0, n_outputs=1),
+        Clock(n_slow=256, n_fast=320),
+        4.0,
+        level=None,
+        n_threads=1,
+    )
+    assert found[galaxy > 4].mean() > 0.95
+    assert found[galaxy < 0.01].mean() < 0.02
