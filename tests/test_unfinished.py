@@ -43,7 +43,9 @@ def other():
 def test_a_folder_is_gone_at_the_end():
     with unfinished_folder(Path()) as folder:
         (folder / "1").touch()
-        assert list(Path().iterdir()) == [folder]
+        # The same file, whether its path is absolute (Python 3.12) or not.
+        (only,) = Path().iterdir()
+        assert only.samefile(folder)
         remove_leftovers(Path())  # of the same process, too
         assert (folder / "1").exists()
     assert not list(Path().iterdir())
