@@ -214,6 +214,11 @@ def write_whole(model: datamodels.JwstDataModel, path: Path) -> None:
         What to write.
     path : pathlib.Path
         Where to. An existing file stays until the new one is complete.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written, because the disk is full for example, with the file's name.
     """
     try:
         if isinstance(getattr(model, "data", None), Placeholder):
@@ -224,7 +229,7 @@ def write_whole(model: datamodels.JwstDataModel, path: Path) -> None:
             unfinished = folder / path.name
             model.save(str(unfinished))
             unfinished.replace(path)
-    except (OSError, MemoryError):
+    except MemoryError:
         raise
     except Exception as error:
         msg = f"output file {path} cannot be written: {reason_of(error)}"

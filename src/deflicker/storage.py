@@ -148,10 +148,17 @@ class Storage:
         self._number += 1
         path = self._folder.path / str(self._number)
         stored = StoredArray(path, offset=offset, shape=shape, dtype=">f4", writable=True)
-        with path.open("wb") as stream:
-            size = offset + stored.nbytes
-            stream.truncate(size)
-            # Else a full disk would end the process, where it writes to mapped memory.
-            if hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(stream.fileno(), 0, size)
+        size = offset + stored.nbytes
+        try:
+            with path.open("wb") as stream:
+                stream.truncate(size)
+                # Else a full disk would end the process, where it writes to mapped memory.
+                if hasattr(os, "posix_fallocate"):
+                    os.posix_fallocate(stream.fileno(), 0, size)
+        except OSError as error:
+            msg = (
+                f"output folder {self._beside} has no room for {size / 1e9:.3g} GB ({error}); "
+                "choose another output_dir"
+            )
+            raise OSError(msg) from error
         return stored
