@@ -2,6 +2,7 @@
 
 import bz2
 import gzip
+import hashlib
 import io
 import logging
 import re
@@ -230,6 +231,49 @@ def test_trees(ramp_bytes, find, replacement):
         text, number = re.subn(rb"\nmeta:\n", b"\nmeta:\n  cal_step: 5\n", asdf_text(ramp_bytes))
     assert number
     refused(with_asdf(ramp_bytes, text))
+
+
+@pytest.mark.parametrize(
+    ("find", "replacement", "keyword"),
+    [
+        (rb"detector: \w+", b"detector: NRCB4", "DETECTOR"),
+        (rb"(detector|name): NR\w+", b"a: b", "DETECTOR"),
+        (rb"(fastaxis): -?1", b"fastaxis: 2", "FASTAXIS"),
+        (rb"telescope:", b"telescopf:", "TELESCOP"),
+        (rb"group_time: [\d.]+", b"group_time: 1.5", "TGROUP"),
+    ],
+)
+def test_a_tree_that_differs_from_headers_whose_hash_it_holds(
+    ramp_bytes, find, replacement, keyword
+):
+    """The reader believes such a tree: keywords would change or be lost without a word."""
+    text, number = re.subn(find, replacement, asdf_text(ramp_bytes), count=1)
+    assert number == 1
+    refused(with_asdf(ramp_bytes, text), keyword, "ASDF")
+
+
+def with_hash(content):
+    """The hash of the headers as they are now in the tree."""
+    with fits.open(io.BytesIO(content)) as hdulist:
+        text = "".join(str(hdu.header) for hdu in hdulist if hdu.name != "ASDF")
+    new = b"_fits_hash: " + hashlib.sha256(text.encode()).hexdigest().encode()
+    tree, number = re.subn(rb"_fits_hash: \w+", new, asdf_text(content))
+    assert number == 1
+    return with_asdf(content, tree)
+
+
+def test_a_keyword_that_the_model_does_not_know_is_kept(ramp_bytes):
+    """Older writers knew FILETYPE; with the hash of the headers in the tree it would be lost."""
+    content = with_hash(with_card(ramp_bytes, "PRIMARY", "DATE", b"'replaced'").replace(
+        b"DATE    = 'replaced'", b"FILETYPE= 'raw'     "
+    ))  # fmt: skip
+    Path("x_ramp.fits").write_bytes(content)
+    assert fits.getheader("x_ramp.fits")["FILETYPE"] == "raw"
+    with datamodels.open("x_ramp.fits") as model:
+        model.save("alone.fits")
+    assert "FILETYPE" not in fits.getheader("alone.fits")
+    CleanFlickerNoiseStep.call("x_ramp.fits", save_results=True).close()
+    assert fits.getheader("x_clean_flicker_noise.fits")["FILETYPE"] == "raw"
 
 
 def test_a_history_that_is_none(ramp_bytes):

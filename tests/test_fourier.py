@@ -560,3 +560,12 @@ def test_few_pixels_of_a_frame_of_windows_remove_noise(rng):
         usable.flat[rng.choice(usable.size, n, replace=False)] = True
         left = low - subarray_noise(values, usable)
         assert np.mean(left**2) < (1 - least) * np.mean(low**2)
+
+
+@pytest.mark.parametrize("value", [0.0, 65535.0])
+@pytest.mark.parametrize("n_columns", [128, 2048])
+@pytest.mark.parametrize("share", [0.01, 0.5, 1.0])
+def test_values_that_are_all_equal_hold_no_noise(rng, value, n_columns, share):
+    values = np.full((32, n_columns), value, np.float32)
+    noise = windows.subarray_noise(values, rng.random(values.shape) < share)
+    assert np.ptp(noise) <= 1e-6 * value

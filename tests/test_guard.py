@@ -1,4 +1,5 @@
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from deflicker.arrays import CleanResult
 from deflicker.difference import DifferenceFit
 from deflicker.dq import DO_NOT_USE, JUMP_DET
 from deflicker.groups import clean_groups
-from deflicker.guard import check_unit, guarded, variance_change
+from deflicker.guard import check_unit, guarded, guarded_step, variance_change
 from deflicker.measured import is_measured
 from deflicker.noise import RowNoise
 
@@ -36,12 +37,13 @@ def test_change_of_the_variance_is_that_of_the_formula(rng, share, flat):
     exposure = plain_exposure(ramp_with(noise, rng))
     fit = RowNoise(noise * np.float32(share / (flat or 1)))
     image = None if flat is None else np.full(SHAPE, flat, np.float32)
-    change, error = variance_change(fit, exposure, 0, 0, flat=image)
+    change, error, variance = variance_change(fit, exposure, 0, 0, flat=image)
     expected = (share**2 - 2 * share) * np.var(noise)
     # The chance product of stripes and white noise is all that the figure may be off by.
     scatter = 2 * share * np.std(noise) * 3.0 / np.sqrt(noise.size)
     assert change == pytest.approx(expected, abs=4 * scatter + 0.02 * abs(expected) + 1e-9)
     assert error >= scatter / 2
+    assert variance == pytest.approx(np.var(noise) + 9, rel=0.1)
 
 
 def test_error_of_the_change_is_its_scatter(rng):
@@ -50,7 +52,7 @@ def test_error_of_the_change_is_its_scatter(rng):
     for _ in range(200):
         exposure = plain_exposure(ramp_with(stripes(rng), rng))
         found.append(variance_change(RowNoise(stripes(rng)), exposure, 0, 0, flat=None))
-    changes, errors = np.array(found).T
+    changes, errors, _ = np.array(found).T
     assert np.mean(changes) == pytest.approx(4.0, abs=4 * np.std(changes) / np.sqrt(200))
     assert np.median(errors) == pytest.approx(np.std(changes), rel=0.25)
 
@@ -75,7 +77,7 @@ def test_change_and_error_are_those_of_the_definition(rng, with_flat):
     rows = range(0, 300, 6)
     parts = [np.sum((each[y : y + 6] - mean)[good[y : y + 6]]) for y in rows]
     error = np.sqrt(50 / 49 * np.sum(np.square(parts))) / good.sum()
-    assert found == pytest.approx((mean, error), rel=1e-4)
+    assert found == pytest.approx((mean, error, np.var(d[good])), rel=1e-4)
 
 
 @pytest.mark.parametrize(("n_rows", "told"), [(0, False), (1, False), (2, True)])
@@ -83,14 +85,18 @@ def test_a_single_row_tells_nothing(rng, n_rows, told):
     noise = stripes(rng)
     exposure = plain_exposure(ramp_with(0 * noise, rng))
     exposure.group_dq[0, 1, n_rows:] = DO_NOT_USE
-    change, error = variance_change(RowNoise(noise), exposure, 0, 0, flat=None)
-    assert np.isfinite(error) == told
+    change, error, variance = variance_change(RowNoise(noise), exposure, 0, 0, flat=None)
+    assert np.isfinite(error) == told == np.isfinite(variance)
     assert (change > 0) == told
 
 
-@pytest.mark.parametrize(("change", "dropped"), [(2.9, False), (3.1, True)])
-def test_harm_is_what_three_standard_errors_show(rng, monkeypatch, change, dropped):
-    monkeypatch.setattr("deflicker.guard.variance_change", lambda *_, **__: (change, 1.0))
+@pytest.mark.parametrize(
+    ("change", "variance", "dropped"),
+    [(2.9, 9, False), (3.1, 9, True), (2.1, 2, True), (1.9, 2, False)],
+)
+def test_harm_is_three_standard_errors_or_the_variance(rng, monkeypatch, change, variance, dropped):
+    told = (change, 1.0, variance)
+    monkeypatch.setattr("deflicker.guard.variance_change", lambda *_, **__: told)
     fit = DifferenceFit(noise=RowNoise(stripes(rng)), n_used=100, background=3.0)
     checked = guarded(fit, plain_exposure(np.zeros((1, 2, *SHAPE), np.float32)), 0, 0, flat=None)
     assert checked.dropped == dropped
@@ -103,7 +109,7 @@ def test_noise_lies_as_the_axes_tell(rng, fast, slow):
     noise, readout = stripes(rng), Readout(fast_axis=fast, slow_axis=slow)
     data = ramp_with(noise, rng, white=0.1)
     exposure = plain_exposure(np.ascontiguousarray(readout.to_science(data)), readout=readout)
-    change, _ = variance_change(RowNoise(noise), exposure, 0, 0, flat=None)
+    change, *_ = variance_change(RowNoise(noise), exposure, 0, 0, flat=None)
     assert change == pytest.approx(-np.var(noise), rel=0.05)
 
 
@@ -113,7 +119,7 @@ def test_large_images_are_sampled_by_rows(rng):
     noise[::2] = rng.normal(0, 2, (512, 1))
     data = np.zeros((1, 2, *noise.shape), np.float32)
     data[0, 1] = noise
-    change, _ = variance_change(RowNoise(noise), plain_exposure(data), 0, 0, flat=None)
+    change, *_ = variance_change(RowNoise(noise), plain_exposure(data), 0, 0, flat=None)
     assert change == pytest.approx(-np.var(noise[::2]), rel=1e-4)
 
 
@@ -136,7 +142,7 @@ def test_values_that_are_mostly_equal(rng):
     data = ramp_with(noise, rng, white=0.3).round()
     found = np.mean(data[0, 1], axis=1, keepdims=True) - 20
     rounded = plain_exposure(data)
-    change, error = variance_change(
+    change, error, _ = variance_change(
         RowNoise(np.broadcast_to(found, SHAPE)), rounded, 0, 0, flat=None
     )
     assert change < -3 * error
@@ -253,3 +259,17 @@ def test_an_exposure_whose_fits_all_do_harm_is_left_alone(rng, monkeypatch, capl
         clean_exposure(exposure, out=exposure.data)
     assert np.array_equal(exposure.data, before, equal_nan=True)
     assert "Removed" not in caplog.text
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0, -1.0])
+def test_a_step_between_groups_is_dropped_where_it_harms(rng, share):
+    """Groups are fitted one by one; what counts is their difference, with the noise in it."""
+    first, second = stripes(rng), stripes(rng)
+    data = np.stack([first, second])[np.newaxis] + rng.normal(0, 1, (1, 2, *SHAPE))
+    data[0, :, :, 1] += 1e5 * rng.normal(0, 1, len(first))  # the same in both: hides all
+    exposure = replace(plain_exposure(data.astype(np.float32)), whole_groups=True)
+    earlier = DifferenceFit(noise=RowNoise(first), n_used=100)
+    found = DifferenceFit(noise=RowNoise(first + np.float32(share) * (second - first)), n_used=100)
+    checked = guarded_step(found, earlier, exposure, 0, 1, flat=None)
+    assert checked.dropped == (share < 0)
+    assert checked.noise is (earlier if share < 0 else found).noise

@@ -55,6 +55,7 @@ FLOORS = (
         "on_disk",
         "references",
         "round_trip",
+        "trusted_tree",
         "soss",
         "spectra",
         "storage",

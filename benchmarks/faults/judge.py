@@ -192,8 +192,11 @@ def _noisier(
         if new > allowed * old + 4 * np.mean(rounding[most] ** 2):
             return f"more {name}", f"{old:.4g} became {new:.4g}"
     room = np.ptp(was)
-    # Without a background, the level of a difference is taken too.
+    # Without a background, the level of a difference is taken too, but not of what was not used.
     taken = was - now
+    rounding, taken = rounding[taken != 0], taken[taken != 0]
+    if not taken.size:
+        return None
     taken = np.abs(taken - np.median(taken)) - 4 * rounding
     if taken.max() > room:
         return "more noise taken than there was", f"{taken.max():.4g} of {room:.4g}"

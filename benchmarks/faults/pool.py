@@ -84,7 +84,7 @@ def run_all(
     Yields
     ------
     number, outcome : int, object
-        What ``work`` returned; the text ``hang``, or ``crash`` and a signal.
+        What ``work`` returned; the text ``hang``, or ``crash`` and a signal or an exit status.
     """
     pool = _Pool(work, numbers, time_limit=time_limit)
     try:
@@ -144,9 +144,7 @@ def _outcome(worker: _Worker) -> Any:
         worker.process.join()
         code = worker.process.exitcode or 0
         worker.stop()
-        if code >= 0:
-            msg = f"the harness itself failed in trial {worker.number}"
-            raise RuntimeError(msg) from None
-        return f"crash {signal.Signals(-code).name}"
+        # A status that is not negative means that the harness itself failed.
+        return f"crash {signal.Signals(-code).name if code < 0 else f'exit status {code}'}"
     worker.stop()
     return "hang"

@@ -89,9 +89,12 @@ class RawExtension:
 
     @property
     def name(self) -> str:
-        """EXTNAME; PRIMARY where there is none."""
+        """EXTNAME, also where it is damaged; PRIMARY where there is none."""
         at = self.find("EXTNAME")
-        return "PRIMARY" if at is None else self.cards[at][10:].split(b"'")[1].decode().strip()
+        if at is None:
+            return "PRIMARY"
+        value = self.cards[at][10:].decode("latin1")
+        return (value.split("'")[1] if "'" in value else value).strip()
 
     @property
     def is_image(self) -> bool:

@@ -22,8 +22,9 @@ from astropy.io import fits
 
 from deflicker.asdf_structure import check_asdf
 
-__all__ = ["Extension", "check_file"]
+__all__ = ["ASDF_NAME", "Extension", "check_file"]
 
+ASDF_NAME: Final = "ASDF"  # of the extension that holds a tree
 BLOCK: Final = 2880  # bytes, of FITS
 CARD: Final = 80  # characters
 CHUNK: Final = 1 << 22  # bytes read at once
@@ -137,7 +138,7 @@ def _check_fits(stream: IO[bytes]) -> list[Extension]:
         except OSError as error:
             msg = f"{extension}: {error}"
             raise OSError(msg) from error
-        if extension.name == "ASDF" and asdf is None:
+        if extension.name == ASDF_NAME and asdf is None:
             asdf = data
     _check_names(extensions)
     if asdf is not None:
@@ -223,13 +224,20 @@ def _check_card(card: fits.Card, number: int) -> None:
             return
         str(fits.Card(keyword, _defined(card.value), card.comment))
     except Exception as error:
-        keyword = card.image[:8].strip()
+        keyword = _shown_keyword(card)
         msg = (
             f"extension number {number}: keyword {keyword} cannot be read "
             f"({' '.join(str(error).split())[:200]}); give it a value that FITS allows, or "
             "delete it"
         )
         raise OSError(msg) from error
+
+
+def _shown_keyword(card: fits.Card) -> str:
+    """What stands in front of a card, if it is readable at all."""
+    with suppress(Exception):
+        return str(card.image[:8].strip())
+    return "(unreadable)"
 
 
 def _defined(value: Any) -> Any:
@@ -322,7 +330,7 @@ def _check_data(stream: IO[bytes], extension: Extension) -> bytes | None:
     elif kind == "TABLE":
         _check_ascii_columns(header)
     padded = -(-extension.size // BLOCK) * BLOCK
-    looked_at = extension.name == "ASDF" or any(code[0] in "PQ" for _, _, code in columns)
+    looked_at = extension.name == ASDF_NAME or any(code[0] in "PQ" for _, _, code in columns)
     if not looked_at:
         _skip(stream, padded)
         return None

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from deflicker.arrays import CleanResult, Exposure
 from deflicker.background import BoxBackground
 from deflicker.difference import DifferenceFit, fit_difference_in_place
-from deflicker.guard import guarded
+from deflicker.guard import guarded, guarded_step
 from deflicker.noise import RowNoise
 from deflicker.options import CleanOptions
 from deflicker.readout import STRIP_ROWS
@@ -170,14 +170,20 @@ def clean_groups(
     """
     writer = _Writer(exposure=exposure, result=result, flat=flat)
     held: tuple[Integration, int] | None = None
-    for integration, j, fitted in _fits(integrations, exposure, flat=flat, n_threads=n_threads):
+    earlier: DifferenceFit | None = None
+    for integration, j, found in _fits(integrations, exposure, flat=flat, n_threads=n_threads):
         advance()
+        fitted = found
+        if exposure.whole_groups:
+            if earlier is not None and j:
+                fitted = guarded_step(found, earlier, exposure, integration.number, j, flat=flat)
+            earlier = fitted
         # The later group of a difference is the earlier one of the next, which must have
         # been fitted before the group is written.
         if held is not None:
             writer.write(*held)
         writer.add(integration, j, fitted)
-        del fitted  # its noise is in the sum
+        del found, fitted  # its noise is in the sum
         held = (integration, j)
         if j == exposure.n_differences - 1:
             writer.write(*held)

@@ -12,7 +12,7 @@ from deflicker.measured import LARGEST_VALUE, SMALLEST_DIFFERENCE, is_measured
 from deflicker.noise import RowNoise
 from deflicker.noise.median import MAD_TO_SIGMA
 
-__all__ = ["check_unit", "guarded", "variance_change"]
+__all__ = ["check_unit", "guarded", "guarded_step", "variance_change"]
 
 Image = NDArray[np.float32]
 Usable = NDArray[np.bool_]
@@ -85,19 +85,61 @@ def guarded(
     DifferenceFit
         The fit, or the same without noise and with ``dropped``, if its noise is not finite, or
         larger than anything that a detector measures, or if the difference without it
-        would have more variance, by more than the error of that variance.
+        would have more variance, by more than the error of that variance or by as much as it is.
     """
     if fitted.n_used == 0:
         return fitted
     coefficients = fitted.noise.coefficients
-    harm = not is_measured(coefficients).all()
-    if not harm:
-        change, error = variance_change(fitted.noise, exposure, integration, j, flat=flat)
-        harm = change > SIGNIFICANT * error
-    if not harm:
+    if is_measured(coefficients).all() and not _harms(
+        fitted.noise, exposure, integration, j, flat=flat
+    ):
         return fitted
     nothing = RowNoise(np.zeros_like(coefficients), fitted.noise.shapes)
     return replace(fitted, noise=nothing, dropped=True)
+
+
+def guarded_step(
+    fitted: DifferenceFit,
+    earlier: DifferenceFit,
+    exposure: Exposure,
+    integration: int,
+    group: int,
+    *,
+    flat: Image | None,
+) -> DifferenceFit:
+    """Give a group the noise of the one before where its own would do harm to their difference.
+
+    Parameters
+    ----------
+    fitted, earlier : DifferenceFit
+        Of a group of a ramp and of the group before it, where groups are fitted one by one.
+    exposure : Exposure
+        What is cleaned.
+    integration, group : int
+        Indices of the integration and of the later group.
+    flat : ndarray of float32, shape (n_slow, n_fast), or None
+        What the noise is to be multiplied by, in the detector frame.
+
+    Returns
+    -------
+    DifferenceFit
+        The later fit; or the same with the noise of the earlier one, which leaves their
+        difference as it is, and with ``dropped``.
+    """
+    ramps = replace(exposure, whole_groups=False)
+    step = fitted.noise + earlier.noise.scaled(-1)
+    if not _harms(step, ramps, integration, group - 1, flat=flat):
+        return fitted
+    return replace(fitted, noise=earlier.noise, dropped=True)
+
+
+def _harms(
+    noise: RowNoise, exposure: Exposure, integration: int, j: int, *, flat: Image | None
+) -> bool:
+    """Whether a difference has more variance without the noise."""
+    change, error, variance = variance_change(noise, exposure, integration, j, flat=flat)
+    # Harm that is large in a few rows alone makes its own error large.
+    return change > min(SIGNIFICANT * error, variance)
 
 
 def variance_change(
@@ -107,7 +149,7 @@ def variance_change(
     j: int,
     *,
     flat: Image | None,
-) -> tuple[float, float]:
+) -> tuple[float, float, float]:
     """By how much the variance of a difference changes if noise is subtracted from it.
 
     Parameters
@@ -131,6 +173,8 @@ def variance_change(
     error : float
         Its standard error from the scatter of parts of the image. Infinity where no pixel or
         a single row is left, of which nothing can be said.
+    variance : float
+        Of the same pixels before. Infinity where nothing can be said.
     """
     step = max(exposure.image_shape[0] * exposure.image_shape[1] // MOST_PIXELS, 1)
     some = _every_nth_row(exposure, integration, j, step)
@@ -146,7 +190,7 @@ def variance_change(
         good &= np.abs(values) <= limit
     n_rows = -(-len(values) // MOST_STRIPS)
     starts = range(0, len(values), n_rows)
-    sums = np.zeros((len(starts), 5))
+    sums = np.zeros((len(starts), 6))
     for strip, start in zip(sums, starts, strict=True):
         rows = slice(start * step, (start + n_rows) * step, step)
         image = noise.image(rows)
@@ -194,25 +238,27 @@ def _level_and_limit(values: Image, good: Usable) -> tuple[np.float32, np.float3
 
 
 def _sums(values: Image, noise: Image) -> tuple[float, ...]:
-    """Number of values, and the sums of d, n, n^2, d n."""
+    """Number of values, and the sums of d, n, n^2, d n, d^2."""
     # Products of matrices would do too, but BLAS would start threads beneath ours.
     squares, products = (np.einsum("i,i->", noise, other) for other in (noise, values))
+    own = np.einsum("i,i->", values, values)
     return (
         len(values),
         values.sum(dtype=np.float64),
         noise.sum(dtype=np.float64),
         squares,
         products,
+        own,
     )
 
 
-def _change_and_error(sums: NDArray[np.float64]) -> tuple[float, float]:
-    """Change of the variance and its error from the sums of strips: 1, d, n, n^2, d n."""
+def _change_and_error(sums: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Change of the variance, its error and the variance from sums: 1, d, n, n^2, d n, d^2."""
     sums = sums[sums[:, 0] > 0]
     total = float(sums[:, 0].sum())
     if len(sums) < 2:
-        return 0.0, np.inf
-    number, d, n, nn, dn = sums.T
+        return 0.0, np.inf, np.inf
+    number, d, n, nn, dn, dd = sums.T
     mean_d, mean_n = d.sum() / total, n.sum() / total
     squares = nn - 2 * mean_n * n + mean_n**2 * number
     products = dn - mean_n * d - mean_d * n + mean_d * mean_n * number
@@ -223,4 +269,5 @@ def _change_and_error(sums: NDArray[np.float64]) -> tuple[float, float]:
     per_part = -(-len(deviations) // MOST_PARTS)
     parts = np.add.reduceat(deviations, np.arange(0, len(deviations), per_part))
     freedom = len(parts) / max(len(parts) - 1, 1)
-    return change, float(np.sqrt(freedom * np.sum(parts**2))) / total
+    error = float(np.sqrt(freedom * np.sum(parts**2))) / total
+    return change, error, max(float(dd.sum()) / total - mean_d**2, 0.0)

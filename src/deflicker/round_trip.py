@@ -13,13 +13,13 @@ from stdatamodels import fits_support
 from stdatamodels.jwst import datamodels
 from stdatamodels.util import remove_none_from_tree
 
-from deflicker.fits_structure import Extension
+from deflicker.fits_structure import ASDF_NAME, Extension
 from deflicker.stored import Placeholder
+from deflicker.trusted_tree import settle_headers
 
 __all__ = ["check_content", "check_tree", "load_arrays", "reason_of"]
 
 LONGEST_REASON: Final = 300  # characters; messages of validation quote whole schemas
-ASDF_NAME: Final = "ASDF"
 LAZY: Final = "NDArrayType"  # of asdf: an array that is still in the file
 ROUNDING: Final = 1e-6  # relative, of float32
 
@@ -111,7 +111,8 @@ def check_content(
     Parameters
     ----------
     model : JwstDataModel
-        The model; not changed, no array of it is copied.
+        The model; no array of it is copied. Keywords of the file that were left out of it are
+        taken in.
     extensions : sequence of Extension
         Of the FITS file it was read from; empty if there is none.
     path : pathlib.Path, optional
@@ -132,6 +133,7 @@ def check_content(
         for hdu in hdulist:
             _check_writing(hdu)
     written = {(hdu.name or "", hdu.ver): hdu for hdu in hdulist}
+    settle_headers(model, extensions, written)
     for extension in extensions:
         if extension.name == ASDF_NAME or not extension.size:
             continue

@@ -155,7 +155,8 @@ class _Scaled:
         """
         level, scene = np.float32(self.levels[group]), self.scene[rows]
         np.subtract(values, level, out=values, where=scene)
-        np.divide(values, np.float32(self.scales[integration]), out=values, where=scene)
+        with np.errstate(over="ignore"):  # of what no detector can have measured
+            np.divide(values, np.float32(self.scales[integration]), out=values, where=scene)
         np.add(values, level, out=values, where=scene)
 
 

@@ -106,7 +106,8 @@ def wave_powers(seen: Sequence[Seen], *, scatter: float) -> WavePowers:
     mean = _mean(seen)
     kinds_of = [part.kinds for part in seen]
     system, right, chance = _moments(seen, mean, kinds_of)
-    first = _solve(system, right, chance)
+    # Values that are all equal, as saturated ones are, hold no noise.
+    first = _solve(system, right, chance) if right[-1] > 0 else np.zeros_like(right)
     if not first.any():
         return WavePowers(mean, 0.0, first[:-1])
     expected = [_expected_squares(part, first) for part in seen]
