@@ -223,6 +223,9 @@ def test_an_extension_of_the_users_own(ramp_bytes):
         (rb"\n  instrument: .*\}", b"\n  instrument: null"),
         (rb"\n  instrument: .*\}", b"\n  instrument: &a {a: *a}"),
         (rb"\nmeta:", b"\nmeta: ]"),
+        (rb"\npixeldq:", b"\npixeldr:"),
+        (rb"\npixeldq:.*(\n +.*)*", b""),
+        (rb"#ASDF_STANDARD 1.\d", b"#ASDF_STANDARD 1.1"),
     ],
 )
 def test_trees(ramp_bytes, find, replacement):

@@ -90,7 +90,12 @@ def _run_many(trials: Trials, options: argparse.Namespace) -> int:
     )
     with contextlib.suppress(KeyboardInterrupt):  # what is known then is printed
         for number, answer in answers:
-            outcomes.append(_as_outcome(answer, number, trials))
+            outcome = _as_outcome(answer, number, trials)
+            outcomes.append(outcome)
+            if outcome.result in BAD:
+                print(
+                    f"trial {number}: {outcome.result} {outcome.group}", file=sys.stderr, flush=True
+                )
             if len(outcomes) % 500 == 0:
                 bad = sum(each.result in BAD for each in outcomes)
                 print(f"{len(outcomes)} trials, {bad} bad", file=sys.stderr, flush=True)

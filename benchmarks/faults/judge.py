@@ -187,7 +187,9 @@ def _noisier(
         return None
     distance = np.abs(was - np.median(was))
     core = distance <= CORE * np.median(distance)
-    for name, most in (("variance", slice(None)), ("variance of most pixels", core)):
+    parts = [("variance", slice(None)), ("variance of most pixels", core)]
+    # Where most are equal, they are one of two levels, of which nothing can be told.
+    for name, most in parts[: 2 if np.ptp(was[core]) > 0 else 1]:
         old, new = np.var(was[most]), np.var(now[most])
         if new > allowed * old + 4 * np.mean(rounding[most] ** 2):
             return f"more {name}", f"{old:.4g} became {new:.4g}"

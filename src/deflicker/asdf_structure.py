@@ -3,12 +3,13 @@
 import math
 import re
 import struct
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import IO, Any, Final
 
 import yaml
 
-__all__ = ["check_asdf"]
+__all__ = ["Tree", "check_asdf"]
 
 END_OF_TREE: Final = re.compile(rb"\r?\n\.\.\.(?:\r?\n|$)")
 MAGIC: Final = b"\xd3BLK"
@@ -32,10 +33,31 @@ ITEM_SIZES: Final = {
     "uint64": 8, "float16": 2, "float32": 4, "float64": 8, "complex64": 8, "complex128": 16,
     "bool8": 1,
 }  # fmt: skip
+# Standard from which on the history is a branch of its own, and no list of entries.
+LEAD: Final = 200  # bytes of the first lines
+STANDARD: Final = re.compile(rb"#ASDF_STANDARD (\d{1,9})\.(\d{1,9})")
+HISTORY_BRANCH: Final = (1, 2)
 Loader: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 
 
-def check_asdf(stream: IO[bytes], size: int, *, arrays: Collection[Any]) -> None:
+@dataclass(frozen=True)
+class Tree:
+    """What the tree of an ASDF says of the FITS file around it.
+
+    Parameters
+    ----------
+    fits_hash : str
+        Hash of the headers; empty if there is none.
+    arrays : mapping
+        Extensions that it names, (name, version) or number; and the name of the branch of
+        which each is the array, empty where it is deeper in the tree.
+    """
+
+    fits_hash: str = ""
+    arrays: Mapping[Any, str] = field(default_factory=dict)
+
+
+def check_asdf(stream: IO[bytes], size: int, *, arrays: Collection[Any]) -> Tree:
     """Check that ASDF holds what it promises.
 
     Parameters
@@ -48,6 +70,11 @@ def check_asdf(stream: IO[bytes], size: int, *, arrays: Collection[Any]) -> None
         Extensions of the FITS file around it whose data a tree may name: (name, version)
         or number.
 
+    Returns
+    -------
+    Tree
+        What it says of that file.
+
     Raises
     ------
     OSError
@@ -58,8 +85,10 @@ def check_asdf(stream: IO[bytes], size: int, *, arrays: Collection[Any]) -> None
         raise OSError(msg)
     text, rest = _split(stream)
     blocks = _blocks(stream, rest, size)
-    if text.strip():
-        _check_tree(text, blocks, arrays)
+    if not text.strip():
+        return Tree()
+    stream.seek(0)
+    return _check_tree(text, blocks, arrays, standard=STANDARD.search(stream.read(LEAD)))
 
 
 def _split(stream: IO[bytes]) -> tuple[bytes, int]:
@@ -153,13 +182,23 @@ def _check_index(text: bytes, offsets: list[int]) -> None:
         raise OSError(msg)
 
 
-def _check_tree(text: bytes, blocks: list[float], arrays: Collection[Any]) -> None:
+def _check_tree(
+    text: bytes,
+    blocks: list[float],
+    arrays: Collection[Any],
+    *,
+    standard: re.Match[bytes] | None,
+) -> Tree:
     try:
         _check_depth(text)
         root = yaml.compose(text, Loader=Loader)
     except (yaml.YAMLError, UnicodeError) as error:
         msg = f"its tree is no YAML: {' '.join(str(error).split())}"
         raise OSError(msg) from error
+    top = _values(root)
+    _check_history(top.get("history"), standard)
+    branches = {id(node): name for name, node in top.items()}
+    named: dict[Any, str] = {}
     sizes: dict[int, int] = {}
     open_nodes: set[int] = set()
     plain = 0
@@ -172,7 +211,9 @@ def _check_tree(text: bytes, blocks: list[float], arrays: Collection[Any]) -> No
             open_nodes.discard(key)
             sizes[key] = 1 + sum(sizes[id(child)] for child in _children(node))
             plain += 1
-            _check_node(node, blocks, arrays)
+            extension = _check_node(node, blocks, arrays)
+            if extension is not None:
+                named[extension] = branches.get(key, "")
             continue
         if key in open_nodes:
             msg = "its tree holds itself (an alias within what it stands for)"
@@ -189,6 +230,16 @@ def _check_tree(text: bytes, blocks: list[float], arrays: Collection[Any]) -> No
     whole = sizes.get(id(root), 0)
     if whole > max(SMALL_TREE, LARGEST_GROWTH * plain):
         msg = f"its tree of {plain} nodes grows to {whole} by its aliases"
+        raise OSError(msg)
+    return Tree(getattr(top.get("_fits_hash"), "value", ""), named)
+
+
+def _check_history(node: Any, standard: re.Match[bytes] | None) -> None:
+    """Refuse a branch where the writer, by the standard, is to look for a list of entries."""
+    if isinstance(node, yaml.MappingNode) and (
+        standard is None or (int(standard[1]), int(standard[2])) < HISTORY_BRANCH
+    ):
+        msg = "its history is not what the standard allows that its first lines name"
         raise OSError(msg)
 
 
@@ -211,18 +262,27 @@ def _children(node: Any) -> Iterator[Any]:
         yield from node.value
 
 
-def _check_node(node: Any, blocks: list[float], arrays: Collection[Any]) -> None:
-    """Check what would make a reader work for long, or look for what is not there."""
+def _values(node: Any) -> dict[str, Any]:
+    """Nodes of a branch by name; nothing of a leaf."""
     if not isinstance(node, yaml.MappingNode):
-        return
-    values = {key.value: value for key, value in node.value if isinstance(key, yaml.ScalarNode)}
+        return {}
+    return {key.value: value for key, value in node.value if isinstance(key, yaml.ScalarNode)}
+
+
+def _check_node(node: Any, blocks: list[float], arrays: Collection[Any]) -> Any:
+    """Check what would make a reader work for long, or look for what is not there.
+
+    Returns the extension whose data it is, if there is one.
+    """
+    values = _values(node)
     for name in COUNTS:
         count = _whole_number(values.get(name))
         if count is not None and abs(count) > LARGEST_COUNT:
             msg = f"{name}: {count} in its tree is not possible"
             raise OSError(msg)
     if "core/ndarray" in str(node.tag) and "source" in values:
-        _check_array(values, blocks, arrays)
+        return _check_array(values, blocks, arrays)
+    return None
 
 
 def _whole_number(node: Any) -> int | None:
@@ -230,8 +290,8 @@ def _whole_number(node: Any) -> int | None:
     return int(text) if re.fullmatch(r"[-+]?\d{1,30}", text) else None
 
 
-def _check_array(values: dict[str, Any], blocks: list[float], arrays: Collection[Any]) -> None:
-    """Check that the data of an array are there."""
+def _check_array(values: dict[str, Any], blocks: list[float], arrays: Collection[Any]) -> Any:
+    """Check that the data of an array are there; the extension that they are, if they are one."""
     source = values["source"]
     text = source.value if isinstance(source, yaml.ScalarNode) else ""
     match = re.fullmatch(r"fits:(?:([ -~]+),)?(\d{1,9})", text)
@@ -240,7 +300,7 @@ def _check_array(values: dict[str, Any], blocks: list[float], arrays: Collection
         if key not in arrays:
             msg = f"its tree names extension {text.removeprefix('fits:')}, which is not there"
             raise OSError(msg)
-        return
+        return key
     number = _whole_number(source)
     if number is None or not -1 <= number < len(blocks) or not blocks:
         msg = f"its tree names data that are not there (source: {text})"
@@ -249,6 +309,7 @@ def _check_array(values: dict[str, Any], blocks: list[float], arrays: Collection
     if needed is not None and needed > blocks[number]:
         msg = f"an array of its tree needs {needed} bytes, block {number} holds {blocks[number]}"
         raise OSError(msg)
+    return None
 
 
 def _array_size(values: dict[str, Any]) -> int | None:
@@ -279,9 +340,9 @@ def _item_size(node: Any) -> int | None:
         length = _whole_number(node.value[1])
         return None if length is None else length * (1 if first == "ascii" else 4)
     total = 0
-    for field in node.value:
-        values = {key.value: value for key, value in getattr(field, "value", ()) if key.value}
-        size = _item_size(values.get("datatype")) if isinstance(field, yaml.MappingNode) else None
+    for column in node.value:
+        values = {key.value: value for key, value in getattr(column, "value", ()) if key.value}
+        size = _item_size(values.get("datatype")) if isinstance(column, yaml.MappingNode) else None
         if size is None or "shape" in values:
             return None
         total += size

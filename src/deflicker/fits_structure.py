@@ -6,23 +6,24 @@ a thousand million columns or ask for terabytes; here each number is compared wi
 
 import bz2
 import gzip
+import hashlib
 import io
 import lzma
 import math
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Final
 
 import numpy as np
 from astropy.io import fits
 
-from deflicker.asdf_structure import check_asdf
+from deflicker.asdf_structure import Tree, check_asdf
 
-__all__ = ["ASDF_NAME", "Extension", "check_file"]
+__all__ = ["ASDF_NAME", "Extension", "check_file", "hash_of_headers"]
 
 ASDF_NAME: Final = "ASDF"  # of the extension that holds a tree
 BLOCK: Final = 2880  # bytes, of FITS
@@ -68,6 +69,9 @@ class Extension:
         Its header.
     size : int
         Bytes of data, without padding.
+    branch : str, optional
+        Of the tree of the ASDF extension, where the data are right below the trunk and the
+        reader believes the tree; else empty.
     """
 
     number: int
@@ -75,6 +79,7 @@ class Extension:
     version: int
     header: fits.Header
     size: int
+    branch: str = ""
 
     def __str__(self) -> str:
         name = f"{self.name},{self.version}" if self.version != 1 else self.name
@@ -145,11 +150,46 @@ def _check_fits(stream: IO[bytes]) -> list[Extension]:
         arrays: set[Any] = {(one.name, one.version) for one in extensions}
         arrays |= set(range(len(extensions)))
         try:
-            check_asdf(io.BytesIO(asdf), len(asdf), arrays=arrays)
+            tree = check_asdf(io.BytesIO(asdf), len(asdf), arrays=arrays)
+            extensions = _named(tree, extensions)
         except OSError as error:
             msg = f"extension ASDF: {error}; delete it, the keywords hold the same"
             raise OSError(msg) from error
     return extensions
+
+
+def hash_of_headers(extensions: Sequence[Extension]) -> str:
+    """Hash of all headers, as writers of data models keep it in the tree.
+
+    Parameters
+    ----------
+    extensions : sequence of Extension
+        All of a file.
+
+    Returns
+    -------
+    str
+        SHA-256 of their text but for that of ASDF. Readers leave the headers alone where
+        it is that of the tree.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        text = "".join(str(each.header) for each in extensions if each.name != ASDF_NAME)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _named(tree: Tree, extensions: list[Extension]) -> list[Extension]:
+    """Note where a tree has the data, if the reader is to believe that it has them all."""
+    if tree.fits_hash != hash_of_headers(extensions):
+        return extensions
+    found = []
+    for one in extensions:
+        branch = tree.arrays.get((one.name, one.version), tree.arrays.get(one.number))
+        if branch is None and one.size and one.name != ASDF_NAME:
+            msg = f"its tree does not name {one}"
+            raise OSError(msg)
+        found.append(replace(one, branch=branch or ""))
+    return found
 
 
 def _read_header(stream: IO[bytes], number: int) -> str | None:

@@ -1,19 +1,16 @@
 """Headers of files whose reader believes the tree of the ASDF extension instead."""
 
-import hashlib
 import math
 import re
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from astropy.io import fits
-from astropy.utils.exceptions import AstropyWarning
 from stdatamodels import fits_support
 from stdatamodels.jwst import datamodels
 from stdatamodels.schema import find_fits_keyword
 
-from deflicker.fits_structure import ASDF_NAME, Extension
+from deflicker.fits_structure import ASDF_NAME, Extension, hash_of_headers
 
 __all__ = ["settle_headers"]
 
@@ -48,11 +45,12 @@ def settle_headers(
     Raises
     ------
     ValueError
-        Naming the first keyword that is not the same.
+        Naming the first keyword that is not the same, or data that the model would not find.
     """
     if not _is_trusted(model, extensions):
         return
     for extension in extensions:
+        _check_branch(model, extension)
         hdu = written.get((extension.name, extension.version))
         if hdu is None or extension.name == ASDF_NAME:
             continue
@@ -72,15 +70,23 @@ def settle_headers(
             raise ValueError(msg)
 
 
+def _check_branch(model: datamodels.JwstDataModel, extension: Extension) -> None:
+    """Refuse data for which a model does not look where the tree has them."""
+    if not extension.size or extension.version != 1:
+        return
+    for name, part in model.schema["properties"].items():
+        if part.get("fits_hdu") == extension.name != "PRIMARY" and extension.branch != name:
+            msg = (
+                f"{extension} is not {name!r} in the tree of extension {ASDF_NAME}: delete "
+                f"extension {ASDF_NAME}, the keywords hold the same"
+            )
+            raise ValueError(msg)
+
+
 def _is_trusted(model: datamodels.JwstDataModel, extensions: Sequence[Extension]) -> bool:
     """Whether the reader has taken the tree for all that is in the headers."""
     expected = model.instance.get(fits_support.FITS_HASH_KEY)
-    if expected is None or not extensions:
-        return False
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", AstropyWarning)
-        text = "".join(str(each.header) for each in extensions if each.name != ASDF_NAME)
-    return bool(expected == hashlib.sha256(text.encode()).hexdigest())
+    return bool(extensions) and expected == hash_of_headers(extensions)
 
 
 def _same(now: Any, value: Any) -> bool:
