@@ -150,9 +150,11 @@ def same_values(before: NDArray, after: NDArray) -> bool:
     if before.shape != after.shape:
         return False
     if before.dtype.names:
-        return before.dtype.names == after.dtype.names and all(
-            same_values(np.asarray(before[name]), np.asarray(after[name]))
-            for name in before.dtype.names
+        # By the standard, names of columns are the same in capitals.
+        names, now = before.dtype.names, after.dtype.names or ()
+        return [name.lower() for name in names] == [name.lower() for name in now] and all(
+            same_values(np.asarray(before[old]), np.asarray(after[new]))
+            for old, new in zip(names, now, strict=True)
         )
     if before.dtype.kind == "S" == after.dtype.kind:
         return _texts(before) == _texts(after)
