@@ -483,6 +483,24 @@ def test_arrays_of_another_type(ramp_bytes, extension, kind, value, fits_model):
         assert fits.getdata("x_clean_flicker_noise.fits", extension).flat[7] == value
 
 
+@pytest.mark.parametrize(("zero", "fits_model"), [(0, True), (1000, False)])
+def test_a_scaled_column(ramp_bytes, zero, fits_model):
+    """The models write the stored numbers without the zero."""
+    with fits.open(io.BytesIO(ramp_bytes)) as hdulist:
+        names = hdulist["GROUP"].columns.names
+    assert "integration_number" in names
+    start, _, _ = places(ramp_bytes)["GROUP"]
+    at = ramp_bytes.index(b"TTYPE1", start)
+    card = f"TZERO1  = {zero:>20}".ljust(80).encode()
+    end = ramp_bytes.index(b"END".ljust(80), start)
+    assert ramp_bytes[end + 80 : end + 160].isspace()  # room for a card
+    content = ramp_bytes[:at] + card + ramp_bytes[at : end + 80] + ramp_bytes[end + 160 :]
+    if fits_model:
+        assert outcome(content)[1]["GROUP"]
+    else:
+        refused(content, "GROUP", "integration_number")
+
+
 def test_a_model_that_cannot_be_written(small_nircam, caplog):
     """Named before any work, and only where something is written."""
     with model_from_simulation(small_nircam) as simulated, simulated.copy() as model:

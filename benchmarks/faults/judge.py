@@ -181,10 +181,10 @@ def _noisier(
     was: NDArray, now: NDArray, *, use: NDArray[np.bool_], rounding: NDArray
 ) -> tuple[str, str] | None:
     """Tell a difference that has more noise than before, of all usable pixels or of most."""
-    allowed = 1 + SPARE + N_ERRORS * np.sqrt(2 / min(use.shape))
     was, now, rounding = was[use], now[use], rounding[use]
     if was.size < 2:
         return None
+    allowed = 1 + SPARE + N_ERRORS * np.sqrt(2 / min(*use.shape, was.size))
     distance = np.abs(was - np.median(was))
     core = distance <= CORE * np.median(distance)
     parts = [("variance", slice(None)), ("variance of most pixels", core)]

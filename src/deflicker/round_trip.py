@@ -21,6 +21,8 @@ __all__ = ["check_content", "check_tree", "load_arrays", "reason_of"]
 
 LONGEST_REASON: Final = 300  # characters; messages of validation quote whole schemas
 LAZY: Final = "NDArrayType"  # of asdf: an array that is still in the file
+# What stands for no sign, or for a sign of bytes, in TZERO of a column.
+UNSIGNED: Final = (0, -128, 1 << 15, 1 << 31, 1 << 63)
 ROUNDING: Final = 1e-6  # relative, of float32
 
 
@@ -171,26 +173,46 @@ def _check_card(keyword: str, value: Any, comment: str) -> None:
 def _check_values(extension: Extension, hdu: Any, path: Path | None) -> None:
     """Compare an extension with what the model made of it, if it has made something."""
     header = extension.header
-    is_image = not extension.number or header["XTENSION"] == "IMAGE"
-    if not is_image and "ZIMAGE" not in header:
-        if header["NAXIS2"] != len(hdu.data):
-            msg = f"{extension} would lose rows"
+    is_table = extension.number > 0 and header["XTENSION"] != "IMAGE" and "ZIMAGE" not in header
+    if is_table and header["NAXIS2"] != len(hdu.data):
+        msg = f"{extension} would lose rows"
+        raise ValueError(msg)
+    if is_table:
+        name = _scaled_column(header)
+        if name:
+            msg = f"{extension} would lose the scale of column {name}; store its values"
             raise ValueError(msg)
         return
-    if is_image and _stored_type(header) == hdu.data.dtype.newbyteorder("="):
-        return
-    if path is None:
+    if path is None or _is_as_stored(extension, hdu):
         return
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
-        raw = _raw_data(path, extension.number)
-        lost = _difference(raw, np.asarray(hdu.data))
+        lost = _difference(_raw_data(path, extension.number), np.asarray(hdu.data))
     if lost:
         msg = (
             f"{extension} {lost} as {hdu.data.dtype.name} of a model; convert it, and flag or "
             "correct such values"
         )
         raise ValueError(msg)
+
+
+def _is_as_stored(extension: Extension, hdu: Any) -> bool:
+    """Whether a model holds the very bytes of an image."""
+    is_image = not extension.number or extension.header["XTENSION"] == "IMAGE"
+    stored = _stored_type(extension.header) if is_image else None
+    return stored is not None and stored == hdu.data.dtype.newbyteorder("=")
+
+
+def _scaled_column(header: fits.Header) -> str:
+    """Name of a column whose numbers are not those that are stored; empty if there is none.
+
+    Models write the stored numbers without the scale. Unsigned integers are no scaled ones.
+    """
+    for number in range(1, header["TFIELDS"] + 1):
+        scale, zero = header.get(f"TSCAL{number}", 1), header.get(f"TZERO{number}", 0)
+        if scale != 1 or zero not in UNSIGNED:
+            return str(header.get(f"TTYPE{number}", number))
+    return ""
 
 
 def _stored_type(header: fits.Header) -> np.dtype | None:
