@@ -19,11 +19,11 @@ from astropy.io import fits
 from numpy.typing import NDArray
 from stdatamodels.jwst import datamodels
 
-from benchmarks.local_crds import write_references
-from benchmarks.runs import run_process
-from deflicker.dq import DO_NOT_USE
-from deflicker.exposure import model_from_simulation
-from deflicker.simulate import DETECTORS, EXPOSURES, Recipe, SimulatedExposure, simulate
+from deflicker.detector.dq import DO_NOT_USE
+from deflicker.models.exposure import model_from_simulation
+from deflicker.simulation.simulate import DETECTORS, EXPOSURES, Recipe, SimulatedExposure, simulate
+from support.local_crds import write_references
+from support.runs import run_process
 
 __all__ = ["CASES", "RUNS", "Row", "failures", "raw_model", "references", "run_case"]
 

@@ -28,9 +28,9 @@ from astropy.io import fits
 from stdatamodels.jwst import datamodels
 
 from benchmarks.faults.inputs import write_inputs
-from benchmarks.runs import write_case
 from deflicker import CleanFlickerNoiseStep
-from deflicker.simulate import EXPOSURES, SERIES
+from deflicker.simulation.simulate import EXPOSURES, SERIES
+from support.runs import write_case
 
 METHODS: Final = ("median", "median by channel", "fft", "wiener")
 BACKGROUNDS: Final = ("median", "model", "None", "median_image")

@@ -14,11 +14,11 @@ from typing import Any
 
 from astropy.io import fits
 
-from benchmarks.runs import cleaners, environment, run_step
-from deflicker.exposure import model_from_simulation
-from deflicker.files import write_whole
-from deflicker.simulate import EXPOSURES, SimulatedExposure, simulate
-from deflicker.stored import Placeholder, StoredArray
+from deflicker.models.exposure import model_from_simulation
+from deflicker.models.files import write_whole
+from deflicker.simulation.simulate import EXPOSURES, SimulatedExposure, simulate
+from deflicker.storage.stored_array import Placeholder, StoredArray
+from support.runs import cleaners, environment, run_step
 
 CASES = {
     "nircam": ("nircam", ()),

@@ -11,8 +11,8 @@ from importlib.util import find_spec
 import numpy as np
 from numpy.typing import NDArray
 
-from deflicker.noise.median import row_medians
-from deflicker.scene.clipping import SortedValues
+from deflicker.stats.clipping import SortedValues
+from deflicker.stats.row_medians import row_medians
 
 __all__ = ["main"]
 

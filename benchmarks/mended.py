@@ -16,14 +16,13 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.runs import exposure_of
 from deflicker import CleanFlickerNoiseStep, CleanOptions, Exposure, clean_exposure
-from deflicker.dq import DO_NOT_USE, SATURATED
+from deflicker.detector.dq import DO_NOT_USE, SATURATED
 from deflicker.errors import CannotClean
-from deflicker.exposure import model_from_simulation
-from deflicker.noise.fourier import full_frame_noise
-from deflicker.quality import measure_quality
-from deflicker.simulate import (
+from deflicker.models.exposure import model_from_simulation
+from deflicker.noise.nsclean.fourier import full_frame_noise
+from deflicker.simulation.quality import measure_quality
+from deflicker.simulation.simulate import (
     EXPOSURES,
     SERIES,
     DetectorNoise,
@@ -31,6 +30,7 @@ from deflicker.simulate import (
     SimulatedExposure,
     simulate,
 )
+from support.runs import exposure_of
 
 __all__ = ["FAULTS", "Row"]
 
@@ -49,7 +49,7 @@ import resource, sys
 resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[2]),) * 2)
 import numpy as np
 import scipy.fft, scipy.sparse
-from deflicker.noise.windows import subarray_noise
+from deflicker.noise.nsclean.windows import subarray_noise
 rng = np.random.default_rng(1)
 values = rng.normal(0, 10, (2048, 32)).astype(np.float32)
 usable = np.zeros(values.shape, bool)

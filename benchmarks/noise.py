@@ -15,9 +15,9 @@ from statistics import median
 
 from astropy.io import fits
 
-from benchmarks.runs import SNOWBLIND, Cleaner, cleaners, environment, run_step, write_case
-from deflicker.quality import Quality, measure_quality
-from deflicker.simulate import EXPOSURES, Recipe
+from deflicker.simulation.quality import Quality, measure_quality
+from deflicker.simulation.simulate import EXPOSURES, Recipe
+from support.runs import SNOWBLIND, Cleaner, cleaners, environment, run_step, write_case
 
 __all__ = ["median_quality"]
 

@@ -18,11 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from benchmarks.runs import Cleaner, clean_elsewhere, cleaners, environment, exposure_of
 from deflicker import CleanOptions, clean_exposure
-from deflicker.dq import DO_NOT_USE, SATURATED
-from deflicker.quality import mean_difference, rate_variance
-from deflicker.simulate import EXPOSURES, Recipe, SimulatedExposure, simulate
+from deflicker.detector.dq import DO_NOT_USE, SATURATED
+from deflicker.simulation.quality import mean_difference, rate_variance
+from deflicker.simulation.simulate import EXPOSURES, Recipe, SimulatedExposure, simulate
+from support.runs import Cleaner, clean_elsewhere, cleaners, environment, exposure_of
 
 __all__ = ["METHODS", "Stars", "add_stars", "apertures", "clean"]
 

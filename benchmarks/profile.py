@@ -16,28 +16,28 @@ from pathlib import Path
 from typing import Any, Final
 
 import deflicker
-from benchmarks.runs import write_case
 from benchmarks.speed import CASES
 from deflicker import CleanFlickerNoiseStep
+from support.runs import write_case
 
 __all__ = ["main"]
 
 # Name of the stage, file and function that it is.
 STAGES: Final = {
-    "read": ("files.py", "open_model"),
-    "draft rate": ("draft_rate.py", "draft_rate"),
+    "read": ("models/files.py", "open_model"),
+    "draft rate": ("ramps/draft_rate.py", "draft_rate"),
     "scene mask": ("scene/__init__.py", "scene_mask"),
-    "differences": ("arrays.py", "difference"),
-    "flags": ("arrays.py", "good_differences"),
-    "fit of a difference": ("difference.py", "fit_difference_in_place"),
-    "  sort": ("scene/clipping.py", "of"),
-    "  clips": ("scene/clipping.py", "background_limits"),
-    "  stripes for the clip": ("noise/median.py", "row_stripes"),
-    "  background model": ("background.py", "model_background"),
+    "differences": ("ramps/exposure.py", "difference"),
+    "flags": ("ramps/exposure.py", "good_differences"),
+    "fit of a difference": ("noise/rowwise/difference.py", "fit_difference_in_place"),
+    "  sort": ("stats/clipping.py", "of"),
+    "  clips": ("stats/clipping.py", "background_limits"),
+    "  stripes for the clip": ("stats/row_medians.py", "row_stripes"),
+    "  background model": ("scene/background.py", "model_background"),
     "  median noise": ("noise/median.py", "median_noise"),
-    "  Fourier noise": ("noise/fourier.py", "fourier_noise"),
-    "subtraction": ("groups.py", "_subtract"),
-    "write": ("files.py", "write_whole"),
+    "  Fourier noise": ("noise/nsclean/fourier.py", "fourier_noise"),
+    "subtraction": ("cleaning/groups.py", "_subtract"),
+    "write": ("models/files.py", "write_whole"),
 }
 
 

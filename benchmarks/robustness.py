@@ -7,10 +7,9 @@ import argparse
 from collections.abc import Callable
 from dataclasses import replace
 
-from benchmarks.runs import exposure_of
 from deflicker import CleanOptions, clean_exposure
-from deflicker.quality import Quality, measure_quality
-from deflicker.simulate import (
+from deflicker.simulation.quality import Quality, measure_quality
+from deflicker.simulation.simulate import (
     DETECTORS,
     EXPOSURES,
     DetectorNoise,
@@ -18,6 +17,7 @@ from deflicker.simulate import (
     SimulatedExposure,
     simulate,
 )
+from support.runs import exposure_of
 
 __all__ = ["CASES", "METHODS", "VARIATIONS", "clean"]
 

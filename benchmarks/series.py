@@ -18,12 +18,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.light_curves import column_excess, fit_transit, noise_limit, white_light
-from benchmarks.runs import Cleaner, clean_elsewhere, cleaners, environment, exposure_of
 from deflicker import CleanOptions, clean_exposure
 from deflicker.errors import CannotClean
-from deflicker.quality import measure_quality
-from deflicker.simulate import SERIES, SimulatedExposure, simulate
+from deflicker.simulation.quality import measure_quality
+from deflicker.simulation.simulate import SERIES, SimulatedExposure, simulate
+from support.light_curves import column_excess, fit_transit, noise_limit, white_light
+from support.runs import Cleaner, clean_elsewhere, cleaners, environment, exposure_of
 
 __all__ = ["METHODS", "PEER_METHODS"]
 

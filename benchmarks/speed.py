@@ -13,7 +13,8 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.runs import (
+from deflicker.simulation.simulate import EXPOSURES
+from support.runs import (
     Cleaner,
     Run,
     cleaners,
@@ -22,7 +23,6 @@ from benchmarks.runs import (
     run_step,
     write_case_elsewhere,
 )
-from deflicker.simulate import EXPOSURES
 
 CASES = {
     "NIRCam full, 5 groups": (EXPOSURES["nircam"], ()),

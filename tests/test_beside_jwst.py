@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from benchmarks.runs import cleaners, environment, run_step, write_case
-from deflicker.quality import measure_quality
-from deflicker.simulate import EXPOSURES
+from deflicker.simulation.quality import measure_quality
+from deflicker.simulation.simulate import EXPOSURES
+from support.runs import cleaners, environment, run_step, write_case
 
 pytest.importorskip("jwst", reason="the jwst package is not installed")
 
@@ -66,7 +66,7 @@ def test_aliases_with_two_owners(ramp_file, env):
     for alias in ("deflicker", "deflicker::clean_flicker_noise"):
         done = strun(alias)
         assert done.returncode == 0, done.stderr
-        assert "deflicker.cleaning" in done.stdout + done.stderr
+        assert "deflicker.cleaning.clean" in done.stdout + done.stderr
         made = ramp_file.with_name("jw00001_nrca1_clean_flicker_noise.fits")
         assert fits.getheader(made)["S_CLNFNS"] == "COMPLETE"
         made.unlink()

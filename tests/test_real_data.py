@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deflicker.files import open_model
+from deflicker.models.files import open_model
 
 STRUN = Path(sys.executable).with_name("strun")
 

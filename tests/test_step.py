@@ -4,13 +4,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.io import fits
-from conftest import exposure_of
 from stdatamodels.jwst import datamodels
 
+from conftest import exposure_of
 from deflicker import CleanFlickerNoiseStep, CleanOptions, __version__, clean_exposure
-from deflicker.exposure import model_from_simulation
-from deflicker.files import open_model
-from deflicker.quality import measure_quality
+from deflicker.models.exposure import model_from_simulation
+from deflicker.models.files import open_model
+from deflicker.simulation.quality import measure_quality
 
 
 @pytest.fixture

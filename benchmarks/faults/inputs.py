@@ -8,8 +8,8 @@ from typing import Final
 import numpy as np
 from stdatamodels.jwst import datamodels
 
-from deflicker.exposure import model_from_simulation
-from deflicker.simulate import EXPOSURES, SERIES, Recipe, SimulatedExposure, simulate
+from deflicker.models.exposure import model_from_simulation
+from deflicker.simulation.simulate import EXPOSURES, SERIES, Recipe, SimulatedExposure, simulate
 
 __all__ = ["INPUTS", "Input", "write_input", "write_inputs"]
 

@@ -19,8 +19,8 @@ from benchmarks.faults.contents import read_content, same_values
 from benchmarks.faults.pool import forkserver
 from benchmarks.faults.trial import Outcome, quiet
 from deflicker import CleanFlickerNoiseStep
-from deflicker.exposure import model_from_simulation
-from deflicker.simulate import EXPOSURES, simulate
+from deflicker.models.exposure import model_from_simulation
+from deflicker.simulation.simulate import EXPOSURES, simulate
 
 __all__ = ["fill_disks", "kill_runs"]
 

@@ -5,11 +5,12 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from deflicker.arrays import CleanResult, Exposure
-    from deflicker.cleaning import clean_exposure
+    from deflicker.cleaning.clean import clean_exposure
+    from deflicker.cleaning.result import CleanResult
+    from deflicker.detector.readout import Readout
     from deflicker.errors import CannotClean, NothingToClean
     from deflicker.options import CleanOptions
-    from deflicker.readout import Readout
+    from deflicker.ramps.exposure import Exposure
     from deflicker.step import CleanFlickerNoiseStep
 
 __version__ = version("deflicker")
@@ -18,11 +19,11 @@ _HOMES = {
     "CannotClean": "deflicker.errors",
     "CleanFlickerNoiseStep": "deflicker.step",
     "CleanOptions": "deflicker.options",
-    "CleanResult": "deflicker.arrays",
-    "Exposure": "deflicker.arrays",
+    "CleanResult": "deflicker.cleaning.result",
+    "Exposure": "deflicker.ramps.exposure",
     "NothingToClean": "deflicker.errors",
-    "Readout": "deflicker.readout",
-    "clean_exposure": "deflicker.cleaning",
+    "Readout": "deflicker.detector.readout",
+    "clean_exposure": "deflicker.cleaning.clean",
 }
 
 __all__ = [

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,36 +11,38 @@ from astropy.io import fits
 from stdatamodels.jwst import datamodels
 from stpipe import Pipeline
 
-from deflicker.associations import borrowed_models, holds_models, members_of
-from deflicker.autoparam import may_choose, resolve_options
-from deflicker.cleaning import check_input, clean_exposure
-from deflicker.drafts import MaskMaker
+from deflicker.autoparam.choice import may_choose, resolve_options
+from deflicker.cleaning.backgrounds import BACKGROUNDS, fitted_images, uses_template
+from deflicker.cleaning.clean import check_input, clean_exposure
 from deflicker.errors import CannotClean, NothingToClean
-from deflicker.exposure import check_method, exposure_from_model, series_keywords
-from deflicker.files import check_writing, existing_file
-from deflicker.history import expected_result
-from deflicker.host import MissionStep
-from deflicker.median_image import (
-    check_same_series,
-    fitted_images,
-    series_template,
-    uses_template,
-)
-from deflicker.memory import read_memory_limit
-from deflicker.on_disk import map_in_place
+from deflicker.mission.host import MissionStep
+from deflicker.mission.product_step import ProductStep
+from deflicker.mission.progress import progress
+from deflicker.mission.scene_step import SceneInputs, given_path
+from deflicker.models.associations import borrowed_models, holds_models, members_of
+from deflicker.models.exposure import check_method, exposure_from_model, series_keywords
+from deflicker.models.files import check_writing, existing_file, open_model
+from deflicker.models.history import expected_result
+from deflicker.models.references import read_template
+from deflicker.noise.registry import METHODS
 from deflicker.options import CleanOptions
-from deflicker.product_step import ProductStep
-from deflicker.progress import progress
-from deflicker.references import read_template
-from deflicker.scene_step import SceneInputs, given_path
-from deflicker.storage import Storage
-from deflicker.stored import as_array
-from deflicker.template import Template
-from deflicker.workers import count_threads, share_freed_memory
+from deflicker.scene.draft_masks import MaskMaker
+from deflicker.series.median_image import check_same_series, series_template
+from deflicker.series.template import Template
+from deflicker.storage.on_disk import map_in_place
+from deflicker.storage.place import Storage
+from deflicker.storage.stored_array import as_array
+from deflicker.utils.memory import read_memory_limit
+from deflicker.utils.threads import count_threads, share_freed_memory
 
 __all__ = ["CleanFlickerNoiseStep"]
 
 log = logging.getLogger(__name__)
+
+
+def _choices(registry: Iterable[str | None]) -> str:
+    """Values that a parameter may have, as a specification lists them."""
+    return ", ".join(repr(name) for name in registry)
 
 
 class CleanFlickerNoiseStep(ProductStep):
@@ -62,11 +64,11 @@ class CleanFlickerNoiseStep(ProductStep):
 
     class_alias = "clean_flicker_noise"
 
-    spec = """
+    spec = f"""
     autoparam = boolean(default=False) # Choose background_method, fit_by_channel, apply_flat_field from the data
-    fit_method = option('median', 'fft', 'wiener', default='median') # Noise model
+    fit_method = option({_choices(METHODS)}, default='median') # Noise model
     fit_by_channel = boolean(default=False) # Fit each detector output (amplifier channel) separately
-    background_method = option('median', 'model', 'median_image', None, default='median') # Background to remove before the fit
+    background_method = option({_choices(BACKGROUNDS)}, default='median') # Background to remove before the fit
     background_box_size = int_list(min=2, max=2, default=None) # Box of the model background: rows, columns
     mask_science_regions = boolean(default=False) # Mask known science regions
     apply_flat_field = boolean(default=False) # Divide by the flat before fitting and multiply it back
@@ -208,7 +210,7 @@ class CleanFlickerNoiseStep(ProductStep):
             If the input cannot be read or the output folder cannot be written.
         """
         options = self._options()
-        if options.fit_method == "wiener":
+        if METHODS[options.fit_method].allocates_much:
             share_freed_memory()
         self.references_of.clear()
         self._report_template(options, several=len(inputs) > 1)
@@ -350,6 +352,7 @@ class CleanFlickerNoiseStep(ProductStep):
         if isinstance(input_data, str | Path):
             model = self.storage.open(
                 existing_file(self.make_input_path(str(input_data)), what="input file"),
+                opener=open_model,
                 output=lambda: Path(self.make_output_path(basepath=self.output_file)),
             )
         elif isinstance(input_data, datamodels.JwstDataModel):
@@ -382,8 +385,9 @@ class CleanFlickerNoiseStep(ProductStep):
         exposure = fitted_images(exposure_from_model(model), options)
         check_method(model, self.fit_method)
         chooses = self.autoparam and may_choose(options, exp_type=model.meta.exposure.type)
-        if self.save_spectrum and self.fit_method != "wiener":
-            log.warning("Only fit_method='wiener' measures a spectrum: save_spectrum is ignored")
+        if self.save_spectrum and not METHODS[self.fit_method].measures_spectrum:
+            able = [f"fit_method={name!r}" for name in METHODS if METHODS[name].measures_spectrum]
+            log.warning("Only %s measures a spectrum: save_spectrum is ignored", " or ".join(able))
         scene = self.scene_inputs(
             model, may_divide=chooses and "apply_flat_field" not in self.given
         )

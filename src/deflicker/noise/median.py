@@ -1,21 +1,18 @@
 """Median noise: each detector row shifts by its median."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d
 
+from deflicker.noise.method import ALL_INSTRUMENTS
 from deflicker.noise.rows import RowNoise
-from deflicker.noise.shrinkage import pixel_scatter, shrunk_levels
+from deflicker.noise.rowwise.method import RowMethod
+from deflicker.stats.row_medians import row_medians
+from deflicker.stats.shrinkage import pixel_scatter, shrunk_levels
 
-__all__ = ["median_noise", "row_medians", "row_medians_and_deviations", "row_stripes"]
-
-# Rows over which light is smooth and noise is not, as a Gaussian's sigma.
-STRIPE_ROWS = 8.0
-STRIPE_OUTLIERS = 4.0
-MAD_TO_SIGMA = 1.4826
-BLOCK_ROWS = 256  # what they need fits into a processor's cache
+__all__ = ["MEDIAN", "median_noise"]
 
 
 def median_noise(
@@ -41,7 +38,7 @@ def median_noise(
     -----
     The method of the image1overf script by C. Willott, which the JWST pipeline's
     step adopted. Medians of few pixels would add more noise than they remove: they count
-    as far as their errors allow (`deflicker.noise.shrinkage`), those of many as they are.
+    as far as their errors allow (`deflicker.stats.shrinkage`), those of many as they are.
 
     Examples
     --------
@@ -54,7 +51,7 @@ def median_noise(
     """
     number = [np.count_nonzero(usable[:, output], axis=1) for output in outputs]
     medians = [
-        _medians_of(values[:, output], usable[:, output], n)
+        row_medians(values[:, output], usable[:, output], number=n)
         for output, n in zip(outputs, number, strict=True)
     ]
     levels = shrunk_levels(
@@ -68,156 +65,10 @@ def median_noise(
     return RowNoise(levels, shapes)
 
 
-def row_medians(values: NDArray[np.float32], usable: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Median of the usable values of each row.
-
-    Parameters
-    ----------
-    values : ndarray of float32, shape (n_rows, n)
-        Values; those in use are finite.
-    usable : ndarray of bool, shape (n_rows, n)
-        True where a value may be used.
-
-    Returns
-    -------
-    ndarray of float32, shape (n_rows,)
-        Medians in the unit of the values; 0 for a row without usable value.
-    """
-    return _medians_of(values, usable, np.count_nonzero(usable, axis=1))
-
-
-def _medians_of(
-    values: NDArray[np.float32], usable: NDArray[np.bool_], number: NDArray[np.int_]
-) -> NDArray[np.float32]:
-    """Medians of rows whose numbers of usable values are known."""
-    medians = np.empty(len(values), dtype=np.float32)
-    for start in range(0, len(values), BLOCK_ROWS):
-        block = slice(start, start + BLOCK_ROWS)
-        medians[block] = _medians(_sorted_rows(values[block], usable[block]), number[block])
-    return medians
-
-
-def row_medians_and_deviations(
-    values: NDArray[np.float32], usable: NDArray[np.bool_]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Median of the usable values of each row, and of their distances from it (MAD).
-
-    Parameters
-    ----------
-    values : ndarray of float32, shape (n_rows, n)
-        Values; those in use are finite.
-    usable : ndarray of bool, shape (n_rows, n)
-        True where a value may be used.
-
-    Returns
-    -------
-    medians, deviations : ndarray of float32, shape (n_rows,)
-        In the unit of the values; 0 for a row without usable value.
-
-    Notes
-    -----
-    One sort serves both: the values nearest to the median are neighbours in it.
-    """
-    number = np.count_nonzero(usable, axis=1)
-    ordered = _sorted_rows(values, usable)
-    medians = _medians(ordered, number)
-    filled = np.maximum(number, 1)
-    lower, upper = (
-        _nearest(ordered, medians, filled, count)
-        for count in ((filled - 1) // 2 + 1, filled // 2 + 1)
-    )
-    deviations = np.zeros(len(values), dtype=np.float32)
-    return medians, np.divide(lower + upper, 2, out=deviations, where=number > 0)
-
-
-def _sorted_rows(values: NDArray[np.float32], usable: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Rows in ascending order; infinity stands for what is not usable, at their ends."""
-    ordered = np.where(usable, values, np.float32(np.inf))
-    ordered.sort(axis=1)
-    return ordered
-
-
-def _medians(ordered: NDArray[np.float32], number: NDArray[np.int_]) -> NDArray[np.float32]:
-    """Medians of the first values of sorted rows."""
-    rows = np.arange(len(ordered))
-    lower = ordered[rows, np.maximum(number - 1, 0) // 2]
-    upper = ordered[rows, np.minimum(number // 2, ordered.shape[1] - 1)]
-    medians = np.zeros(len(ordered), dtype=np.float32)
-    return np.divide(lower + upper, 2, out=medians, where=number > 0)
-
-
-def _nearest(
-    ordered: NDArray[np.float32],
-    centers: NDArray[np.float32],
-    number: NDArray[np.int_],
-    count: NDArray[np.int_],
-) -> NDArray[np.float32]:
-    """Distance of the count-th nearest of the first values of each sorted row.
-
-    The nearest ones are a window of the row. It starts at the first value that is not
-    farther from the centre than the window's last one is, or at the value before.
-    """
-    rows = np.arange(len(ordered))
-    last = np.minimum(number, ordered.shape[1]) - count
-    low, high = np.zeros_like(last), last.copy()
-    while np.any(low < high):
-        middle = (low + high) // 2
-        sums = ordered[rows, middle].astype(np.float64) + ordered[rows, middle + count - 1]
-        enough = (sums >= 2.0 * centers) | (low >= high)
-        high = np.where(enough, np.where(low < high, middle, high), high)
-        low = np.where(enough, low, middle + 1)
-    farthest = [
-        np.maximum(centers - ordered[rows, start], ordered[rows, start + count - 1] - centers)
-        for start in (low, np.maximum(low - 1, 0))
-    ]
-    return np.minimum(*farthest)
-
-
-def row_stripes(
-    values: NDArray[np.float32], usable: NDArray[np.bool_], *, sigma: float
-) -> NDArray[np.float32]:
-    """What rows have of their own, beside what their neighbours have too.
-
-    Parameters
-    ----------
-    values : ndarray of float32, shape (n_slow, n_fast)
-        Image in the detector frame.
-    usable : ndarray of bool, shape (n_slow, n_fast)
-        True where a value may be used.
-    sigma : float
-        Standard deviation of the usable values.
-
-    Returns
-    -------
-    ndarray of float32, shape (n_slow, 1)
-        Row medians less their smooth run, shrunk by what their own errors make of
-        their variance; 0 for rows that stick out of the others, which see light.
-
-    Notes
-    -----
-    For clips. One centre for all rows takes from a row that noise has lifted its own
-    highest values, and moves its median by ``1 - exp(-n_sigma**2 / 2)`` of the noise
-    only, 86.5 % for 2 sigma. Limits that follow the stripes, and not the light that
-    many rows share, leave the noise whole. The variance of a median of n values is
-    ``pi sigma**2 / (2 n)``.
-    """
-    number = np.count_nonzero(usable, axis=1)
-    filled = number > 0
-    if not filled.any():
-        return np.zeros((len(values), 1), dtype=np.float32)
-    levels = row_medians(values, usable)
-    # Rows without usable pixel have no level and must not count as 0.
-    weight = gaussian_filter1d(filled.astype(np.float64), STRIPE_ROWS)
-    smooth = gaussian_filter1d(levels.astype(np.float64), STRIPE_ROWS) / np.maximum(weight, 1e-6)
-    stripes = np.where(filled, levels - smooth, 0.0)
-
-    smallest = np.finfo(np.float32).tiny
-    error = np.maximum(np.pi / 2 * sigma**2 / np.maximum(number, 1), smallest)
-    excess = float(np.mean(stripes[filled] ** 2 - error[filled]))
-    # Where errors are larger than the stripes, limits that follow them only add noise.
-    trust = np.zeros(len(values))
-    np.divide(excess, excess + error, out=trust, where=excess > error)
-    # A row that sticks out of the stripes' own scatter sees light: a spectrum, a spike.
-    scatter = MAD_TO_SIGMA * float(np.median(np.abs(stripes[filled])))
-    trust[np.abs(stripes) > STRIPE_OUTLIERS * scatter] = 0.0
-    return (stripes * trust).astype(np.float32)[:, np.newaxis]
+MEDIAN: Final = RowMethod(
+    name="median",
+    fit=median_noise,
+    instruments=ALL_INSTRUMENTS,
+    detectors="all detectors",
+    suits_choice=True,
+)

@@ -1,25 +1,15 @@
-"""Spectrum of the noise of the outputs, measured from records with gaps."""
+"""Spectrum of the noise of one read."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.fft import dct, next_fast_len, rfft
 
-from deflicker.clock import PIXEL_SECONDS, Clock
-from deflicker.workers import map_in_order
+from deflicker.detector.clock import PIXEL_SECONDS
 
-__all__ = ["NoiseSpectrum", "measure_spectrum", "typical_spectrum"]
+__all__ = ["HALF_SAMPLING", "NoiseSpectrum"]
 
 HALF_SAMPLING = 0.5  # cycles per tick
-BINS_PER_OCTAVE = 3
-# Bins of a lag window that are used, and the lags that the longest one may have.
-FIRST_BIN, LAST_BIN = 6, 12
-SLOPES = np.arange(0.6, 2.01, 0.05)
-# Power below this fraction of the power law through the spectrum is not believed.
-LEAST_OF_LAW = 0.02
 LEAST_OF_WHITE = 1e-4
 UNRESOLVED_SIZE = 1 << 12
 
@@ -46,7 +36,7 @@ class NoiseSpectrum:
 
     Examples
     --------
-    >>> from deflicker.noise.spectrum import typical_spectrum
+    >>> from deflicker.noise.wiener.spectrum import typical_spectrum
     >>> spectrum = typical_spectrum(white=19.4, n_outputs=4)
     >>> bool(1000 < spectrum.knee < 20000)
     True
@@ -172,217 +162,3 @@ class NoiseSpectrum:
         else:
             result[~slow] = logarithm[-1]
         return np.exp(result)
-
-
-def typical_spectrum(*, white: float, n_outputs: int) -> NoiseSpectrum:
-    """Spectrum of near-infrared detectors, for exposures that tell too little of theirs.
-
-    Parameters
-    ----------
-    white : float
-        Variance of the white noise of a pixel, which sets the scale.
-    n_outputs : int
-        Number of outputs; the noise of a single one is all its own.
-
-    Returns
-    -------
-    NoiseSpectrum
-        Pink; common 0.85 and per output 0.3 of the white rms over a full frame, mean of
-        three detectors (Rauscher 2015, PASP 127, 1144, and later measurements).
-    """
-    least = 1e-7
-    frequency = np.geomspace(least, HALF_SAMPLING / 2, 64)
-    pink = 1 / frequency / (2 * np.log(HALF_SAMPLING / 1e-6))
-    common, own = 0.85**2 * white * pink, 0.3**2 * white * pink
-    if n_outputs == 1:
-        common, own = np.zeros_like(own), common + own
-    return NoiseSpectrum(
-        frequency=frequency,
-        common=common,
-        per_output=own,
-        white=white,
-        coherence=0.0 if n_outputs == 1 else 0.85**2 / (0.85**2 + 0.3**2),
-    )
-
-
-def measure_spectrum(
-    images: Iterable[tuple[NDArray[np.float32], NDArray[np.bool_]]],
-    clock: Clock,
-    *,
-    n_threads: int = 1,
-) -> NoiseSpectrum | None:
-    """Measure the spectrum of the noise of images that hold nothing else.
-
-    Parameters
-    ----------
-    images : iterable of (values, usable)
-        ``values`` (n_slow, n_fast) float32, ``usable`` bool of the same shape.
-    clock : Clock
-        Order in which the pixels were read.
-    n_threads : int, optional
-        Threads to use.
-
-    Returns
-    -------
-    NoiseSpectrum or None
-        Mean over the images; None where too few pixels are usable.
-
-    Notes
-    -----
-    Products of pairs of usable pixels at each lag, divided by the number of pairs, are
-    the autocovariance, whatever the gaps. Its transform with a Parzen window is the
-    spectrum (Blackman and Tukey 1958); each octave has a window as long as suits it. The
-    cross-covariance of the outputs gives what is common to them.
-    """
-    auto, cross = _covariances(images, clock, n_threads)
-    if auto is None:
-        return None
-    frequency, total = _smooth_spectrum(auto)
-    common = _smooth_spectrum(cross)[1] if cross is not None else np.zeros_like(total)
-    law, white = _power_law(frequency, total - common)
-    if not white > 0:
-        return None
-    limit = LEAST_OF_LAW * law
-    own = np.maximum(total - common - white, 0)
-    slow = frequency <= HALF_SAMPLING / 2
-    # Beyond the knee a difference of two large powers is worth less than the law.
-    weak = slow & (law < white / 3)
-    own = np.where(weak, law, np.maximum(own, np.where(slow, limit, law)))
-    common = np.maximum(common, 0)
-    if cross is None:
-        coherence = 0.0
-    else:
-        shared, alone = (np.trapezoid(x[slow], frequency[slow]) for x in (common, own))
-        coherence = float(shared / (shared + alone)) if shared > 0 else 0.0
-    return NoiseSpectrum(
-        frequency=frequency, common=common, per_output=own, white=white, coherence=coherence
-    )
-
-
-def _covariances(
-    images: Iterable[tuple[NDArray[np.float32], NDArray[np.bool_]]],
-    clock: Clock,
-    n_threads: int,
-) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]:
-    """Auto- and cross-covariance of the outputs at lags up to half a record."""
-    n_lags = max(clock.n_ticks // 2, 2)
-    size = 2 * next_fast_len(-(-(clock.n_ticks + n_lags) // 2), real=True)
-    sums = np.zeros((4, size // 2 + 1))
-    for values, usable in images:
-        kept = np.where(usable, values, np.float32(0))
-        _add_powers(sums[:2], kept, clock, n_threads)
-        _add_powers(sums[2:], usable.astype(np.float32), clock, n_threads)
-    # Inverse transforms of what is real and symmetric.
-    products = dct(sums, type=1, axis=1, overwrite_x=True)[:, :n_lags] / size
-    del sums
-    if products[2, 0] < 1 or products[2, 0] < 1e-3 * products.shape[1]:
-        return None, None
-    enough = max(0.5, 1e-4 * products[2, 0])
-    auto = np.where(products[2] > enough, products[0] / np.maximum(products[2], 1), 0)
-    if clock.n_outputs == 1:
-        return auto, None
-    return auto, np.where(products[3] > enough, products[1] / np.maximum(products[3], 1), 0)
-
-
-def _add_powers(
-    sums: NDArray[np.float64], image: NDArray[np.float32], clock: Clock, n_threads: int
-) -> None:
-    """Add the sums over outputs, and over pairs of outputs, of products of their transforms."""
-    size = 2 * (sums.shape[1] - 1)
-
-    def transform(ordered: NDArray[np.float32]) -> NDArray[np.complex64]:
-        record = np.zeros((1, size), dtype=np.float32)
-        clock.fill(record, ordered[np.newaxis])
-        return rfft(record[0])
-
-    total = np.zeros(sums.shape[1], dtype=np.complex64)
-    power = np.zeros(sums.shape[1])
-    for one in map_in_order(transform, clock.ordered(image), n_threads=n_threads):
-        total += one
-        power += _square(one)
-    sums[0] += power
-    both = _square(total)
-    both -= power
-    both /= 2
-    sums[1] += both
-
-
-def _square(transform: NDArray[np.complex64]) -> NDArray[np.float64]:
-    parts = transform.view(np.float32).reshape(-1, 2)
-    return np.einsum("fc,fc->f", parts, parts, dtype=np.float64)
-
-
-def _smooth_spectrum(
-    covariance: NDArray[np.float64],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Spectrum with resolution in the logarithm of the distance to 0 and to half sampling."""
-    slow_frequency, slow = _octaves(covariance)
-    signs = np.where(np.arange(len(covariance)) % 2, -1.0, 1.0)
-    distance, fast = _octaves(covariance * signs)
-    frequency = np.concatenate([slow_frequency, HALF_SAMPLING - distance[::-1]])
-    return frequency, np.concatenate([slow, fast[::-1]])
-
-
-def _octaves(
-    covariance: NDArray[np.float64],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Spectrum up to a quarter of the sampling frequency, octave by octave."""
-    n_lags = len(covariance)
-    frequencies: list[float] = []
-    powers: list[float] = []
-    length = n_lags
-    first = 1
-    while length >= 2 * LAST_BIN:
-        spectrum = _windowed(covariance[:length])
-        last = min(LAST_BIN, length // 2)
-        edges = np.unique(
-            np.round(
-                np.geomspace(
-                    first, last, max(2, 1 + round(BINS_PER_OCTAVE * np.log2(last / first)))
-                )
-            )
-        ).astype(int)
-        for low, high in pairwise(edges):
-            frequencies.append((low + high - 1) / 2 / (2 * length))
-            powers.append(float(spectrum[low:high].mean()))
-        first = FIRST_BIN
-        length //= 2
-    keep = np.asarray(frequencies) < HALF_SAMPLING / 2
-    order = np.argsort(np.asarray(frequencies)[keep])
-    return np.asarray(frequencies)[keep][order], np.asarray(powers)[keep][order]
-
-
-def _windowed(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Spectrum at multiples of half the inverse of the number of lags, Parzen's window."""
-    length = len(covariance)
-    x = np.arange(length) / length
-    window = np.where(x < 0.5, 1 - 6 * x**2 * (1 - x), 2 * (1 - x) ** 3)
-    # The transform of what is real and symmetric.
-    return dct(np.append(covariance * window, 0.0), type=1, overwrite_x=True)
-
-
-def _power_law(
-    frequency: NDArray[np.float64], power: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], float]:
-    """White level, and the power law above it that fits best, by relative deviations."""
-    some = (frequency >= 1e-3) & (frequency <= 0.4) & (power > 0)
-    if np.count_nonzero(some) < 4:
-        some = (frequency <= 0.4) & (power > 0)
-    if np.count_nonzero(some) < 3:
-        return np.zeros_like(power), 0.0
-    x, y = frequency[some], power[some]
-    best: tuple[float, float, float, float] | None = None
-    for slope in SLOPES:
-        terms = np.stack([np.ones_like(x), x**-slope], axis=1) / y[:, np.newaxis]
-        level, amplitude = np.linalg.lstsq(terms, np.ones_like(y), rcond=None)[0]
-        if amplitude < 0:
-            level, amplitude = 1 / np.mean(1 / y), 0.0
-        if level <= 0:
-            continue
-        misfit = float(np.sum((terms @ [level, amplitude] - 1) ** 2))
-        if best is None or misfit < best[0]:
-            best = (misfit, float(level), float(amplitude), float(slope))
-    if best is None:
-        return np.zeros_like(power), float(y.min())
-    law = best[2] * np.maximum(frequency, 1e-9) ** -best[3]
-    return law, best[1]

@@ -5,10 +5,10 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from deflicker.measured import is_measured
-from deflicker.noise.median import row_stripes
-from deflicker.readout import Readout
-from deflicker.scene.clipping import SortedValues, outlier_limits
+from deflicker.detector.measured import is_measured
+from deflicker.detector.readout import Readout
+from deflicker.stats.clipping import SortedValues, outlier_limits
+from deflicker.stats.row_medians import row_stripes
 
 __all__ = ["scene_mask"]
 

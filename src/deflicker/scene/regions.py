@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deflicker.dq import MSA_FAILED_OPEN
+from deflicker.detector.dq import MSA_FAILED_OPEN
 from deflicker.errors import CannotClean
 
 __all__ = [

@@ -10,8 +10,9 @@ from scipy.ndimage import (
     zoom,
 )
 
-from deflicker.noise.median import MAD_TO_SIGMA, row_medians
-from deflicker.workers import map_in_order
+from deflicker.stats.constants import MAD_TO_SIGMA
+from deflicker.stats.row_medians import row_medians
+from deflicker.utils.threads import map_in_order
 
 __all__ = ["find_sources", "fine_structure", "noise_level", "sky_map", "source_halos"]
 

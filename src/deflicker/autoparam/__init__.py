@@ -1,0 +1,1 @@
+"""Choice of parameters from the data: trial fits, and what they remove."""

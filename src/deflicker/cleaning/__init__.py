@@ -1,0 +1,1 @@
+"""The recipe: what is cleaned, with which method, and what guards it."""

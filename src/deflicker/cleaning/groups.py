@@ -1,0 +1,161 @@
+"""All differences of an exposure, and its groups without their noise."""
+
+from collections.abc import Callable, Iterator
+from queue import SimpleQueue
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deflicker.cleaning.guard import guarded, guarded_step
+from deflicker.cleaning.result import CleanResult
+from deflicker.detector.readout import STRIP_ROWS
+from deflicker.noise import RowNoise
+from deflicker.noise.fit import DifferenceFit
+from deflicker.noise.method import Integration, Plan
+from deflicker.ramps.exposure import Exposure
+from deflicker.scene.background import BoxBackground
+from deflicker.utils.threads import keep_freed_memory, map_in_order
+
+__all__ = ["clean_groups"]
+
+
+def clean_groups(
+    exposure: Exposure,
+    result: CleanResult,
+    plan: Plan,
+    *,
+    advance: Callable[[], object],
+) -> None:
+    """Fit all differences and write all groups without their noise.
+
+    Parameters
+    ----------
+    exposure : Exposure
+        What to clean.
+    result : CleanResult
+        With the scene mask; changed. Its data may be the exposure's memory.
+    plan : Plan
+        Its integrations, each of which is taken when its first fit is due.
+    advance : callable
+        Called after each difference.
+    """
+    flat = plan.flat
+    writer = _Writer(exposure=exposure, result=result, flat=flat)
+    held: tuple[Integration, int] | None = None
+    earlier: DifferenceFit | None = None
+    for integration, j, found in _fits(plan, exposure):
+        advance()
+        fitted = found
+        if exposure.whole_groups:
+            if earlier is not None and j:
+                fitted = guarded_step(found, earlier, exposure, integration.number, j, flat=flat)
+            earlier = fitted
+        # The later group of a difference is the earlier one of the next, which must have
+        # been fitted before the group is written.
+        if held is not None:
+            writer.write(*held)
+        writer.add(integration, j, fitted)
+        del found, fitted  # its noise is in the sum
+        held = (integration, j)
+        if j == exposure.n_differences - 1:
+            writer.write(*held)
+            held = None
+
+
+def _fits(plan: Plan, exposure: Exposure) -> Iterator[tuple[Integration, int, DifferenceFit]]:
+    """Fit all differences of all integrations, and give them in order."""
+    keep_freed_memory()
+    tasks = ((item, j) for item in plan.integrations for j in range(exposure.n_differences))
+    # Made once for each thread: what threads allocate and free, the allocator keeps.
+    shape = exposure.readout.to_detector(np.empty(exposure.image_shape, dtype=bool)).shape
+    buffers: SimpleQueue[NDArray[np.float32]] = SimpleQueue()
+    for _ in range(plan.n_threads):
+        buffers.put(np.empty(shape, dtype=np.float32))
+
+    def fit(task: tuple[Integration, int]) -> tuple[Integration, int, DifferenceFit]:
+        integration, j = task
+        buffer = buffers.get()
+        try:
+            fitted = integration.fit(j, buffer)
+            checked = guarded(fitted, exposure, integration.number, j, flat=plan.flat)
+            return integration, j, checked
+        finally:
+            buffers.put(buffer)
+
+    return map_in_order(fit, tasks, n_threads=plan.n_threads)
+
+
+class _Writer:
+    """Subtracts the running sum of the noise, group after group, and writes into the result."""
+
+    def __init__(
+        self, *, exposure: Exposure, result: CleanResult, flat: NDArray[np.float32] | None
+    ) -> None:
+        self.exposure = exposure
+        self.result = result
+        self.flat = flat  # in the detector frame
+        self.total: RowNoise | None = None
+
+    def add(self, integration: Integration, j: int, fitted: DifferenceFit) -> None:
+        """Take a difference's noise into the sum; all that is known of it is noted."""
+        self._record(fitted, (integration.number, j + self.exposure.first_cleaned))
+        if self.total is None or j == 0 or self.exposure.first_cleaned == 0:
+            self.total = fitted.noise
+        else:
+            self.total = self.total + fitted.noise
+
+    def write(self, integration: Integration, j: int) -> None:
+        """Write the later group of a difference, and the first one of the integration."""
+        result, first = self.result, self.exposure.first_cleaned
+        if self.total is None:
+            return
+        groups, out = self.exposure.data[integration.number], result.data[integration.number]
+        if j == 0:
+            out[:first] = groups[:first]
+        self._subtract(self.total, groups[j + first], out=out[j + first])
+        if result.noise is not None:
+            noise = result.noise[integration.number][j + first]  # 0 so far
+            self._subtract(self.total, noise, out=noise)
+
+    def _subtract(self, total: RowNoise, group: NDArray, *, out: NDArray) -> None:
+        """Write a group without the noise to ``out``, in strips: no image of the noise is made."""
+        readout = self.exposure.readout
+        group, out = readout.to_detector(group), readout.to_detector(out)
+        # Strips of rows of the group's memory, which are columns where the axes are swapped.
+        swapped = abs(readout.fast_axis) == 2
+        for start in range(0, group.shape[swapped], STRIP_ROWS):
+            strip = slice(start, start + STRIP_ROWS)
+            part = (slice(None), strip) if swapped else (strip, slice(None))
+            noise = total.image(*part)
+            if self.flat is not None:
+                noise = noise * self.flat[part]
+            with np.errstate(invalid="ignore"):  # NaN of a damaged file may signal
+                np.subtract(group[part], noise, out=out[part])
+
+    def _record(self, fitted: DifferenceFit, index: tuple[int, int]) -> None:
+        """Note what a fit found, and the products that were asked for."""
+        result = self.result
+        result.n_used.append(fitted.n_used)
+        result.n_model_failed += fitted.model_failed
+        result.n_not_converged += not fitted.converged
+        if fitted.n_used == 0:
+            result.lost.append(index)
+        elif fitted.dropped:
+            result.dropped.append(index)
+        else:
+            result.noise_power.append(fitted.noise.mean_square())
+        if result.background is not None:
+            self._save_background(fitted.background, result.background[index[0]][index[1]])
+
+    def _save_background(
+        self, background: BoxBackground | NDArray[np.float32] | float, out: NDArray
+    ) -> None:
+        """Write a background, as it is before the flat field, in the science frame."""
+        if isinstance(background, BoxBackground):
+            out[:] = background.rows(0, len(out))
+        elif isinstance(background, np.ndarray):
+            out[:] = self.exposure.readout.to_science(background)
+        else:
+            out[:] = background
+        if self.flat is not None:
+            self.exposure.readout.to_detector(out)[:] *= self.flat

@@ -1,0 +1,273 @@
+"""Never more noise than before: what is checked of every exposure and of every fit."""
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deflicker.detector.measured import LARGEST_VALUE, SMALLEST_DIFFERENCE, is_measured
+from deflicker.errors import CannotClean
+from deflicker.noise import RowNoise
+from deflicker.noise.fit import DifferenceFit
+from deflicker.ramps.exposure import Exposure
+from deflicker.stats.constants import MAD_TO_SIGMA
+
+__all__ = ["check_unit", "guarded", "guarded_step", "variance_change"]
+
+Image = NDArray[np.float32]
+Usable = NDArray[np.bool_]
+
+# Values further than this from the median, in standard deviations, are light or hits. Their
+# variance would hide that of the noise.
+OUTLIER = 5.0
+# Standard errors by which the variance must have grown before a fit is dropped.
+SIGNIFICANT = 3.0
+MOST_STRIPS = 128  # of an image, which stay in a processor's cache
+MOST_PARTS = 64  # of an image, whose scatter gives the error of the whole
+MOST_PIXELS = 1 << 20  # of a difference; of a larger one only some rows are looked at
+SAMPLED_ROWS = 32  # that are enough to tell the unit
+SAMPLE = 1 << 16  # pixels that are enough for a median
+
+
+def check_unit(exposure: Exposure) -> None:
+    """Refuse data whose differences no detector can have measured.
+
+    Parameters
+    ----------
+    exposure : Exposure
+        What is to be cleaned.
+
+    Raises
+    ------
+    CannotClean
+        If the median size of the differences of some rows is beyond the range of DN and DN/s.
+        Values that are not finite or exactly zero do not count.
+    """
+    groups = exposure.data[0]
+    sample = groups[:, :: max(groups.shape[1] // SAMPLED_ROWS, 1)].astype(np.float32)
+    with np.errstate(invalid="ignore", over="ignore"):
+        sizes = np.abs(np.diff(sample, axis=0) if exposure.first_cleaned else sample)
+    sizes = sizes[np.isfinite(sizes) & (sizes > 0)].astype(np.float64)
+    if not sizes.size:
+        return
+    value = float(np.median(sizes))
+    if not SMALLEST_DIFFERENCE <= value <= LARGEST_VALUE:
+        msg = (
+            f"differences of about {value:.1g} are not in DN or DN/s (limits: "
+            f"{SMALLEST_DIFFERENCE:.0g} and {LARGEST_VALUE:.0g}): change the unit of the data"
+        )
+        raise CannotClean(msg)
+
+
+def guarded(
+    fitted: DifferenceFit,
+    exposure: Exposure,
+    integration: int,
+    j: int,
+    *,
+    flat: Image | None,
+) -> DifferenceFit:
+    """Drop the noise of a difference where to subtract it would do harm.
+
+    Parameters
+    ----------
+    fitted : DifferenceFit
+        What a noise model found.
+    exposure : Exposure
+        What is cleaned.
+    integration, j : int
+        Indices of the integration and of the difference.
+    flat : ndarray of float32, shape (n_slow, n_fast), or None
+        What the noise is to be multiplied by, in the detector frame.
+
+    Returns
+    -------
+    DifferenceFit
+        The fit, or the same without noise and with ``dropped``, if its noise is not finite, or
+        larger than anything that a detector measures, or if the difference without it
+        would have more variance, by more than the error of that variance or by as much as it is.
+    """
+    if fitted.n_used == 0:
+        return fitted
+    coefficients = fitted.noise.coefficients
+    if is_measured(coefficients).all() and not _harms(
+        fitted.noise, exposure, integration, j, flat=flat
+    ):
+        return fitted
+    nothing = RowNoise(np.zeros_like(coefficients), fitted.noise.shapes)
+    return replace(fitted, noise=nothing, dropped=True)
+
+
+def guarded_step(
+    fitted: DifferenceFit,
+    earlier: DifferenceFit,
+    exposure: Exposure,
+    integration: int,
+    group: int,
+    *,
+    flat: Image | None,
+) -> DifferenceFit:
+    """Give a group the noise of the one before where its own would do harm to their difference.
+
+    Parameters
+    ----------
+    fitted, earlier : DifferenceFit
+        Of a group of a ramp and of the group before it, where groups are fitted one by one.
+    exposure : Exposure
+        What is cleaned.
+    integration, group : int
+        Indices of the integration and of the later group.
+    flat : ndarray of float32, shape (n_slow, n_fast), or None
+        What the noise is to be multiplied by, in the detector frame.
+
+    Returns
+    -------
+    DifferenceFit
+        The later fit; or the same with the noise of the earlier one, which leaves their
+        difference as it is, and with ``dropped``.
+    """
+    ramps = replace(exposure, whole_groups=False)
+    step = fitted.noise + earlier.noise.scaled(-1)
+    if not _harms(step, ramps, integration, group - 1, flat=flat):
+        return fitted
+    return replace(fitted, noise=earlier.noise, dropped=True)
+
+
+def _harms(
+    noise: RowNoise, exposure: Exposure, integration: int, j: int, *, flat: Image | None
+) -> bool:
+    """Whether a difference has more variance without the noise."""
+    change, error, variance = variance_change(noise, exposure, integration, j, flat=flat)
+    # Harm that is large in a few rows alone makes its own error large.
+    return change > min(SIGNIFICANT * error, variance)
+
+
+def variance_change(
+    noise: RowNoise,
+    exposure: Exposure,
+    integration: int,
+    j: int,
+    *,
+    flat: Image | None,
+) -> tuple[float, float, float]:
+    """By how much the variance of a difference changes if noise is subtracted from it.
+
+    Parameters
+    ----------
+    noise : RowNoise
+        Noise of the difference in the detector frame, finite.
+    exposure : Exposure
+        What is cleaned.
+    integration, j : int
+        Indices of the integration and of the difference.
+    flat : ndarray of float32, shape (n_slow, n_fast), or None
+        What the noise is to be multiplied by.
+
+    Returns
+    -------
+    change : float
+        Mean of ``n**2 - 2 d n`` over the pixels that are not flagged, in the square of the
+        unit of the data: d is the difference, n the noise, both without their means. Negative
+        where the noise was in the difference. Pixels beyond 5 standard deviations, which
+        the light of sources or a hit has lifted, are left out.
+    error : float
+        Its standard error from the scatter of parts of the image. Infinity where no pixel or
+        a single row is left, of which nothing can be said.
+    variance : float
+        Of the same pixels before. Infinity where nothing can be said.
+    """
+    step = max(exposure.image_shape[0] * exposure.image_shape[1] // MOST_PIXELS, 1)
+    some = _every_nth_row(exposure, integration, j, step)
+    values = some.difference(0, 0)
+    good = exposure.readout.turned(some.good_pixels(0))
+    flags = some.good_differences(0, 0)
+    if flags is not None:
+        good &= flags
+    good &= is_measured(values)
+    level, limit = _level_and_limit(values, good)
+    with np.errstate(invalid="ignore", over="ignore"):  # of what is not good
+        values -= level
+        good &= np.abs(values) <= limit
+    n_rows = -(-len(values) // MOST_STRIPS)
+    starts = range(0, len(values), n_rows)
+    sums = np.zeros((len(starts), 6))
+    for strip, start in zip(sums, starts, strict=True):
+        rows = slice(start * step, (start + n_rows) * step, step)
+        image = noise.image(rows)
+        if flat is not None:
+            image = image * flat[rows]
+        seen = good[start : start + n_rows]
+        strip[:] = _sums(values[start : start + n_rows][seen], image[seen])
+    return _change_and_error(sums)
+
+
+def _every_nth_row(exposure: Exposure, integration: int, j: int, step: int) -> Exposure:
+    """View the groups of one difference, and of them every so many detector rows."""
+    readout, first = exposure.readout, exposure.first_cleaned
+
+    def thinned(array: NDArray) -> NDArray:
+        return readout.to_science(readout.to_detector(array)[..., ::step, :])
+
+    dq = exposure.pixel_dq
+    group_dq = exposure.group_dq
+    groups = slice(j, j + 1 + first)
+    return replace(
+        exposure,
+        group_times=None,
+        data=thinned(exposure.data[integration][groups])[np.newaxis],
+        pixel_dq=thinned(dq[integration] if dq.ndim == 3 else dq),
+        group_dq=None if group_dq is None else thinned(group_dq[integration][groups])[np.newaxis],
+    )
+
+
+def _level_and_limit(values: Image, good: Usable) -> tuple[np.float32, np.float32]:
+    """Median of some of the good values, and how far from it the others may be."""
+    step = max(values.size // SAMPLE, 1)
+    # An odd step visits all columns, whose number is a power of two.
+    sample = values.reshape(-1)[:: step | 1][good.reshape(-1)[:: step | 1]]
+    if not sample.size:
+        return np.float32(0), np.float32(np.inf)
+    level = np.median(sample)
+    sigma = MAD_TO_SIGMA * np.median(np.abs(sample - level))
+    if sigma > 0:
+        return np.float32(level), np.float32(OUTLIER * sigma)
+    # Most values are equal: they are rounded to a step that is larger than the noise, or there
+    # is no noise in them.
+    steps = np.diff(np.unique(sample))
+    return np.float32(level), np.float32(steps.min() if steps.size else 0)
+
+
+def _sums(values: Image, noise: Image) -> tuple[float, ...]:
+    """Number of values, and the sums of d, n, n^2, d n, d^2."""
+    # Products of matrices would do too, but BLAS would start threads beneath ours.
+    squares, products = (np.einsum("i,i->", noise, other) for other in (noise, values))
+    own = np.einsum("i,i->", values, values)
+    return (
+        len(values),
+        values.sum(dtype=np.float64),
+        noise.sum(dtype=np.float64),
+        squares,
+        products,
+        own,
+    )
+
+
+def _change_and_error(sums: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Change of the variance, its error and the variance from sums: 1, d, n, n^2, d n, d^2."""
+    sums = sums[sums[:, 0] > 0]
+    total = float(sums[:, 0].sum())
+    if len(sums) < 2:
+        return 0.0, np.inf, np.inf
+    number, d, n, nn, dn, dd = sums.T
+    mean_d, mean_n = d.sum() / total, n.sum() / total
+    squares = nn - 2 * mean_n * n + mean_n**2 * number
+    products = dn - mean_n * d - mean_d * n + mean_d * mean_n * number
+    changes = squares - 2 * products
+    change = float(changes.sum()) / total
+    deviations = changes - change * number
+    # Neighbouring strips may share their noise, so that a part is made of several.
+    per_part = -(-len(deviations) // MOST_PARTS)
+    parts = np.add.reduceat(deviations, np.arange(0, len(deviations), per_part))
+    freedom = len(parts) / max(len(parts) - 1, 1)
+    error = float(np.sqrt(freedom * np.sum(parts**2))) / total
+    return change, error, max(float(dd.sum()) / total - mean_d**2, 0.0)

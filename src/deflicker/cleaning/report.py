@@ -1,0 +1,98 @@
+"""What the log tells of a cleaning."""
+
+import logging
+
+from deflicker.cleaning.result import CleanResult
+from deflicker.noise.wiener.levels import LEAST_SIGMA, MOST_SIGMA
+
+__all__ = ["report_result"]
+
+log = logging.getLogger(__name__)
+
+MOST_NAMED = 5  # differences in one line of the log
+FEWEST_USED = 0.05  # of all pixels
+
+
+def report_result(result: CleanResult, *, n_sigma: float) -> None:
+    """Say what was done, and with what it cannot be done well.
+
+    Parameters
+    ----------
+    result : CleanResult
+        What was done.
+    n_sigma : float
+        Clipping level that was used.
+    """
+    _report_differences(result)
+    _report_fit_of_few(result, n_sigma)
+
+
+def _report_fit_of_few(result: CleanResult, n_sigma: float) -> None:
+    """Warn of a clipping level, or a mask, with which the noise cannot be measured well."""
+    percent = 100 * result.used_fraction
+    if 0 < n_sigma < LEAST_SIGMA:
+        log.warning(
+            "n_sigma=%g chooses pixels by their noise, and little of it can be removed: the noise "
+            "was measured on %.2g %% of the pixels; levels of 1.5 to 5 are usual",
+            n_sigma,
+            percent,
+        )
+    elif n_sigma > MOST_SIGMA:
+        log.warning(
+            "n_sigma=%g masks no source: the noise was measured on %.3g %% of the pixels, whatever "
+            "they see; levels of 1.5 to 5 are usual",
+            n_sigma,
+            percent,
+        )
+    elif result.used_fraction < FEWEST_USED:
+        log.warning(
+            "The noise was measured on %.2g %% of the pixels only: what is left of it may be much; "
+            "the masks, flags and n_sigma=%g leave no more",
+            percent,
+            n_sigma,
+        )
+
+
+def _report_differences(result: CleanResult) -> None:
+    """Say what was done, once."""
+    number = len(result.n_used)
+    log.info(
+        "Removed noise from %d of %d differences, rms %.4g, measured on %.1f %% of the pixels",
+        number - len(result.lost) - len(result.dropped),
+        number,
+        result.noise_rms,
+        100 * result.used_fraction,
+    )
+    if result.lost:
+        log.warning(
+            "%d of %d differences have no usable pixel and keep their noise: %s",
+            len(result.lost),
+            number,
+            _named(result.lost),
+        )
+    if result.dropped:
+        log.warning(
+            "%d of %d fits would have made their difference noisier and were dropped: %s",
+            len(result.dropped),
+            number,
+            _named(result.dropped),
+        )
+    if result.n_model_failed:
+        log.warning(
+            "background_method='model' could not be fitted to %d of %d differences; "
+            "their median was taken",
+            result.n_model_failed,
+            number,
+        )
+    if result.n_not_converged:
+        log.warning(
+            "The noise of %d of %d differences has not converged: some of it may be left",
+            result.n_not_converged,
+            number,
+        )
+
+
+def _named(places: list[tuple[int, int]]) -> str:
+    """Name the first few of some differences by integration and later group."""
+    named = "; ".join(f"integration {i + 1}, group {j + 1}" for i, j in places[:MOST_NAMED])
+    return named + ("; ..." if len(places) > MOST_NAMED else "")

@@ -1,0 +1,67 @@
+"""A cleaned exposure."""
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deflicker.noise.spectrum import NoiseSpectrum
+from deflicker.ramps.exposure import Ramps
+
+__all__ = ["CleanResult"]
+
+
+@dataclass(kw_only=True)
+class CleanResult:
+    """A cleaned exposure and what was found on the way.
+
+    Parameters
+    ----------
+    data : Ramps of float, shape (n_integrations, n_groups, ny, nx)
+        The cleaned data, in the unit of the input.
+    mask : ndarray of bool, shape (ny, nx) or (n_integrations, ny, nx)
+        The scene mask; True where the pixel may be used.
+    background : Ramps of float32, shape of ``data``, or None
+        Background of each difference, at the index of its later group.
+    noise : Ramps of float32, shape of ``data``, or None
+        Output minus input.
+    n_used : list of int
+        Number of pixels behind the noise of each difference.
+    lost : list of tuple
+        Integration and later group of the differences without usable pixel.
+    dropped : list of tuple
+        Integration and later group of the differences whose fit was dropped, because the
+        difference would have become noisier.
+    n_model_failed : int
+        Differences whose ``model`` background could not be made.
+    n_not_converged : int
+        Differences whose noise was solved for less exactly than was asked.
+    noise_power : list of float
+        Mean square of the noise of each difference that was cleaned, before any flat field.
+    spectrum : NoiseSpectrum or None
+        Noise of one read, in the square of the data's unit, where the fit measures it.
+    """
+
+    data: Ramps
+    mask: NDArray[np.bool_]
+    background: Ramps | None = None
+    noise: Ramps | None = None
+    n_used: list[int] = field(default_factory=list)
+    lost: list[tuple[int, int]] = field(default_factory=list)
+    dropped: list[tuple[int, int]] = field(default_factory=list)
+    n_model_failed: int = 0
+    n_not_converged: int = 0
+    noise_power: list[float] = field(default_factory=list)
+    spectrum: NoiseSpectrum | None = None
+
+    @property
+    def noise_rms(self) -> float:
+        """Root of the mean square of the noise of all differences, in the unit of the data."""
+        return math.sqrt(sum(self.noise_power) / len(self.noise_power)) if self.noise_power else 0.0
+
+    @property
+    def used_fraction(self) -> float:
+        """Fraction of all pixels behind the noise, mean over the differences."""
+        ny, nx = self.data.shape[-2:]
+        return sum(self.n_used) / (len(self.n_used) * ny * nx) if self.n_used else 0.0

@@ -1,0 +1,185 @@
+"""How a detector is read: axes, outputs, and the way between its two frames.
+
+Arrays are stored in the *science frame*, ``data[..., y, x]``. In the *detector
+frame* rows are the slow axis and columns the fast axis, and time runs towards
+larger indices, so flicker noise is a stripe along a row whatever the instrument.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["STRIP_ROWS", "Readout", "count_outputs"]
+
+H2RG_SIZE = 2048
+H2RG_OUTPUTS = 4
+# Four outputs and the interleaved reference output, which is no part of the image.
+IRS2_OUTPUTS = 5
+# Where the axes are swapped, images are turned a few rows at a time, which caches like.
+STRIP_ROWS = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Readout:
+    """Axes and outputs of one read-out.
+
+    Parameters
+    ----------
+    fast_axis, slow_axis : int
+        ``meta.subarray.fastaxis`` and ``slowaxis``: 1 is x (columns), 2 is y
+        (rows), the sign is the direction of time.
+    n_outputs : int, optional
+        Number of outputs that read equal slices of the fast axis in parallel.
+    interleaved : bool, optional
+        Whether reference pixels are read among the others (IRS2).
+
+    Raises
+    ------
+    ValueError
+        If the two axes are not one of +-1 and one of +-2, or ``n_outputs`` is
+        not positive.
+
+    Examples
+    --------
+    A NIRISS stripe is vertical in the science frame and a row in the detector frame:
+
+    >>> import numpy as np
+    >>> from deflicker.detector.readout import Readout
+    >>> readout = Readout(fast_axis=-2, slow_axis=-1)
+    >>> image = np.zeros((3, 4), dtype=np.float32)
+    >>> image[:, 0] = 1
+    >>> readout.to_detector(image)[-1]
+    array([1., 1., 1.], dtype=float32)
+    """
+
+    fast_axis: int
+    slow_axis: int
+    n_outputs: int = 1
+    interleaved: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("fast_axis", "slow_axis", "n_outputs"):
+            object.__setattr__(self, name, int(getattr(self, name)))  # numpy's integers too
+        if {abs(self.fast_axis), abs(self.slow_axis)} != {1, 2}:
+            msg = (
+                "fast_axis and slow_axis must be one of +-1 (x) and one of +-2 (y), "
+                f"not {self.fast_axis} and {self.slow_axis}"
+            )
+            raise ValueError(msg)
+        if self.n_outputs < 1:
+            msg = f"n_outputs must be positive, not {self.n_outputs}"
+            raise ValueError(msg)
+
+    def to_detector(self, image: NDArray) -> NDArray:
+        """View images of the science frame in the detector frame.
+
+        Parameters
+        ----------
+        image : ndarray, shape (..., ny, nx)
+            Images in the science frame, any dtype and unit.
+
+        Returns
+        -------
+        ndarray, shape (..., n_slow, n_fast)
+            A view of the same memory.
+        """
+        flipped = image[..., :: self._step(2), :: self._step(1)]
+        return flipped.swapaxes(-1, -2) if abs(self.fast_axis) == 2 else flipped
+
+    def turned(self, image: NDArray) -> NDArray:
+        """Copy an image of the science frame into the detector frame.
+
+        Parameters
+        ----------
+        image : ndarray, shape (ny, nx)
+            Image in the science frame, any dtype and unit.
+
+        Returns
+        -------
+        ndarray, shape (n_slow, n_fast)
+            C-contiguous, of native byte order.
+        """
+        dtype = image.dtype.newbyteorder("=")
+        detector = np.empty(self.to_detector(image).shape, dtype=dtype)
+        out = self.to_science(detector)
+        for start in range(0, len(image), STRIP_ROWS):
+            out[start : start + STRIP_ROWS] = image[start : start + STRIP_ROWS]
+        return detector
+
+    def to_science(self, image: NDArray) -> NDArray:
+        """View images of the detector frame in the science frame.
+
+        Parameters
+        ----------
+        image : ndarray, shape (..., n_slow, n_fast)
+            Images in the detector frame, any dtype and unit.
+
+        Returns
+        -------
+        ndarray, shape (..., ny, nx)
+            A view of the same memory.
+        """
+        upright = image.swapaxes(-1, -2) if abs(self.fast_axis) == 2 else image
+        return upright[..., :: self._step(2), :: self._step(1)]
+
+    def _step(self, axis: int) -> int:
+        signed = self.fast_axis if abs(self.fast_axis) == axis else self.slow_axis
+        return 1 if signed > 0 else -1
+
+    def output_slices(self, n_fast: int) -> list[slice]:
+        """Fast-axis columns of each output, in the detector frame.
+
+        Parameters
+        ----------
+        n_fast : int
+            Size of the fast axis in pixels.
+
+        Returns
+        -------
+        list of slice
+            One slice per output.
+
+        Raises
+        ------
+        ValueError
+            If the fast axis cannot be divided equally between the outputs.
+        """
+        if n_fast % self.n_outputs:
+            msg = f"{n_fast} columns cannot be shared by {self.n_outputs} outputs"
+            raise ValueError(msg)
+        width = n_fast // self.n_outputs
+        return [slice(k * width, (k + 1) * width) for k in range(self.n_outputs)]
+
+
+def count_outputs(*, instrument: str, n_slow: int, n_fast: int, declared: int | None) -> int:
+    """Number of outputs that share the fast axis.
+
+    Parameters
+    ----------
+    instrument : str
+        ``meta.instrument.name``.
+    n_slow, n_fast : int
+        Size of the slow and of the fast axis in pixels.
+    declared : int or None
+        ``meta.exposure.noutputs``; None where the keyword is missing.
+
+    Returns
+    -------
+    int
+        1 or more. MIRI's outputs are interleaved columns, not slices: 1.
+
+    Notes
+    -----
+    Where the keyword is missing, sizes tell: full frames are read by all outputs, and so are by
+    default the windows of NIRCam that are as wide as the detector (grism time series and DHS
+    stripes). Other windows are read by one.
+    """
+    if instrument.upper() == "MIRI":
+        return 1
+    if declared == IRS2_OUTPUTS:
+        declared = H2RG_OUTPUTS
+    if declared and declared > 0 and n_fast % declared == 0:
+        return int(declared)
+    wide = n_fast == H2RG_SIZE
+    return H2RG_OUTPUTS if wide and (n_slow == H2RG_SIZE or instrument.upper() == "NIRCAM") else 1

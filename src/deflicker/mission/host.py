@@ -1,0 +1,411 @@
+"""What a step needs of its mission: names, files, CRDS, and clear errors."""
+
+import logging
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+import numpy as np
+from stdatamodels.jwst import datamodels
+from stpipe import Step, crds_client
+from stpipe.config_parser import ConfigObj, ValidationError, load_config_file
+from stpipe.step import get_disable_crds_steppars
+
+from deflicker.models.files import check_folder, read_crds_parameters, refuse_address, write_whole
+from deflicker.models.references import (
+    ReferenceMissingError,
+    ReferenceUnavailableError,
+    crds_lookup,
+)
+
+__all__ = ["MissionStep"]
+
+log = logging.getLogger(__name__)
+
+# What the pipeline's products and steps put behind the last underscore of a name.
+KNOWN_SUFFIXES: Final = (
+    "uncal|ramp|fitopt|rate|rateints|cal|calints|dark|crf|crfints|bsub|bsubints|i2d|s2d|s3d|x1d|"
+    "dq_init|saturation|ipc|superbias|refpix|reset|rscd|lastframe|firstframe|emicorr|linearity|"
+    "dark_current|persistence|charge_migration|jump|picture_frame|clean_flicker_noise|"
+    "cleanflickernoisestep|ramp_fit|gain_scale|group_scale|assign_wcs|msaflagopen|flat_field"
+)
+
+COMMAND_LINE: Final = "FromCommandLine"
+
+
+def _plain(value: Any) -> Any:
+    """Number or list of Python instead of one of numpy."""
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    if type(value) in {list, tuple}:
+        return type(value)(_plain(one) for one in value)
+    return value
+
+
+class MissionStep(Step):
+    """A stpipe step at home in the JWST mission, without the jwst package.
+
+    Parameters
+    ----------
+    *args, **parameters
+        As in `stpipe.Step`.
+    """
+
+    text_parameters: ClassVar[tuple[str, ...]] = ("input_dir", "output_dir", "output_file")
+    # Parameters that the user set by name, be it to their defaults. What parameter files and
+    # pipelines set is not known: files list all parameters.
+    given: frozenset[str] = frozenset()
+
+    def __init__(self, *args: Any, **parameters: Any) -> None:
+        with self._allowed_values_in_errors():
+            super().__init__(*args, **self._texts(parameters))
+        if parameters.get("_validate_kwds", True):
+            self.given = frozenset(parameters)
+
+    @classmethod
+    def _texts(cls, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Values as stpipe takes them: no types of numpy, and text for parameters of text."""
+        plain = {name: _plain(value) for name, value in parameters.items()}
+        return {
+            name: str(value)
+            if name in cls.text_parameters and isinstance(value, Path | int)
+            else value
+            for name, value in plain.items()
+        }
+
+    @classmethod
+    def from_config_file(
+        cls, config_file: Any, parent: Step | None = None, name: str | None = None
+    ) -> Step:
+        """Make a step from a parameter file, be it one of another package's step of this name.
+
+        Parameters
+        ----------
+        config_file, parent, name
+            As in `stpipe.Step.from_config_file`.
+
+        Returns
+        -------
+        MissionStep
+            The step.
+
+        Raises
+        ------
+        TypeError
+            If the file is one of a step of another name.
+        """
+        config = load_config_file(config_file)
+        if config.pop("class", "").rpartition(".")[2] != cls.__name__:
+            return super().from_config_file(config_file, parent=parent, name=name)
+        name = name or config.pop("name", None) or cls.__name__
+        config.pop("name", None)
+        return cls.from_config_section(config, parent=parent, name=name)
+
+    @classmethod
+    def build_config(cls, *args: Any, **parameters: Any) -> tuple[ConfigObj, str | None]:
+        """Collect parameters from CRDS, a parameter file and keywords.
+
+        Parameters
+        ----------
+        *args, **parameters
+            As in `stpipe.Step.build_config`.
+
+        Returns
+        -------
+        config, config_file : ConfigObj, str or None
+            Parameters, which know the names of the keywords, and the parameter file.
+        """
+        config, config_file = super().build_config(*args, **parameters)
+        config.given = frozenset(parameters)
+        return config, config_file
+
+    @classmethod
+    def from_config_section(cls, *args: Any, **options: Any) -> Step:
+        """Make a step from parameters.
+
+        Parameters
+        ----------
+        *args, **options
+            As in `stpipe.Step.from_config_section`.
+
+        Returns
+        -------
+        MissionStep
+            The step.
+
+        Raises
+        ------
+        ValidationError
+            Naming the parameter, its value and what is allowed.
+        """
+        config, *others = args
+        config.update(cls._texts(config))
+        # stpipe marks what comes from the command line by a type of its own.
+        typed = {name for name, value in config.items() if type(value).__name__ == COMMAND_LINE}
+        with cls._allowed_values_in_errors():
+            step = super().from_config_section(config, *others, **options)
+        step.given = frozenset(typed).union(getattr(config, "given", ()))
+        return step
+
+    @classmethod
+    @contextmanager
+    def _allowed_values_in_errors(cls) -> Iterator[None]:
+        try:
+            yield
+        except ValidationError as error:
+            spec = cls.load_spec_file()
+            allowed = [f"{name} = {spec[name]}" for name in spec if f"'{name}'" in str(error)]
+            msg = f"{error} Allowed: {'; '.join(allowed)}" if allowed else str(error)
+            raise ValidationError(msg) from error
+
+    @contextmanager
+    def settings(self, **parameters: Any) -> Iterator[None]:
+        """Set parameters for a while.
+
+        Parameters
+        ----------
+        **parameters
+            Values by name.
+        """
+        given = {name: getattr(self, name) for name in parameters}
+        for name, value in parameters.items():
+            setattr(self, name, value)
+        try:
+            yield
+        finally:
+            for name, value in given.items():
+                setattr(self, name, value)
+
+    def saves_files(self) -> bool:
+        """Whether the step shall write anything.
+
+        Returns
+        -------
+        bool
+            True if it shall.
+        """
+        return bool(self.save_results or self.output_file)
+
+    def run(self, *args: Any) -> Any:
+        """Run the step, after a look at the folder that output shall go to.
+
+        Parameters
+        ----------
+        *args
+            Input of `process`.
+
+        Returns
+        -------
+        JwstDataModel
+            What `process` returns.
+
+        Raises
+        ------
+        OSError
+            If a file shall be saved and the folder cannot be written.
+        """
+        names = {*self.load_spec_file(), *self.text_parameters}
+        given = {name: value for name, value in vars(self).items() if name in names}
+        for name, value in self._texts(given).items():
+            setattr(self, name, value)
+        if self.saves_files():
+            folder = self.search_attr("output_dir", default="") or "."
+            check_folder(Path(os.path.expandvars(folder)).expanduser())
+        return super().run(*args)
+
+    def keep_input(self, input_data: Any, *, basepath: str | Path | None = None) -> None:
+        """Refuse to overwrite the input.
+
+        Parameters
+        ----------
+        input_data : str, pathlib.Path or JwstDataModel
+            Input of `process`.
+        basepath : str or pathlib.Path, optional
+            What the output is named after; ``output_file`` or the first input by default.
+
+        Raises
+        ------
+        OSError
+            If the output file would be the input file.
+        """
+        if not (self.save_results and isinstance(input_data, str | Path)):
+            return
+        source = Path(self.make_input_path(str(input_data)))
+        name = self.output_file if basepath is None else Path(basepath).name
+        target = Path(self.make_output_path(basepath=name))
+        if source.exists() and target.resolve() == source.resolve():
+            msg = f"the output would overwrite the input {source}: give a suffix or an output_dir"
+            raise OSError(msg)
+
+    def save_model(
+        self,
+        model: Any,
+        suffix: str | None = None,
+        idx: int | None = None,
+        output_file: str | None = None,
+        *,
+        force: bool = False,
+        **components: Any,
+    ) -> Any:
+        """Save a model under the name that stpipe gives it, whole or not at all.
+
+        Parameters
+        ----------
+        model : JwstDataModel
+            What to save.
+        suffix, idx, output_file, force, **components
+            As in `stpipe.Step.save_model`.
+
+        Returns
+        -------
+        str or None
+            Path of the file; None if nothing was to be saved.
+        """
+        name = output_file or self.output_file
+        if not (force or self.save_results or name):
+            return None
+        if self.output_use_model or (name is None and not self.search_output_file):
+            name, idx = model.meta.filename, None
+        path = self.make_output_path(basepath=name, suffix=suffix, idx=idx, **components)
+        write_whole(model, Path(path))
+        log.info("Saved %s", path)
+        return path
+
+    def finalize_result(self, result: Any, reference_files_used: list[tuple[str, str]]) -> None:
+        """Put the reference files into the header, and the CRDS context if one was used.
+
+        Parameters
+        ----------
+        result : JwstDataModel
+            The step's output.
+        reference_files_used : list of tuple
+            Type and name of each reference file.
+        """
+        for kind, name in reference_files_used:
+            getattr(result.meta.ref_file, kind).name = name
+        if any(name.startswith("crds://") for _, name in reference_files_used):
+            with crds_lookup():
+                context = crds_client.get_context_used(result.crds_observatory)
+            result.meta.ref_file.crds.sw_version = crds_client.get_svn_version()
+            result.meta.ref_file.crds.context_used = context
+            log.info("CRDS context: %s", context)
+
+    def get_reference_file(self, input_file: Any, reference_file_type: str) -> str:
+        """Path of a reference file, given or from CRDS.
+
+        Parameters
+        ----------
+        input_file, reference_file_type
+            As in `stpipe.Step.get_reference_file`.
+
+        Returns
+        -------
+        str
+            The path.
+
+        Raises
+        ------
+        FileNotFoundError
+            If an address was given.
+        """
+        override = getattr(self, f"override_{reference_file_type}", None)
+        if isinstance(override, str | Path):
+            refuse_address(override, what=f"override_{reference_file_type}")
+        return super().get_reference_file(input_file, reference_file_type)
+
+    def default_suffix(self) -> str:
+        """Suffix of the cleaned file.
+
+        Returns
+        -------
+        str
+            The step's alias, whatever name the step was started under.
+        """
+        return self.class_alias
+
+    @staticmethod
+    def remove_suffix(name: str) -> tuple[str, str]:
+        """Take a known suffix off a name.
+
+        Parameters
+        ----------
+        name : str
+            File name without extension.
+
+        Returns
+        -------
+        name, separator : str
+            Name without suffix, and what stood before it.
+        """
+        name = name.removesuffix(".fits")  # what is left of a name in .fits.gz
+        match = re.fullmatch(rf"(.+)([_-])(?:{KNOWN_SUFFIXES})", name)
+        return (match[1], match[2]) if match else (name, "_")
+
+    @staticmethod
+    def get_stpipe_loggers() -> tuple[str, ...]:
+        """Loggers that stpipe configures.
+
+        Returns
+        -------
+        tuple of str
+            Their names.
+        """
+        return ("deflicker", "stdatamodels", "stpipe", "CRDS", "py.warnings")
+
+    @classmethod
+    def _datamodels_open(cls, init: Any, **kwargs: Any) -> datamodels.JwstDataModel:
+        return datamodels.open(init, **kwargs)
+
+    @classmethod
+    def _get_crds_parameters(cls, dataset: Any) -> tuple[dict[str, Any], str]:
+        """Metadata by which CRDS chooses, read without the arrays; none if unreadable."""
+        if isinstance(dataset, list | tuple):
+            dataset = dataset[0] if dataset else ""  # segments are of one instrument
+        if isinstance(dataset, datamodels.JwstDataModel):
+            return dataset.get_crds_parameters(), "jwst"
+        return read_crds_parameters(dataset), "jwst"
+
+    @classmethod
+    def get_config_from_reference(  # the signature is stpipe's
+        cls,
+        dataset: Any,
+        disable: bool | None = None,  # noqa: FBT001
+        crds_observatory: str | None = None,  # noqa: ARG003
+    ) -> ConfigObj:
+        """Parameters of this step from CRDS; the defaults, with a warning, without CRDS.
+
+        Parameters
+        ----------
+        dataset : str, pathlib.Path, JwstDataModel or dict
+            The input, or its CRDS parameters.
+        disable : bool, optional
+            Do not ask; by default as the environment says (STPIPE_DISABLE_CRDS_STEPPARS).
+        crds_observatory : str, optional
+            Not used: it is jwst.
+
+        Returns
+        -------
+        ConfigObj
+            Parameters; empty where there are none.
+        """
+        if get_disable_crds_steppars() if disable is None else disable:
+            return ConfigObj()
+        parameters = dataset if isinstance(dataset, dict) else cls._get_crds_parameters(dataset)[0]
+        if not parameters:
+            return ConfigObj()
+        reftype = cls.get_config_reftype()
+        try:
+            with crds_lookup():
+                path = crds_client.get_reference_file(parameters, reftype, "jwst")
+        except ReferenceMissingError:
+            return ConfigObj()
+        except ReferenceUnavailableError as error:
+            log.warning("Default parameters are used, none could be looked up: %s", error)
+            return ConfigObj()
+        if path == "N/A":
+            return ConfigObj()
+        log.info("Parameters from %s", path)
+        return load_config_file(path)

@@ -1,0 +1,108 @@
+"""Headers of files whose reader believes the tree of the ASDF extension instead."""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from astropy.io import fits
+from stdatamodels import fits_support
+from stdatamodels.jwst import datamodels
+from stdatamodels.schema import find_fits_keyword
+
+from deflicker.storage.fits_structure import ASDF_NAME, Extension, hash_of_headers
+
+__all__ = ["settle_headers"]
+
+# Keywords that each writer sets itself. What has become of the data is checked by itself.
+STRUCTURE: Final = re.compile(
+    r"SIMPLE|XTENSION|BITPIX|NAXIS\d*|[PG]COUNT|GROUPS|EXTEND|TFIELDS|T[A-Z]{3,4}\d+|THEAP|"
+    r"BSCALE|BZERO|BLANK|CHECKSUM|DATASUM|COMMENT|HISTORY|DATE|FILENAME|"
+)
+ROUNDING: Final = 1e-14  # relative, of a number that a header holds as text
+
+
+def settle_headers(
+    model: datamodels.JwstDataModel,
+    extensions: Sequence[Extension],
+    written: Mapping[tuple[str, int], Any],
+) -> None:
+    """Compare headers with what a model's tree makes of them.
+
+    The reader leaves headers alone whose hash is in the tree, since the tree then holds all of
+    them; where the tree is damaged, keywords would be lost or changed. A keyword that the data
+    model does not know, which older writers did, is taken into the tree.
+
+    Parameters
+    ----------
+    model : JwstDataModel
+        The model; gets the keywords that it does not know.
+    extensions : sequence of Extension
+        Of the FITS file it was read from; empty if there is none.
+    written : mapping of (str, int) to HDU
+        What the tree makes, by name and version.
+
+    Raises
+    ------
+    ValueError
+        Naming the first keyword that is not the same, or data that the model would not find.
+    """
+    if not _is_trusted(model, extensions):
+        return
+    for extension in extensions:
+        _check_branch(model, extension)
+        hdu = written.get((extension.name, extension.version))
+        if hdu is None or extension.name == ASDF_NAME:
+            continue
+        for card in extension.header.cards:
+            if STRUCTURE.fullmatch(card.keyword):
+                continue
+            now = hdu.header.get(card.keyword)
+            if _same(now, card.value):
+                continue
+            if now is None and extension.version == 1 and _is_unknown(model, card.keyword):
+                _keep(model, extension.name, card)
+                continue
+            msg = (
+                f"keyword {card.keyword} of {extension} is {card.value!r}, but {now!r} in "
+                f"extension {ASDF_NAME}: correct one of them, or delete extension {ASDF_NAME}"
+            )
+            raise ValueError(msg)
+
+
+def _check_branch(model: datamodels.JwstDataModel, extension: Extension) -> None:
+    """Refuse data for which a model does not look where the tree has them."""
+    if not extension.size or extension.version != 1:
+        return
+    for name, part in model.schema["properties"].items():
+        if part.get("fits_hdu") == extension.name != "PRIMARY" and extension.branch != name:
+            msg = (
+                f"{extension} is not {name!r} in the tree of extension {ASDF_NAME}: delete "
+                f"extension {ASDF_NAME}, the keywords hold the same"
+            )
+            raise ValueError(msg)
+
+
+def _is_trusted(model: datamodels.JwstDataModel, extensions: Sequence[Extension]) -> bool:
+    """Whether the reader has taken the tree for all that is in the headers."""
+    expected = model.instance.get(fits_support.FITS_HASH_KEY)
+    return bool(extensions) and expected == hash_of_headers(extensions)
+
+
+def _same(now: Any, value: Any) -> bool:
+    """Whether a value of a tree is that of a card."""
+    if isinstance(value, str):
+        return isinstance(now, str) and now.rstrip() == value.rstrip()
+    if isinstance(value, bool) or isinstance(now, bool | str | None):
+        return type(now) is type(value) and bool(now == value)
+    return math.isclose(now, value, rel_tol=ROUNDING)
+
+
+def _is_unknown(model: datamodels.JwstDataModel, keyword: str) -> bool:
+    return not find_fits_keyword(model.schema, keyword)
+
+
+def _keep(model: datamodels.JwstDataModel, name: str, card: fits.Card) -> None:
+    """Put a card among those that the data model does not know."""
+    part = model.instance.setdefault("extra_fits", {}).setdefault(name, {})
+    part.setdefault("header", []).append([card.keyword, card.value, card.comment])

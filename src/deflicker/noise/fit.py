@@ -1,0 +1,40 @@
+"""What a noise model finds in a difference."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deflicker.noise.rows import RowNoise
+from deflicker.scene.background import BoxBackground
+
+__all__ = ["DifferenceFit"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DifferenceFit:
+    """Noise of one difference and what it was measured from.
+
+    Parameters
+    ----------
+    noise : RowNoise
+        Noise in the detector frame, finite everywhere.
+    background : BoxBackground, ndarray or float, optional
+        Background; boxes are those of the science frame, an array (n_slow, n_fast)
+        float32 is one of the detector frame.
+    n_used : int, optional
+        Number of pixels behind the noise.
+    model_failed : bool, optional
+        Whether the ``model`` background could not be made and the median was taken.
+    converged : bool, optional
+        Whether equations that are solved step by step came as near as they were asked to.
+    dropped : bool, optional
+        Whether noise was found and dropped, because to subtract it would have done harm.
+    """
+
+    noise: RowNoise
+    background: BoxBackground | NDArray[np.float32] | float = 0.0
+    n_used: int = 0
+    model_failed: bool = False
+    converged: bool = True
+    dropped: bool = False

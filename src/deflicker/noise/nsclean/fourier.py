@@ -1,0 +1,176 @@
+"""Fourier noise: a few low frequencies fitted to what is background (NSClean)."""
+
+from collections.abc import Sequence
+from math import ceil
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.fft import irfft, rfft
+
+from deflicker.noise.nsclean.wave_fit import Seen, fit_waves, powers_of_each, wave_powers
+from deflicker.noise.nsclean.waves import Waves, make_waves
+from deflicker.noise.nsclean.windows import subarray_noise
+from deflicker.noise.rows import RowNoise
+from deflicker.stats.constants import MAD_TO_SIGMA
+from deflicker.stats.row_medians import row_medians_and_deviations
+from deflicker.stats.shrinkage import pixel_scatter
+
+__all__ = ["fourier_noise", "full_frame_noise", "low_pass"]
+
+FULL_FRAME = (2048, 2048)
+BLOCK_ROWS = 64
+
+# Full frame, in units of pixels and cycles per pixel.
+HALF_POWER = 1 / 256
+ROLL_OFF = 1 / 1024
+DENSITY_SIGMA = 32.0
+ROW_OUTLIERS = 3.0
+REFERENCE_ROWS = 4
+
+
+def fourier_noise(
+    values: NDArray[np.float32],
+    usable: NDArray[np.bool_],
+    outputs: Sequence[slice],  # noqa: ARG001 - of the shared signature; outputs share their noise
+) -> RowNoise:
+    """Flicker noise as a few low frequencies.
+
+    Parameters
+    ----------
+    values : ndarray of float32, shape (n_slow, n_fast)
+        Background-subtracted difference in the detector frame, in DN.
+    usable : ndarray of bool, shape (n_slow, n_fast)
+        True where a value may be used; finite there.
+    outputs : sequence of slice
+        Not used: the frequencies are those of whole rows.
+
+    Returns
+    -------
+    RowNoise
+        In DN, finite everywhere.
+
+    Notes
+    -----
+    `full_frame_noise` for full frames, `deflicker.noise.nsclean.windows.subarray_noise` else.
+    """
+    if values.shape == FULL_FRAME:
+        return full_frame_noise(values, usable)
+    return RowNoise(subarray_noise(values, usable))
+
+
+def full_frame_noise(
+    values: NDArray[np.float32],
+    usable: NDArray[np.bool_],
+    *,
+    reference_rows: int = REFERENCE_ROWS,
+) -> RowNoise:
+    """Flicker noise of a full frame, each detector row by its lowest frequencies.
+
+    Parameters
+    ----------
+    values : ndarray of float32, shape (n_slow, n_fast)
+        Background-subtracted difference in the detector frame, in DN.
+    usable : ndarray of bool, shape (n_slow, n_fast)
+        True where a value may be used; finite there.
+    reference_rows : int, optional
+        Rows at either end that get no noise.
+
+    Returns
+    -------
+    RowNoise
+        In DN, finite everywhere.
+
+    Notes
+    -----
+    Rauscher (2024, PASP 136, 015001). In each row the waves of the lowest frequencies
+    minimise the squares weighted by the inverse square of the local density of usable
+    pixels. The published fit follows its pixels wherever they leave it free, and so
+    extrapolates into gaps; here the powers of the waves, which all rows tell
+    (`deflicker.noise.nsclean.wave_fit`), hold it.
+
+    The published code then smooths the noise over neighbouring rows. Pink noise is
+    new in every row, so that is left out: it would put back what was found.
+    """
+    n_slow, n_fast = values.shape
+    gains = low_pass(np.arange(n_fast // 2 + 1) / n_fast)
+    waves = make_waves(n_fast, tuple(range(len(gains))))
+    rows = np.arange(reference_rows, max(n_slow - reference_rows, reference_rows))
+    rows = rows[usable[rows].any(axis=1)]
+    coefficients = np.zeros((n_slow, len(waves.order)), dtype=np.float32)
+    if len(rows):
+        seen = [
+            _see_rows(values[block], usable[block], waves)
+            for block in np.array_split(rows, ceil(len(rows) / BLOCK_ROWS))
+        ]
+        scatter = pixel_scatter(values, usable, [slice(0, n_fast)]).variance
+        powers = powers_of_each(seen, wave_powers(seen, scatter=scatter))
+        found = np.concatenate([fit_waves(part, powers) for part in seen])
+        coefficients[rows] = found * gains[waves.order]
+    return RowNoise(coefficients, waves.images().astype(np.float32))
+
+
+def low_pass(frequency: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Gain of the low-pass filter at the frequencies where it is not zero.
+
+    Parameters
+    ----------
+    frequency : ndarray of float
+        Ascending frequencies from 0 in cycles per pixel.
+
+    Returns
+    -------
+    ndarray of float
+        1, with a cosine roll-off about half power at 1/256; without the zeros.
+    """
+    phase = np.clip((frequency - HALF_POWER) / ROLL_OFF + 0.5, 0.0, 1.0)
+    gain = 0.5 * (1 + np.cos(np.pi * phase))
+    return gain[gain > 1e-12]
+
+
+def _see_rows(values: NDArray[np.float32], usable: NDArray[np.bool_], waves: Waves) -> Seen:
+    """What the pixels of some rows tell of the waves."""
+    weights = (usable / _density(usable)).astype(np.float64)
+    weights *= weights
+    cleaned = _without_outliers(values, usable)
+    # Products of matrices would do too, but BLAS would start threads beneath ours.
+    highest = int(waves.transformed[-1]) + 1
+    sums = np.ascontiguousarray(rfft(weights, axis=1)[:, :highest]).view(np.float64)
+    weighted = weights * cleaned
+    moments = np.ascontiguousarray(rfft(weighted, axis=1)[:, :highest]).view(np.float64)
+    return Seen(
+        waves=waves,
+        kinds=_kinds(waves),
+        matrix=waves.normal_matrix(sums),
+        products=waves.products(moments),
+        weight=sums[:, 0],
+        square_weight=np.einsum("rc,rc->r", weights, weights),
+        power=np.einsum("rc,rc->r", weighted, cleaned),
+    )
+
+
+def _kinds(waves: Waves) -> NDArray[np.float64]:
+    """The constant has a power of its own; that of the others falls with their frequency."""
+    constant = waves.order == 0
+    return np.stack([constant, ~constant / np.maximum(waves.order, 1)], axis=1)
+
+
+def _density(usable: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Local density of usable pixels along the rows, which close on themselves."""
+    n = usable.shape[1]
+    frequency = np.arange(n // 2 + 1) / n
+    gain = np.exp(-2 * (np.pi * DENSITY_SIGMA * frequency) ** 2).astype(np.float32)
+    density = irfft(rfft(usable.astype(np.float32), axis=1) * gain, n, axis=1)
+    # The density of a usable pixel is at least that of it alone.
+    alone = np.float32(1 / (np.sqrt(2 * np.pi) * DENSITY_SIGMA))
+    return np.maximum(density, alone, out=density)
+
+
+def _without_outliers(
+    values: NDArray[np.float32], usable: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Values with outliers of each row replaced by its median; 0 where not usable."""
+    medians, deviations = row_medians_and_deviations(values, usable)
+    medians = medians[:, np.newaxis]
+    limits = ROW_OUTLIERS * MAD_TO_SIGMA * deviations[:, np.newaxis]
+    cleaned = np.where(np.abs(values - medians) > limits, medians, values)
+    return np.where(usable, cleaned, np.float32(0)).astype(np.float64)

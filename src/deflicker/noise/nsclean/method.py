@@ -1,0 +1,30 @@
+"""The method ``fft``."""
+
+from typing import Final
+
+from deflicker.noise.nsclean.fourier import FULL_FRAME, fourier_noise
+from deflicker.noise.rowwise.method import RowMethod
+
+__all__ = ["NSCLEAN"]
+
+WINDOW_CLIP = 3.0  # standard deviations
+
+
+def _least_clip(shape: tuple[int, ...]) -> float:
+    """Clip windows wider, which reject outliers too.
+
+    The noise of a rate is that of the last read minus that of the first. Errors of the
+    differences between cancel as the noise does, if all are fitted to the same pixels:
+    what one difference drops and the next keeps adds noise to the rate.
+    """
+    return 0.0 if shape == FULL_FRAME else WINDOW_CLIP
+
+
+NSCLEAN: Final = RowMethod(
+    name="fft",
+    fit=fourier_noise,
+    instruments=frozenset({"NIRSPEC"}),
+    detectors="NIRSpec",
+    within_rows=True,
+    least_clip=_least_clip,
+)

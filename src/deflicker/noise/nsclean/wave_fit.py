@@ -1,0 +1,247 @@
+"""Waves fitted to gappy sequences, each as far as its power lets it be believed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import nnls
+
+from deflicker.noise.nsclean.waves import Waves
+
+__all__ = ["Seen", "WavePowers", "fit_waves", "powers_of_each", "wave_powers"]
+
+# Of the variance of the values: less white noise than this is none that float32 could tell.
+LEAST_WHITE = 1e-8
+LEAST_EXPECTED = 1e-3  # power of a wave over that of the strongest
+DOUBT = 1e-2  # of a kind of waves against the kind before it
+LEAST_CHANCE = 1e-6  # error of an equation over that of the least certain one
+TINY = float(np.finfo(np.float64).tiny)
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What the pixels of some sequences of one length tell of waves.
+
+    Parameters
+    ----------
+    waves : Waves
+        What is fitted.
+    kinds : ndarray of float, shape (n_waves, n_kinds)
+        What the power of each wave is for each of a few powers to be found; the most
+        probable kind of waves comes first.
+    matrix : ndarray of float, shape (n_sequences, n_waves, n_waves)
+        Normal matrix N of the weights w.
+    products : ndarray of float, shape (n_sequences, n_waves)
+        Weighted products b of waves and values.
+    weight, square_weight, power : ndarray of float, shape (n_sequences,)
+        Sums of w, w**2 and w times the square of the values.
+    overlap : float, optional
+        In how many sequences each pixel is.
+    """
+
+    waves: Waves
+    kinds: NDArray[np.float64]
+    matrix: NDArray[np.float64]
+    products: NDArray[np.float64]
+    weight: NDArray[np.float64]
+    square_weight: NDArray[np.float64]
+    power: NDArray[np.float64]
+    overlap: float = 1.0
+
+    @property
+    def error(self) -> NDArray[np.float64]:
+        """Covariance of the products over N, for white noise of unit variance."""
+        return self.square_weight / self.weight
+
+
+@dataclass(frozen=True, eq=False)
+class WavePowers:
+    """Noise as waves of known power beside white noise.
+
+    Parameters
+    ----------
+    mean : float
+        Mean of the values.
+    white : float
+        Variance of what is in no wave.
+    kinds : ndarray of float, shape (n_kinds,)
+        Power of each kind of waves.
+    each : ndarray of float, shape (n_waves,), optional
+        Power of each wave, where it is not that of its kind.
+    """
+
+    mean: float
+    white: float
+    kinds: NDArray[np.float64]
+    each: NDArray[np.float64] | None = None
+
+    def of(self, part: Seen) -> NDArray[np.float64]:
+        """Give the power of each wave (n_waves,) of some sequences."""
+        return part.kinds @ self.kinds if self.each is None else self.each
+
+
+def wave_powers(seen: Sequence[Seen], *, scatter: float) -> WavePowers:
+    """Powers of the waves and of the white noise, from what all sequences tell.
+
+    Parameters
+    ----------
+    seen : sequence of Seen
+        Sequences with at least one usable value each.
+    scatter : float
+        Variance of the values about those next to them, the least that is white noise.
+
+    Returns
+    -------
+    WavePowers
+        In the unit of the values, and its square.
+
+    Notes
+    -----
+    Moments: the mean of ``b b^T`` is ``N P N``, with P the powers of the waves, plus the
+    covariance of the errors. The sums of its diagonal over the sequences are linear in the
+    powers, as is the sum of the squares of the values; no power is negative. A second round
+    counts each square by the inverse of the variance that the first one expects of it.
+    """
+    mean = _mean(seen)
+    kinds_of = [part.kinds for part in seen]
+    system, right, chance = _moments(seen, mean, kinds_of)
+    # Values that are all equal, as saturated ones are, hold no noise.
+    first = _solve(system, right, chance) if right[-1] > 0 else np.zeros_like(right)
+    if not first.any():
+        return WavePowers(mean, 0.0, first[:-1])
+    expected = [_expected_squares(part, first) for part in seen]
+    system, right, chance = _moments(seen, mean, kinds_of, expected)
+    found = _solve(system, right, chance)
+    # By as much may chance have made a power too large: it matters where it made most of it.
+    powers, itself = found[:-1], np.diag(system)[:-1]
+    made = np.divide(chance[:-1], itself * powers, out=np.ones_like(powers), where=powers > 0)
+    kinds = powers * (1 - np.minimum(made, 1.0) ** 2)
+    white = max(float(found[-1]), scatter, LEAST_WHITE * float(right[-1] / system[-1, -1]))
+    return WavePowers(mean, white, kinds)
+
+
+def _solve(
+    system: NDArray[np.float64], right: NDArray[np.float64], chance: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Powers of the kinds and of the white noise, none of them negative."""
+    scaled, aim = system / chance[:, np.newaxis], right / chance
+    # Where two kinds look alike to the pixels, the first one is more probable.
+    size = np.sqrt(np.einsum("ij,ij->j", scaled, scaled))[:-1]
+    doubt = np.eye(len(size), len(size) + 1) * (DOUBT * np.arange(len(size)) * size)[:, np.newaxis]
+    found, _ = nnls(np.concatenate([scaled, doubt]), np.concatenate([aim, 0 * size]))
+    return found
+
+
+def _expected_squares(part: Seen, found: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean squares (n_sequences, n_waves) of the products over their error."""
+    inverse = 1 / part.error[:, np.newaxis]
+    power = np.einsum("wkl,l->wk", part.matrix**2, part.kinds @ found[:-1]) * inverse**2
+    return power + found[-1] * np.einsum("wkk->wk", part.matrix) * inverse
+
+
+def powers_of_each(seen: Sequence[Seen], powers: WavePowers) -> WavePowers:
+    """Power of each wave by itself, as far as the sequences tell it.
+
+    Parameters
+    ----------
+    seen : sequence of Seen
+        Sequences with at least one usable value each, all of the same waves.
+    powers : WavePowers
+        Powers of the kinds, from which each wave may differ by about its own power.
+
+    Returns
+    -------
+    WavePowers
+        In the unit of the values, and its square.
+    """
+    expected = powers.of(seen[0])
+    if not expected.any():
+        return powers
+    n_waves = len(expected)
+    system, right, chance = _moments(seen, powers.mean, [np.eye(n_waves)] * len(seen))
+    expected = np.maximum(expected, LEAST_EXPECTED * expected.max())
+    near = np.eye(n_waves, n_waves + 1) / expected[:, np.newaxis]
+    found, _ = nnls(
+        np.concatenate([system / chance[:, np.newaxis], near]),
+        np.concatenate([right / chance, np.ones(n_waves)]),
+    )
+    return replace(powers, each=found[:-1])
+
+
+def _moments(
+    seen: Sequence[Seen],
+    mean: float,
+    kinds: Sequence[NDArray[np.float64]],
+    expected: Sequence[NDArray[np.float64]] | None = None,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Equations of the powers and of the white noise: matrix, right side and its error."""
+    n = kinds[0].shape[1]
+    system, right, chance = np.zeros((n + 1, n + 1)), np.zeros(n + 1), np.zeros(n + 1)
+    for number, (part, kind) in enumerate(zip(seen, kinds, strict=True)):
+        inverse = 1 / part.error
+        counts = np.ones_like(part.products)
+        if expected is not None:
+            least = LEAST_WHITE * expected[number].max(axis=1, keepdims=True)
+            counts = np.maximum(expected[number], least) ** -2.0
+        matrix = part.matrix * inverse[:, np.newaxis, np.newaxis]
+        squares = (_without_mean(part, mean) * inverse[:, np.newaxis]) ** 2
+        power = part.power - 2 * mean * part.products[:, 0] + mean**2 * part.weight
+        diagonal = np.einsum("wkk->wk", matrix)
+        system[:-1, :-1] += kind.T @ np.einsum("wk,wkl->kl", counts, matrix**2) @ kind
+        system[:-1, -1] += kind.T @ (counts * diagonal).sum(axis=0)
+        system[-1, :-1] += diagonal.sum(axis=0) @ kind
+        system[-1, -1] += float(part.weight @ inverse)
+        right[:-1] += kind.T @ (counts * squares).sum(axis=0)
+        right[-1] += float(power @ inverse)
+        # The variance of a square is two thirds of the mean fourth power.
+        chance[:-1] += part.overlap * 2 / 3 * (kind**2).T @ ((counts * squares) ** 2).sum(axis=0)
+    chance[-1] = 2 * right[-1] ** 2 / system[-1, -1]
+    least = LEAST_CHANCE * np.abs(system).max(axis=1) * float(right[-1] / system[-1, -1])
+    return system, right, np.maximum(np.sqrt(chance), np.maximum(least, TINY))
+
+
+def _mean(seen: Sequence[Seen]) -> float:
+    """Mean of all values, as far as its own error lets it be believed."""
+    parts = np.concatenate([part.products[:, 0] / part.error for part in seen])
+    weight = sum(float(np.sum(part.weight / part.error)) for part in seen)
+    total = float(parts.sum())
+    chance = seen[0].overlap * float(np.einsum("w,w->", parts, parts))
+    return total / weight * max(1 - chance / total**2, 0.0) if total else 0.0
+
+
+def _without_mean(part: Seen, mean: float) -> NDArray[np.float64]:
+    """Products of the waves and the values less their mean; the first wave is the constant."""
+    return part.products - mean * part.matrix[:, :, 0]
+
+
+def fit_waves(part: Seen, powers: WavePowers) -> NDArray[np.float64]:
+    """Most probable amplitudes of the waves.
+
+    Parameters
+    ----------
+    part : Seen
+        Sequences.
+    powers : WavePowers
+        What is to be expected.
+
+    Returns
+    -------
+    ndarray of float, shape (n_sequences, n_waves)
+        In the unit of the values.
+
+    Notes
+    -----
+    Least squares with a penalty: the square of each amplitude over its power.
+    """
+    if not powers.white > 0:
+        amplitudes: NDArray[np.floating] = np.zeros_like(part.products)
+    else:
+        root = np.sqrt(powers.of(part))
+        inverse = 1 / (part.error * powers.white)
+        matrix = part.matrix * (inverse[:, np.newaxis, np.newaxis] * np.multiply.outer(root, root))
+        matrix += np.eye(len(root))
+        right = _without_mean(part, powers.mean) * inverse[:, np.newaxis] * root
+        amplitudes = np.linalg.solve(matrix, right[..., np.newaxis])[..., 0] * root
+    amplitudes[:, 0] += powers.mean
+    return amplitudes.astype(np.float64, copy=False)

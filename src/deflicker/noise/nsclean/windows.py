@@ -1,0 +1,284 @@
+"""Fourier noise of sub-arrays: windows of whole rows, in clock order (NSClean)."""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from math import ceil
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+from scipy.fft import fft, irfft, next_fast_len, rfft
+from scipy.sparse import csc_array
+
+from deflicker.noise.nsclean.wave_fit import Seen, WavePowers, fit_waves, wave_powers
+from deflicker.noise.nsclean.waves import Waves, make_waves
+from deflicker.stats.constants import MAD_TO_SIGMA
+from deflicker.stats.shrinkage import pixel_scatter
+
+__all__ = ["subarray_noise", "window_rows"]
+
+ROW_OVERHEAD = 12  # ticks
+WINDOW_PIXELS = 512
+OUTLIERS = 4.0
+# Corners of the filter in Hz: pass, stop, stop, pass. Rows of sub-arrays that are wide
+# along the fast axis (ALLSLITS) come too slowly for the corners of the narrow ones.
+NARROW = (1061.0, 1211.0, 49943.0, 49957.0)
+WIDE = (150.0, 200.0, 49943.0, 49957.0)
+WIDEST_NARROW = 64  # pixels along the fast axis
+TICK = 1e-5  # seconds per pixel
+# Low frequencies of a window, and those about the alternation of the columns: about as many
+# as 512 pixels can tell, however long the window.
+MOST_LOW, MOST_HIGH = 32, 8
+KERNEL_REACH = 6.0  # sigma, where a Gaussian is below the rounding of single precision
+MOST_TICKS = 90_000  # transformed together: what they need fits into a processor's cache
+
+
+def subarray_noise(values: NDArray[np.float32], usable: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Flicker and alternating-column noise of a sub-array read by one output.
+
+    Parameters
+    ----------
+    values : ndarray of float32, shape (n_slow, n_fast)
+        Background-subtracted difference in the detector frame, in DN.
+    usable : ndarray of bool, shape (n_slow, n_fast)
+        True where a value may be used; finite there.
+
+    Returns
+    -------
+    ndarray of float32, shape (n_slow, n_fast)
+        Noise in DN, finite everywhere; 0 where no window can be fitted.
+
+    Notes
+    -----
+    Rauscher (2024, PASP 136, 015001). Windows of whole rows that hold about 512 usable
+    pixels overlap by half. In each the frequencies that the filter lets pass are fitted,
+    with weights that are the inverse square of the local density of usable pixels; the
+    normal matrix is the Fourier transform of the weights at the differences of the
+    frequencies. Windows are blended with triangular weights.
+
+    A window of few pixels is a long one, in which many frequencies pass: the fit has the
+    lowest ones only. The powers of the waves, which all windows tell
+    (`deflicker.noise.nsclean.wave_fit`), hold the fit where pixels do not.
+    """
+    corners = NARROW if values.shape[1] <= WIDEST_NARROW else WIDE
+    usable = _without_outliers(values, usable)
+    weights = _clocked(usable)
+    weights /= _density(weights, corners)
+    weights *= weights
+    clocked = _clocked(np.where(usable, values, np.float32(0)))
+    per_row = np.count_nonzero(usable, axis=1)
+    seen = [
+        (rows, _see_windows(clocked[rows], weights[rows], corners))
+        for rows in _alike(window_rows(per_row), per_row, n_ticks=clocked.shape[1])
+    ]
+    total = np.zeros_like(clocked)
+    if not seen:
+        return total[:, : values.shape[1]].copy()
+    scatter = pixel_scatter(values, usable, [slice(0, values.shape[1])]).variance
+    powers = wave_powers([part for _, part in seen], scatter=scatter)
+    share = np.zeros(len(values), np.float32)
+    for rows, part in seen:
+        blend = _blend(rows, len(values))
+        noise = _noise_of_windows(part, powers, corners)
+        total += blend @ noise.reshape(-1, clocked.shape[1])
+        share += blend.sum(axis=1)
+    share = share[:, np.newaxis]
+    np.divide(total, share, out=total, where=share > 0)
+    return total[:, : values.shape[1]].copy()
+
+
+def window_rows(usable_per_row: NDArray[np.int_]) -> list[slice]:
+    """Windows of whole rows that hold about 512 usable pixels, overlapping by half.
+
+    Parameters
+    ----------
+    usable_per_row : ndarray of int, shape (n_slow,)
+        Number of usable pixels in each row.
+
+    Returns
+    -------
+    list of slice
+        The windows; together they cover all rows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from deflicker.noise.nsclean.windows import window_rows
+    >>> [(rows.start, rows.stop) for rows in window_rows(np.full(40, 32))]
+    [(0, 16), (8, 24), (16, 32), (24, 40)]
+    """
+    n_rows = len(usable_per_row)
+    filled = [0, *np.cumsum(usable_per_row).tolist()]
+    windows = []
+    start = 0
+    while True:
+        stop = bisect_left(filled, filled[start] + WINDOW_PIXELS)
+        if stop >= n_rows:
+            # The last window is as full as the others: it reaches back.
+            first = bisect_right(filled, filled[-1] - WINDOW_PIXELS) - 1
+            windows.append(slice(min(start, max(first, 0)), n_rows))
+            return windows
+        stop = max(stop, start + 2)
+        windows.append(slice(start, stop))
+        start += max((stop - start) // 2, 1)
+
+
+def _alike(
+    windows: list[slice], per_row: NDArray[np.int_], *, n_ticks: int
+) -> Iterator[NDArray[np.int_]]:
+    """Rows (n_windows, length) of windows of one length, as many as are fitted together."""
+    starts = np.array([window.start for window in windows])
+    lengths = np.array([window.stop - window.start for window in windows])
+    for length in np.unique(lengths):
+        rows = starts[lengths == length][:, np.newaxis] + np.arange(length)
+        rows = rows[per_row[rows].any(axis=1)]
+        number = max(MOST_TICKS // (int(length) * n_ticks), 1)
+        for first in range(0, len(rows), number):
+            yield rows[first : first + number]
+
+
+def _without_outliers(values: NDArray[np.float32], usable: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Usable pixels without outliers of the image and their four neighbours."""
+    if not usable.any():
+        return usable
+    some = values[usable]
+    median = _median_by_sort(some)
+    some -= median
+    limit = OUTLIERS * MAD_TO_SIGMA * _median_by_sort(np.abs(some, out=some))
+    wild = usable & (np.abs(np.where(usable, values, median) - median) > limit)
+    kept = usable & ~wild
+    kept[1:] &= ~wild[:-1]
+    kept[:-1] &= ~wild[1:]
+    kept[:, 1:] &= ~wild[:, :-1]
+    kept[:, :-1] &= ~wild[:, 1:]
+    return kept if kept.any() else usable
+
+
+def _median_by_sort(values: NDArray[np.float32]) -> np.float32:
+    """Sort in place and take the middle: several times faster than numpy's partition."""
+    values.sort()
+    middle = len(values) // 2
+    return values[middle] if len(values) % 2 else values[middle - 1 : middle + 1].mean()
+
+
+def _clocked(image: NDArray) -> NDArray[np.float32]:
+    """Rows with the ticks of their overhead, empty."""
+    clocked = np.zeros((len(image), image.shape[1] + ROW_OVERHEAD), np.float32)
+    clocked[:, : image.shape[1]] = image
+    return clocked
+
+
+def _density(
+    usable: NDArray[np.float32], corners: tuple[float, float, float, float]
+) -> NDArray[np.float32]:
+    """Local density of usable pixels in clock order, over an eighth of the corner's period."""
+    sigma = 1 / ((corners[0] + corners[1]) / 2) / (2 * 4 * TICK)
+    # Overlapping blocks, of which the kernel spoils the ends, stay in a processor's cache.
+    reach = ceil(KERNEL_REACH * sigma)
+    length = next_fast_len(16 * reach, real=True)
+    step = length - 2 * reach
+    padded = np.zeros(ceil(usable.size / step) * step + 2 * reach, np.float32)
+    padded[reach : reach + usable.size] = usable.ravel()
+    blocks = sliding_window_view(padded, length)[::step]
+    frequency = np.arange(length // 2 + 1) / length
+    gain = np.exp(-2 * (np.pi * sigma * frequency) ** 2).astype(np.float32)
+    density = irfft(rfft(blocks, axis=1) * gain, length, axis=1)[:, reach : reach + step]
+    density = density.clip(1 / (np.sqrt(2 * np.pi) * sigma))
+    return density.ravel()[: usable.size].reshape(usable.shape)
+
+
+def _blend(rows: NDArray[np.int_], n_rows: int) -> csc_array:
+    """Weights (n_rows, n_windows * length), triangular over each window, of a sum over windows."""
+    length = rows.shape[1]
+    triangle = 1 - np.abs(2 * np.arange(length) + 1 - length) / (length + 1)
+    weights = np.broadcast_to(triangle.astype(np.float32), rows.shape)
+    return csc_array(
+        (weights.ravel(), rows.ravel(), np.arange(rows.size + 1)), shape=(n_rows, rows.size)
+    )
+
+
+def _see_windows(
+    values: NDArray[np.float32],
+    weights: NDArray[np.float32],
+    corners: tuple[float, float, float, float],
+) -> Seen:
+    """What the pixels (n_windows, length, n_ticks) of windows of one length tell of the waves."""
+    values, weights = (a.reshape(len(a), -1) for a in (values, weights))
+    n_ticks = values.shape[1]
+    waves = make_waves(n_ticks, _passed(n_ticks, corners))
+    weighted = weights * values
+    sums, moments = _cosines_and_sines(weights, weighted, waves.transformed)
+    return Seen(
+        waves=waves,
+        kinds=_kinds(waves),
+        matrix=waves.normal_matrix(sums),
+        products=waves.products(moments),
+        weight=sums[:, 0],
+        square_weight=np.einsum("wt,wt->w", weights, weights, dtype=np.float64),
+        power=np.einsum("wt,wt->w", weighted, values, dtype=np.float64),
+        overlap=2.0,
+    )
+
+
+def _passed(n_ticks: int, corners: tuple[float, float, float, float]) -> tuple[int, ...]:
+    """Frequencies that the filter lets pass, the lowest and those nearest to the alternation."""
+    frequency = np.arange(n_ticks // 2 + 1) / (n_ticks * TICK)
+    passed = np.flatnonzero(_gain(frequency, corners) > 1e-12)
+    low, high = passed[passed < n_ticks // 4], passed[passed >= n_ticks // 4]
+    chosen = [*low[:MOST_LOW], *high[-MOST_HIGH:]]
+    return tuple(int(order) for order in chosen)
+
+
+def _kinds(waves: Waves) -> NDArray[np.float64]:
+    """Four kinds: constant, drifts, alternation of the columns and drifts of that.
+
+    The power of a drift falls with its frequency, for windows of all lengths alike.
+    """
+    order, rest = waves.order, waves.n_ticks / 2 - waves.order
+    low, high = order < waves.n_ticks // 4, order >= waves.n_ticks // 4
+    return np.stack(
+        [
+            order == 0,
+            (low & (order > 0)) / np.maximum(order, 1),
+            high & (rest < 1),
+            (high & (rest >= 1)) / np.maximum(rest, 1),
+        ],
+        axis=1,
+    )
+
+
+def _noise_of_windows(
+    part: Seen, powers: WavePowers, corners: tuple[float, float, float, float]
+) -> NDArray[np.float32]:
+    """Noise (n_windows, n_ticks) of windows of one length."""
+    waves = part.waves
+    gain = waves.amplitude * _gain(waves.order / (waves.n_ticks * TICK), corners)
+    spectrum = np.zeros((len(part.weight), 2 * (waves.n_ticks // 2 + 1)), np.float32)
+    spectrum[:, waves.places] = fit_waves(part, powers) * gain
+    return irfft(spectrum.view(np.complex64), waves.n_ticks, axis=1, norm="forward")
+
+
+def _gain(
+    frequency: NDArray[np.float64], corners: tuple[float, float, float, float]
+) -> NDArray[np.float64]:
+    """Filter: 1, cosine to 0 between the first two corners, back between the last two."""
+    low, stop, start, high = corners
+    down = np.clip((frequency - low) / (stop - low), 0, 1)
+    up = np.clip((frequency - start) / (high - start), 0, 1)
+    return 0.5 * (1 + np.cos(np.pi * down)) + 0.5 * (1 - np.cos(np.pi * up))
+
+
+def _cosines_and_sines(
+    first: NDArray[np.float32], second: NDArray[np.float32], orders: NDArray[np.int_]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Sums over cosines and minus sines of some frequencies, side by side, of two sequences.
+
+    In double precision: a normal matrix near its worst condition would magnify the
+    rounding errors of single precision. Two real sequences are one complex one, whose
+    transform is the faster one for lengths with a factor of 11.
+    """
+    both = np.empty(first.shape, np.complex128)
+    both.real, both.imag = first, second
+    spectrum = fft(both, axis=1, overwrite_x=True)
+    at, mirrored = spectrum.take(orders, axis=1), spectrum.take(-orders, axis=1).conj()
+    return ((at + mirrored) / 2).view(np.float64), ((at - mirrored) / 2j).view(np.float64)

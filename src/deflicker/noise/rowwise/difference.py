@@ -1,0 +1,159 @@
+"""One difference: its background, the pixels that may be used, and its noise."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deflicker.detector.measured import is_measured
+from deflicker.detector.readout import Readout
+from deflicker.noise.fit import DifferenceFit
+from deflicker.options import CleanOptions
+from deflicker.scene.background import BoxBackground, model_background
+from deflicker.stats.clipping import ClipLimits, SortedValues, background_limits
+from deflicker.stats.row_medians import BLOCK_ROWS, row_stripes
+
+if TYPE_CHECKING:
+    from deflicker.noise.rowwise.method import RowMethod
+
+__all__ = ["fit_difference_in_place"]
+
+
+def fit_difference_in_place(
+    difference: Callable[[], NDArray[np.float32]],
+    usable: NDArray[np.bool_],
+    options: CleanOptions,
+    *,
+    method: "RowMethod",
+    readout: Readout,
+    outputs: Sequence[slice],
+) -> DifferenceFit:
+    """Fit background and noise of one difference.
+
+    Parameters
+    ----------
+    difference : callable
+        Makes the difference anew at each call, in the same memory if it likes: a
+        C-contiguous array of float32, shape (n_slow, n_fast), in the detector frame, which
+        is then changed. To make it twice costs less than to keep it beside its sorted
+        values, which are as large.
+    usable : ndarray of bool, shape (n_slow, n_fast)
+        True where a finite value may be used; changed.
+    options : CleanOptions
+        Background and clipping level.
+    method : RowMethod
+        Noise model.
+    readout : Readout
+        Way back to the science frame, in which background boxes are counted.
+    outputs : sequence of slice
+        Fast-axis slices whose noise is fitted on their own.
+
+    Returns
+    -------
+    DifferenceFit
+        In the unit of the difference. Without usable pixel noise and background are 0.
+    """
+    values = difference()
+    usable &= is_measured(values)
+    ordered = SortedValues.of(values, usable, overwrite_image=True)
+    del values
+    if not len(ordered):
+        return DifferenceFit(noise=method.fit(difference(), usable, outputs))
+    first, level = None, 0.0
+    if options.background_method is not None:
+        first, ordered = _clip(ordered)
+        level = ordered.median
+    model = None
+    if options.background_method == "model":
+        del ordered
+        values = difference()
+        background = usable.copy()
+        _restrict(background, values, first)
+        model = _model(values, background, options, readout)
+        _subtract(level if model is None else model, values, readout)
+        ordered = SortedValues.of(values, background, overwrite_image=True)
+        del values, background
+    elif level:
+        ordered.values[:] -= np.float32(level)
+    n_sigma = options.n_sigma and max(options.n_sigma, method.least_clip(usable.shape))
+    second = background_limits(ordered, n_sigma=n_sigma) if n_sigma > 0 else None
+    del ordered
+
+    values = difference()
+    if second is not None:
+        _restrict(usable, values, first)
+    _subtract(level if model is None else model, values, readout)
+    if second is not None:
+        usable = _clip_along_rows(values, usable, second)
+    return DifferenceFit(
+        noise=method.fit(values, usable, outputs),
+        background=level if model is None else model,
+        n_used=int(np.count_nonzero(usable)),
+        model_failed=options.background_method == "model" and model is None,
+    )
+
+
+def _clip(ordered: SortedValues) -> tuple[ClipLimits | None, SortedValues]:
+    """Limits of the background, if any value lies within them, and the values that do."""
+    limits = background_limits(ordered)
+    kept = ordered.between(limits.low, limits.high)
+    # Without scatter (sigma 0) the centre may lie between the values and drop them all.
+    return (limits, kept) if len(kept) else (None, ordered)
+
+
+def _clip_along_rows(
+    values: NDArray[np.float32], usable: NDArray[np.bool_], limits: ClipLimits
+) -> NDArray[np.bool_]:
+    """Drop outliers about the stripes."""
+    clipped = usable.copy()
+    _restrict(clipped, values, limits)
+    stripes = row_stripes(values, clipped, sigma=limits.sigma)
+    clipped[:] = usable
+    _restrict(clipped, values, limits, stripes=stripes)
+    return clipped if clipped.any() else usable
+
+
+def _restrict(
+    usable: NDArray[np.bool_],
+    values: NDArray[np.float32],
+    limits: ClipLimits | None,
+    *,
+    stripes: NDArray[np.float32] | None = None,
+) -> None:
+    """Drop in place what is not within the limits, about stripes (n_slow, 1) if there are any."""
+    if limits is None:
+        return
+    for start in range(0, len(values), BLOCK_ROWS):
+        rows = slice(start, start + BLOCK_ROWS)
+        with np.errstate(invalid="ignore", over="ignore"):  # of what is not usable
+            part = values[rows] if stripes is None else values[rows] - stripes[rows]
+            usable[rows] &= limits.accept(part)
+
+
+def _subtract(
+    background: BoxBackground | float, values: NDArray[np.float32], readout: Readout
+) -> None:
+    """Subtract a background in place."""
+    with np.errstate(invalid="ignore", over="ignore"):  # NaN of a damaged file may signal
+        if isinstance(background, BoxBackground):
+            background.subtract_from(readout.to_science(values))
+        elif background:
+            values -= np.float32(background)
+
+
+def _model(
+    values: NDArray[np.float32],
+    usable: NDArray[np.bool_],
+    options: CleanOptions,
+    readout: Readout,
+) -> BoxBackground | None:
+    """Background model; None if it fails."""
+    try:
+        return model_background(
+            readout.to_science(values),
+            readout.to_science(usable),
+            box_size=options.background_box_size,
+        )
+    except ValueError:
+        return None

@@ -1,0 +1,108 @@
+"""Methods that fit the rows of each difference, after a background has been removed."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deflicker.detector.readout import Readout
+from deflicker.noise.method import Job, Plan
+from deflicker.noise.rows import RowNoise
+from deflicker.noise.rowwise.one_by_one import fitted_one_by_one
+from deflicker.options import CleanOptions
+from deflicker.scene.draft_masks import masks_of_exposure
+
+__all__ = ["NoiseModel", "RowMethod"]
+
+NoiseModel = Callable[[NDArray[np.float32], NDArray[np.bool_], Sequence[slice]], RowNoise]
+
+
+def _any_clip(shape: tuple[int, ...]) -> float:  # noqa: ARG001 - the signature of others
+    return 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowMethod:
+    """A noise model of rows.
+
+    Parameters
+    ----------
+    name : str
+        Value of ``fit_method``.
+    fit : callable
+        ``fit(values, usable, outputs)`` of the detector frame: a background-subtracted
+        difference (n_slow, n_fast) float32 in DN, where it may be used, and the slices of
+        the fast axis that are fitted on their own. Gives a `RowNoise` in DN, finite everywhere.
+    instruments : frozenset of str
+        Whom it is for.
+    detectors : str
+        The same in words.
+    within_rows : bool, optional
+        Whether the noise may vary along a row. If so, rows are fitted whole.
+    least_clip : callable, optional
+        Clipping level of noise pixels for an image of that shape, in standard deviations, if
+        that of the options is less.
+    suits_choice : bool, optional
+        Whether ``autoparam`` can choose options for it.
+    """
+
+    name: str
+    fit: NoiseModel
+    instruments: frozenset[str]
+    detectors: str
+    within_rows: bool = False
+    least_clip: Callable[[tuple[int, ...]], float] = _any_clip
+    suits_choice: bool = False
+    needs_background: bool = True
+    measures_spectrum: bool = False
+    allocates_much: bool = False
+
+    def ignored(self, options: CleanOptions, readout: Readout) -> list[str]:
+        """Warnings of options that do not apply.
+
+        Parameters
+        ----------
+        options : CleanOptions
+            What was asked for.
+        readout : Readout
+            Of the detector.
+
+        Returns
+        -------
+        list of str
+            One for each option.
+        """
+        found = []
+        if options.fit_by_channel and self.within_rows:
+            found.append(f"fit_method={self.name!r} fits whole rows: fit_by_channel is ignored")
+        elif options.fit_by_channel and readout.n_outputs == 1:
+            found.append("The detector has one output: fit_by_channel is ignored")
+        if options.background_box_size is not None and options.background_method != "model":
+            found.append("Only the model background has boxes: background_box_size is ignored")
+        return found
+
+    def plan(self, job: Job) -> Plan:
+        """Find all that is to be known before the fits of differences one by one.
+
+        Parameters
+        ----------
+        job : Job
+            What is to be cleaned.
+
+        Returns
+        -------
+        Plan
+            With the mask of the draft rates, or the user's.
+        """
+        mask = masks_of_exposure(job.maker) if job.user_mask is None else job.user_mask
+        flat, options = job.flat, job.options
+        return Plan(
+            mask=mask,
+            integrations=fitted_one_by_one(
+                job.exposure, mask, options=options, method=self, flat=flat
+            ),
+            n_threads=options.n_threads,
+            n_sigma=options.n_sigma,
+            flat=flat,
+        )

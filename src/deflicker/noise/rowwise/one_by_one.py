@@ -1,0 +1,94 @@
+"""Integrations whose differences are fitted one by one."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deflicker.noise.fit import DifferenceFit
+from deflicker.noise.method import Integration
+from deflicker.noise.rowwise.difference import fit_difference_in_place
+from deflicker.options import CleanOptions
+from deflicker.ramps.exposure import Exposure
+from deflicker.ramps.masks import mask_of_integration
+from deflicker.ramps.outputs import fitted_outputs
+
+if TYPE_CHECKING:
+    from deflicker.noise.rowwise.method import RowMethod
+
+__all__ = ["fitted_one_by_one"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Integration:
+    """An integration whose differences know nothing of each other."""
+
+    exposure: Exposure
+    number: int
+    options: CleanOptions
+    method: "RowMethod"
+    usable: NDArray[np.bool_]
+    flat: NDArray[np.float32] | None
+
+    def fit(self, j: int, buffer: NDArray[np.float32]) -> DifferenceFit:
+        """Fit one difference."""
+        usable = self.exposure.good_differences(self.number, j)
+        if usable is None:
+            usable = self.usable.copy()
+        else:
+            usable &= self.usable
+
+        def difference() -> NDArray[np.float32]:
+            self.exposure.difference(self.number, j, out=buffer)
+            return buffer if self.flat is None else np.divide(buffer, self.flat, out=buffer)
+
+        return fit_difference_in_place(
+            difference,
+            usable,
+            self.options,
+            method=self.method,
+            readout=self.exposure.readout,
+            outputs=fitted_outputs(self.exposure, self.options),
+        )
+
+
+def fitted_one_by_one(
+    exposure: Exposure,
+    mask: NDArray[np.bool_],
+    *,
+    options: CleanOptions,
+    method: "RowMethod",
+    flat: NDArray[np.float32] | None,
+) -> Iterator[Integration]:
+    """Give the integrations of an exposure, each difference of which is fitted by itself.
+
+    Parameters
+    ----------
+    exposure : Exposure
+        What to clean.
+    mask : ndarray of bool, shape (ny, nx) or (n_integrations, ny, nx)
+        Scene mask.
+    options : CleanOptions
+        How to clean it.
+    method : RowMethod
+        What fits the noise.
+    flat : ndarray of float32, shape (n_slow, n_fast), or None
+        Flat field in the detector frame.
+
+    Yields
+    ------
+    Integration
+        In order.
+    """
+    for number in range(exposure.n_integrations):
+        usable = mask_of_integration(mask, number) & exposure.good_pixels(number)
+        yield _Integration(
+            exposure=exposure,
+            number=number,
+            options=options,
+            method=method,
+            usable=exposure.readout.turned(usable),
+            flat=flat,
+        )

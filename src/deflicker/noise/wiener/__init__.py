@@ -1,0 +1,1 @@
+"""The Wiener cleaner: noise as a record in time whose spectrum is measured."""

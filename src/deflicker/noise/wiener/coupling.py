@@ -1,0 +1,87 @@
+"""Slow noise and the sky: what makes their equations quick to solve together."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deflicker.noise.wiener.sky import SmoothSky
+from deflicker.noise.wiener.solver import NoisePrior, Records, Spectra
+from deflicker.noise.wiener.weights import SeenPixels, in_bins
+
+__all__ = ["SlowModes"]
+
+CYCLES = 8
+
+
+class SlowModes:
+    """Exact solution for the slowest noise of each output, as a part of a preconditioner.
+
+    Noise of a few cycles in a read-out looks like a sky that changes along the slow axis.
+    Equal weights say that pixels determine it, the true weights, without the sky, that they
+    hardly do: without this, the conjugate gradients hardly converge there.
+
+    Parameters
+    ----------
+    sky : SmoothSky
+        The sky that is eliminated.
+    pixels : SeenPixels
+        Weights and flat field of the pixels.
+    prior : NoisePrior
+        Covariance of the noise.
+    records : Records
+        Where the pixels are in time.
+    """
+
+    def __init__(
+        self, sky: SmoothSky, pixels: SeenPixels, prior: NoisePrior, records: Records
+    ) -> None:
+        clock = records.clock
+        self.n = max(1, min(CYCLES, clock.n_slow // 4))
+        n_outputs, n_modes = clock.n_outputs, 2 * self.n
+        waves = _waves(self.n, records)
+        splines = sky.splines
+        size = clock.n_fast // splines.n_bins
+        seen = in_bins(pixels.of_sky(pixels.weights), size).astype(np.float64)
+        width = splines.n_bins // n_outputs
+        matrix = np.zeros((n_outputs, n_modes, n_outputs, n_modes))
+        coupling = np.zeros((*splines.grid, n_outputs, n_modes))
+        for k in range(n_outputs):
+            rows = pixels.weights[:, k * clock.width : (k + 1) * clock.width].sum(axis=1)
+            matrix[k, :, k] = waves.T @ (rows.astype(np.float64)[:, np.newaxis] * waves)
+            columns = slice(k * width, (k + 1) * width)
+            along = (splines.fast[columns].T @ seen[:, columns].T).T
+            for b in np.flatnonzero(along.any(axis=0)):
+                coupling[:, b, k] = splines.slow.T @ (along[:, b : b + 1] * waves)
+        flattened = coupling.reshape(-1, n_outputs * n_modes)
+        square = matrix.reshape(n_outputs * n_modes, -1)
+        square -= flattened.T @ sky.solve_all(flattened)
+        square += _inverse_prior(prior, self.n, n_outputs)
+        self._inverse = np.linalg.inv((square + square.T) / 2)
+
+    def __call__(self, residual: Spectra, improved: Spectra) -> None:
+        """Replace what the preconditioner made of the slow frequencies, in place."""
+        slow = slice(1, self.n + 1)
+        parts = np.concatenate([residual[:, slow].real, residual[:, slow].imag], axis=1)
+        solved = (self._inverse @ parts.ravel().astype(np.float64)).reshape(parts.shape)
+        improved[:, slow] = solved[:, : self.n] + 1j * solved[:, self.n :]
+
+
+def _waves(n: int, records: Records) -> NDArray[np.float64]:
+    """Slow waves, as constants of the rows: real and imaginary parts (n_slow, 2 n)."""
+    clock = records.clock
+    times = np.arange(clock.n_slow) * clock.row_ticks + clock.width / 2
+    phases = 2 * np.pi / records.size * np.outer(times, np.arange(1, n + 1))
+    waves = np.concatenate([np.cos(phases), -np.sin(phases)], axis=1)
+    return waves * np.sqrt(2 / records.size)
+
+
+def _inverse_prior(prior: NoisePrior, n: int, n_outputs: int) -> NDArray[np.float64]:
+    """Inverse covariance of the slow frequencies of all outputs."""
+    mean = np.tile(1 / prior.mean[1 : n + 1].astype(np.float64), 2)
+    deviation = np.tile(1 / prior.deviation[1 : n + 1].astype(np.float64), 2)
+    inverse = np.zeros((n_outputs, 2 * n, n_outputs, 2 * n))
+    modes = np.arange(2 * n)
+    for k in range(n_outputs):
+        for other in range(n_outputs):
+            inverse[k, modes, other, modes] += (mean - deviation) / n_outputs
+        inverse[k, modes, k, modes] += deviation
+    return inverse.reshape(n_outputs * 2 * n, -1)

@@ -1,0 +1,57 @@
+"""In which direction outputs are read, from the noise that they share."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deflicker.detector.clock import Clock
+
+__all__ = ["find_directions"]
+
+DIRECTION_BIN = 8
+SURE_DIRECTION = 8.0
+
+
+def find_directions(
+    values: NDArray[np.float32], usable: NDArray[np.bool_], clock: Clock
+) -> tuple[bool, ...]:
+    """Tell in which direction each output is read, from the noise that it shares.
+
+    Parameters
+    ----------
+    values : ndarray of float32, shape (n_slow, n_fast)
+        Image that holds noise alone.
+    usable : ndarray of bool, shape (n_slow, n_fast)
+        True where it may be used; finite there.
+    clock : Clock
+        Supposed order of the pixels.
+
+    Returns
+    -------
+    tuple of bool
+        For each output whether it is read against the direction of the fast axis, the
+        first one as supposed; as supposed where nothing is shared.
+
+    Notes
+    -----
+    What two outputs share within rows, that is, after the mean of each row, correlates
+    in the right direction alone.
+    """
+    parts = []
+    for k in range(clock.n_outputs):
+        part = slice(k * clock.width, (k + 1) * clock.width)
+        seen = usable[:, part]
+        number = np.maximum(np.count_nonzero(seen, axis=1), 1)[:, np.newaxis]
+        kept = np.where(seen, values[:, part], np.float32(0))
+        kept -= np.where(seen, kept.sum(axis=1, keepdims=True) / number, np.float32(0))
+        # Sums of a few pixels have less white noise.
+        size = next(n for n in (DIRECTION_BIN, 1) if clock.width % n == 0)
+        parts.append(np.einsum("sfb->sf", kept.reshape(len(kept), -1, size)))
+    first, *others = parts
+    mirrored = [clock.mirrored[0]]
+    for other, supposed in zip(others, clock.mirrored[1:], strict=True):
+        scale = np.sqrt(np.mean(first**2) * np.mean(other**2)) or 1.0
+        same, against = (float(np.mean(first * o)) / scale for o in (other, other[:, ::-1]))
+        sure = abs(same - against) > SURE_DIRECTION / np.sqrt(first.size)
+        opposite = against > same if sure else supposed != clock.mirrored[0]
+        mirrored.append(clock.mirrored[0] != opposite)
+    return tuple(mirrored)

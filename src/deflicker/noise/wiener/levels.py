@@ -1,0 +1,477 @@
+"""Wiener cleaning: noise of the differences without the sky, noise of their mean with it.
+
+Let m be the mean of all differences of an exposure. The scene is in m and not in the
+differences from it, whose noise all good pixels tell (level 2). The noise of m is told
+by pixels that see only sky, together with that sky (level 1). Noise that integrations
+have of their own lies between the two and is fitted to what does not vary.
+"""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deflicker.detector.clock import Clock
+from deflicker.errors import NothingToClean
+from deflicker.noise.fit import DifferenceFit
+from deflicker.noise.rows import RowNoise
+from deflicker.noise.spectrum import NoiseSpectrum
+from deflicker.noise.wiener.light_trend import LightTrend
+from deflicker.noise.wiener.mean import SkyFit, SkyImage, fit_noise, fit_noise_and_sky
+from deflicker.noise.wiener.mean_image import Differences, MeanImage
+from deflicker.noise.wiener.read_noise import (
+    ReadNoise,
+    guess_read_noise,
+    has_trend,
+    measure_image_noise,
+    measure_read_noise,
+)
+from deflicker.noise.wiener.solver import Records
+from deflicker.options import CleanOptions
+from deflicker.ramps.exposure import Exposure
+
+__all__ = [
+    "LEAST_SIGMA",
+    "MOST_SIGMA",
+    "IntegrationLevels",
+    "Levels",
+    "clipping_level",
+    "fit_levels",
+    "report_levels",
+]
+
+log = logging.getLogger(__name__)
+
+Image = NDArray[np.float32]
+Usable = NDArray[np.bool_]
+
+GAPS = 3e-4  # tolerance where spectra mask whole rows
+STEADY = 5.0  # standard deviations of an integration; one in a hundred of them does not show
+EXCESS = 2.0  # of the variance that the noise of a mean has; what is found has less
+# Clipping levels in standard deviations: below the first, pixels are chosen by their noise;
+# beyond the second, sources are background.
+LEAST_SIGMA, MOST_SIGMA = 0.5, 10.0
+OUTLIER = 5.0  # standard deviations of a difference from the mean: a hit that is not flagged
+
+
+@dataclass(frozen=True, kw_only=True)
+class Levels:
+    """What is known of an exposure before its differences are fitted.
+
+    Parameters
+    ----------
+    differences : Differences
+        Those of the exposure.
+    records : Records
+        Order of the pixels.
+    noise : ReadNoise
+        Noise of one read.
+    mean : MeanImage
+        Mean of all differences.
+    noise_of_mean : ndarray of float32, shape (n_slow, n_fast)
+        Its noise in DN per group.
+    mask : ndarray of bool, shape (n_slow, n_fast)
+        True where it was taken for sky.
+    background : ndarray of float32, shape (n_slow, n_fast), or float
+        Its sky behind the flat field in DN per group; 0 where nobody asked for it.
+    converged : bool, optional
+        Whether the solution for the mean came as near as it was asked to.
+    trend : LightTrend, optional
+        What removes light that is not linear in time.
+    """
+
+    differences: Differences
+    records: Records
+    noise: ReadNoise
+    mean: MeanImage
+    noise_of_mean: Image
+    mask: Usable
+    background: Image | float = 0.0
+    converged: bool = True
+    trend: LightTrend | None = None
+
+    def n_threads(self, options: CleanOptions) -> int:
+        """Number of differences to fit at the same time.
+
+        Parameters
+        ----------
+        options : CleanOptions
+            With the number of threads.
+
+        Returns
+        -------
+        int
+            One where the outputs of a difference share the threads.
+        """
+        return 1 if self.records.n_threads > 1 else options.n_threads
+
+    def scene_mask(self) -> Usable:
+        """Tell where the mean was taken for sky.
+
+        Returns
+        -------
+        ndarray of bool, shape (ny, nx) or (n_integrations, ny, nx)
+            In the science frame; the user's mask where there is one.
+        """
+        if self.differences.user_mask is not None:
+            return self.differences.user_mask
+        readout = self.differences.exposure.readout
+        return np.ascontiguousarray(readout.to_science(self.mask))
+
+    def integrations(self) -> Iterator["IntegrationLevels"]:
+        """Fit one integration after the other.
+
+        Yields
+        ------
+        IntegrationLevels
+            What the differences of the next integration are fitted with.
+        """
+        n = self.differences.exposure.n_integrations
+        if n == 1:
+            yield IntegrationLevels(self, 0, self.mean, self.noise_of_mean, self.converged)
+            return
+        for number in range(n):
+            mean = self.differences.mean([number])
+            noise, converged = self._own(mean, n)
+            noise += self.noise_of_mean
+            yield IntegrationLevels(self, number, mean, noise, converged and self.converged)
+
+    @cached_property
+    def _dark(self) -> np.float32:
+        """Level of the sky."""
+        return (
+            np.float32(np.median(self.mean.values[self.mask])) if self.mask.any() else np.float32(0)
+        )
+
+    def _own(self, mean: MeanImage, n: int) -> tuple[Image, bool]:
+        """Noise that the mean of one of ``n`` integrations has of its own."""
+        # What integrations deviate from their mean by.
+        spectrum = self.noise.spectrum.scaled(mean.factor * (1 - 1 / n))
+        variance = mean.variance(spectrum.white, self.noise.gain * (1 - 1 / n))
+        # What is masked for its light alone tells too, where a change of it would not show.
+        steady = mean.usable & (np.abs(self.mean.values - self._dark) < STEADY * np.sqrt(variance))
+        seen = self.mask & mean.usable | steady
+        values = np.where(seen, mean.values - self.mean.values, np.float32(0))
+        image = SkyImage(values=values, variance=variance, usable=seen)
+        return fit_noise(image, spectrum, self.records, tolerance=GAPS)
+
+
+@dataclass(frozen=True)
+class IntegrationLevels:
+    """What the differences of an integration are fitted with.
+
+    Parameters
+    ----------
+    levels : Levels
+        What is known of the exposure.
+    number : int
+        Index of the integration.
+    mean : MeanImage
+        Mean of the integration's differences.
+    noise : ndarray of float32, shape (n_slow, n_fast)
+        Noise of that mean in DN per group.
+    converged : bool, optional
+        Whether the solutions for it came as near as they were asked to.
+    """
+
+    levels: Levels
+    number: int
+    mean: MeanImage
+    noise: Image
+    converged: bool = True
+
+    def fit(self, j: int, buffer: Image) -> DifferenceFit:
+        """Fit the noise of one difference.
+
+        Parameters
+        ----------
+        j : int
+            Index of the difference.
+        buffer : ndarray of float32, shape (n_slow, n_fast)
+            Changed.
+
+        Returns
+        -------
+        DifferenceFit
+            Noise of the mean and of the difference from it.
+        """
+        levels = self.levels
+        n = levels.differences.exposure.n_differences
+        step = self.mean.step(j)
+        factor = self.mean.deviation_factor(self.number, j) if n > 1 else 0.0
+        if factor > 0:
+            # A pedestal must not make all pixels outliers.
+            values, good = levels.differences.deviation(self.number, j, self.mean, out=buffer)
+            if levels.trend is not None:
+                shared = self.mean.shared_factor(self.number, j)
+                shared /= levels.differences.exposure.n_integrations
+                step += levels.trend.remove(
+                    values, good, self.mean.values, factor=factor, shared=shared
+                )
+        else:
+            values, good = levels.differences.valid(self.number, j, out=buffer)
+        converged = self.converged
+        noise = self.noise if step == 1 else self.noise * np.float32(step)
+        if factor > 0 and good.any():
+            spectrum = levels.noise.spectrum.scaled(factor)
+            image = self._image(j, values, good, spectrum)
+            fitted, converged = fit_noise(image, spectrum, levels.records)
+            converged &= self.converged
+            fitted += noise
+            noise = fitted
+        n_used = int(np.count_nonzero(good))
+        if n_used == 0:
+            return DifferenceFit(noise=RowNoise(np.zeros_like(buffer)))
+        return DifferenceFit(
+            noise=RowNoise(noise),
+            background=levels.background,
+            n_used=n_used,
+            converged=converged,
+        )
+
+    def _image(self, j: int, values: Image, good: Usable, spectrum: NoiseSpectrum) -> SkyImage:
+        """Make an image of a difference from the mean; outliers are no longer good."""
+        n, step = self.levels.differences.exposure.n_differences, self.mean.step(j)
+        variance = np.maximum(self.mean.values, 0)
+        variance *= np.float32(self.levels.noise.gain * step * (1 - step / n))
+        variance += np.float32(spectrum.white)
+        # The lone difference of a pixel is its own mean, and tells nothing.
+        good &= self.mean.number > 1
+        limit = variance + np.float32(spectrum.correlated_variance)
+        limit *= np.float32(OUTLIER**2)
+        with np.errstate(over="ignore"):
+            good &= np.square(values) < limit
+        np.copyto(values, np.float32(0), where=~good)
+        return SkyImage(values=values, variance=variance, usable=good)
+
+
+def fit_levels(
+    exposure: Exposure,
+    options: CleanOptions,
+    *,
+    flat: Image | None,
+    science: Usable | None,
+    user_mask: Usable | None,
+) -> Levels:
+    """Measure spectrum and level 1 of an exposure.
+
+    Parameters
+    ----------
+    exposure : Exposure
+        The exposure.
+    options : CleanOptions
+        Clipping level, and whether there is a sky.
+    flat : ndarray of float32, shape (n_slow, n_fast), or None
+        Flat field, in the detector frame.
+    science : ndarray of bool, shape (ny, nx), or None
+        True where science regions are to be masked.
+    user_mask : ndarray of bool, shape (ny, nx) or (n_integrations, ny, nx), or None
+        True where a pixel may be used.
+
+    Returns
+    -------
+    Levels
+        With which the differences of each integration are fitted.
+
+    Raises
+    ------
+    NothingToClean
+        If no pixel can be used, or there is no noise.
+    """
+    differences = Differences(exposure, user_mask)
+    mean = differences.mean(range(exposure.n_integrations))
+    readout = exposure.readout
+    n_slow, n_fast = differences.shape
+    clock = Clock(
+        n_slow=n_slow, n_fast=n_fast, n_outputs=readout.n_outputs, interleaved=readout.interleaved
+    )
+    # As in every scene mask: exactly zero is no measurement.
+    allowed = mean.usable & (mean.values != 0)
+    if science is not None:
+        allowed &= ~readout.to_detector(science)
+    if not allowed.any():
+        msg = "no pixel can be used: all are flagged, not finite, zero or masked"
+        raise NothingToClean(msg)
+
+    n_sigma = clipping_level(options)
+
+    def fit(noise: ReadNoise, first: Usable | None = None) -> SkyFit:
+        spectrum = noise.spectrum.scaled(mean.factor)
+        return _fit_mean(
+            SkyImage(
+                values=mean.values,
+                variance=mean.variance(spectrum.white, noise.gain),
+                usable=allowed,
+                flat=flat,
+                has_stars=exposure.has_stars,
+                first_mask=first,
+            ),
+            spectrum,
+            clock,
+            n_sigma=n_sigma,
+            has_sky=options.background_method is not None,
+            n_threads=options.n_threads,
+        )
+
+    noise, clock, trend = _noise_and_trend(differences, mean, clock, allowed, options.n_threads)
+    if noise is None:
+        noise = guess_read_noise(mean, clock, allowed=allowed)
+        guessed = fit(noise)
+        noise = _noise_without(guessed, mean, clock, flat=flat)
+        fitted = fit(noise, guessed.mask)
+    else:
+        fitted = fit(noise)
+    fitted = _without_light(fitted, noise, mean)
+    if n_sigma != options.n_sigma:
+        log.warning(
+            "n_sigma=%g leaves no sky, or takes light for sky: %g is taken, with which %.1f %% of "
+            "the pixels are sky",
+            options.n_sigma,
+            n_sigma,
+            100 * fitted.mask.mean(),
+        )
+    background: Image | float = 0.0
+    if options.save_background:
+        background = fitted.sky if flat is None else fitted.sky * flat
+    return Levels(
+        differences=differences,
+        # Outputs share the threads where there are several, and differences else.
+        records=Records(clock, options.n_threads if clock.n_outputs > 1 else 1),
+        noise=noise,
+        mean=mean,
+        noise_of_mean=fitted.noise,
+        mask=fitted.mask,
+        background=background,
+        converged=fitted.converged,
+        trend=trend,
+    )
+
+
+def _noise_and_trend(
+    differences: Differences, mean: MeanImage, clock: Clock, allowed: Usable, n_threads: int
+) -> tuple[ReadNoise | None, Clock, LightTrend | None]:
+    """Measure the noise; without the trend of the light again, if there is any."""
+
+    def measure(trend: LightTrend | None) -> tuple[ReadNoise | None, Clock]:
+        return measure_read_noise(
+            differences, mean, clock, allowed=allowed, trend=trend, n_threads=n_threads
+        )
+
+    def trend_of(noise: ReadNoise) -> LightTrend | None:
+        records = Records(clock)
+        return LightTrend.of(mean, noise.spectrum, records, gain=noise.gain, allowed=allowed)
+
+    noise, clock = measure(None)
+    if noise is None or differences.exposure.n_differences == 1:
+        return noise, clock, None
+    trend = trend_of(noise)
+    if trend is None or not has_trend(differences, mean, trend, allowed=allowed):
+        return noise, clock, None
+    log.warning(
+        "Light is not linear in the times of the groups (meta.exposure.read_times, groups that "
+        "were dropped, or what the linearity correction left): what differences have of the "
+        "mean's light is not taken for noise"
+    )
+    again, clock = measure(trend)
+    noise = again or noise
+    return noise, clock, trend_of(noise)
+
+
+def _fit_mean(image: SkyImage, spectrum: NoiseSpectrum, clock: Clock, **options: Any) -> SkyFit:
+    """Fit noise and sky, where there are enough pixels to tell one from the other."""
+    try:
+        return fit_noise_and_sky(image, spectrum, clock, **options)
+    except np.linalg.LinAlgError as error:
+        msg = (
+            f"fit_method='wiener' cannot tell noise from sky in {clock.n_slow} rows of "
+            f"{clock.n_fast} pixels, of which {np.count_nonzero(image.usable)} can be used: "
+            "use 'median'"
+        )
+        raise NothingToClean(msg) from error
+
+
+def clipping_level(options: CleanOptions) -> float:
+    """Clipping level that leaves sky and masks light.
+
+    Parameters
+    ----------
+    options : CleanOptions
+        With the level that is asked for.
+
+    Returns
+    -------
+    float
+        In standard deviations; 0 masks nothing.
+    """
+    n_sigma = options.n_sigma
+    return min(max(n_sigma, LEAST_SIGMA), MOST_SIGMA) if n_sigma else n_sigma
+
+
+def _without_light(fitted: SkyFit, noise: ReadNoise, mean: MeanImage) -> SkyFit:
+    """Take no noise off the mean where what was found is more than noise can be."""
+    found = float(np.var(fitted.noise, dtype=np.float64))
+    expected = noise.spectrum.correlated_variance * mean.factor
+    if found <= EXCESS * expected:
+        return fitted
+    if len(mean.used) == 1:
+        msg = (
+            "fit_method='wiener' cannot tell the noise from light that fills most of the image: "
+            "give a user_mask, or use 'median'"
+        )
+        raise NothingToClean(msg)
+    log.warning(
+        "Light fills most of the image, and hides the noise of the mean of all differences: "
+        "only what they differ by is removed; a user_mask of the sky may help"
+    )
+    return replace(fitted, noise=np.zeros_like(fitted.noise))
+
+
+def _noise_without(
+    first: SkyFit, mean: MeanImage, clock: Clock, *, flat: Image | None
+) -> ReadNoise:
+    """Measure the noise of the mean without a first guess of its sky.
+
+    A few pixels of each row, or light that is left, make a spectrum that no detector has:
+    a typical one is taken then.
+    """
+    left = mean.values - (first.sky if flat is None else first.sky * flat)
+    usable = first.mask & mean.complete
+    typical = guess_read_noise(replace(mean, values=left), clock, allowed=usable)
+    measured = measure_image_noise(mean, left, usable, clock)
+    return measured if measured is not None and measured.is_like(typical) else typical
+
+
+def report_levels(levels: Levels, noise_rms: float) -> None:
+    """Say what was measured, in three lines.
+
+    Parameters
+    ----------
+    levels : Levels
+        The spectrum.
+    noise_rms : float
+        Root mean square of what was removed from the differences.
+    """
+    spectrum, exposure = levels.noise.spectrum, levels.differences.exposure
+    common = 2 * np.trapezoid(spectrum.common, spectrum.frequency)
+    own = 2 * np.trapezoid(spectrum.per_output, spectrum.frequency)
+    log.info(
+        "Noise of one read: rms %.3g common to the outputs, %.3g per output, %.3g white",
+        max(common, 0.0) ** 0.5,
+        max(own, 0.0) ** 0.5,
+        spectrum.white**0.5,
+    )
+    log.info(
+        "Correlated noise falls below the white noise at %.3g kHz; the outputs share %.0f %% of it",
+        spectrum.knee / 1000,
+        100 * spectrum.coherence,
+    )
+    reads = 1 if exposure.group_dq is None else 2
+    expected = reads * spectrum.correlated_variance
+    log.info(
+        "Removed %.0f %% of the variance of the correlated noise",
+        100 * min(noise_rms**2 / expected, 1.0) if expected > 0 else 0.0,
+    )

@@ -1,0 +1,431 @@
+"""Noise of an image that holds a sky: both are fitted together, to what is no source."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deflicker.detector.clock import Clock
+from deflicker.noise.spectrum import NoiseSpectrum
+from deflicker.noise.wiener.coupling import SlowModes
+from deflicker.noise.wiener.sky import SkySplines, SmoothSky, sky_penalty
+from deflicker.noise.wiener.solver import (
+    TOLERANCE,
+    NoiseEquations,
+    NoisePrior,
+    Records,
+    Spectra,
+    solve_noise,
+)
+from deflicker.noise.wiener.stars import spare_faint_stars
+from deflicker.noise.wiener.weights import RecordWeights, SeenPixels
+from deflicker.scene.sources import (
+    BOX,
+    CROWDED,
+    find_sources,
+    fine_structure,
+    noise_level,
+    sky_map,
+    source_halos,
+)
+from deflicker.stats.row_medians import row_medians
+
+__all__ = ["SkyFit", "SkyImage", "fit_noise", "fit_noise_and_sky"]
+
+Image = NDArray[np.float32]
+Usable = NDArray[np.bool_]
+
+SOURCE_SIGMA = 1.4  # limit of the sources, for each n_sigma of the options
+FIRST_SOURCES = 4.0  # at least, while the noise is in the image
+SKY_TOLERANCE = 1e-3  # of the solutions; between two of them sources are looked for again
+SOLUTIONS, FEW_PIXELS = 2, 1 << 20
+DARK = 10  # percentile of the sky's brightness that is its level
+# Brightness of the sky counts beyond this many variances of the noise.
+SIGNIFICANT = 16.0
+# The sky is as bright as this fraction of its brightest part, and of the noise, everywhere.
+WINGS = 0.03
+LEAST_BRIGHTNESS = 0.05
+HALO_LIGHT = 5.0  # standard deviations of pixels whose light has wings
+LEAST_WHITE = 0.01  # of the white noise, where no other is
+
+
+@dataclass(frozen=True, kw_only=True)
+class SkyFit:
+    """Noise and sky of a mean image.
+
+    Parameters
+    ----------
+    noise : ndarray of float32, shape (n_slow, n_fast)
+        Noise in DN per group, of mean 0.
+    sky : ndarray of float32, shape (n_slow, n_fast)
+        Sky in DN per group, before the flat field.
+    mask : ndarray of bool, shape (n_slow, n_fast)
+        True where the image was taken for sky.
+    converged : bool, optional
+        Whether the solutions that count came as near as they were asked to.
+    """
+
+    noise: Image
+    sky: Image
+    mask: Usable
+    converged: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class SkyImage:
+    """An image of sky, sources and noise.
+
+    Parameters
+    ----------
+    values : ndarray of float32, shape (n_slow, n_fast)
+        In the detector frame, in DN.
+    variance : ndarray of float32, shape (n_slow, n_fast)
+        White variance of the pixels in DN squared, positive.
+    usable : ndarray of bool, shape (n_slow, n_fast)
+        True where the image may be used; somewhere.
+    flat : ndarray of float32, shape (n_slow, n_fast), optional
+        Flat field, through which sky and sources are seen, and noise is not.
+    has_stars : bool, optional
+        Whether stars may be anywhere; light of those that are too faint to be found is
+        not taken for noise.
+    first_mask : ndarray of bool, shape (n_slow, n_fast), optional
+        True where sky was found before; sources are looked for by default.
+    """
+
+    values: Image
+    variance: Image
+    usable: Usable
+    flat: Image | None = None
+    has_stars: bool = False
+    first_mask: Usable | None = None
+
+    @property
+    def weights(self) -> Image:
+        """Inverse variance, 0 where the image may not be used."""
+        weights = np.zeros_like(self.variance)
+        return np.divide(1, self.variance, out=weights, where=self.usable)
+
+    def seen(self, light: Image) -> Image:
+        """Light through the flat field."""
+        return light if self.flat is None else light * self.flat
+
+    def before_flat(self, light: Image) -> Image:
+        """Light without the flat field."""
+        return light if self.flat is None else light / self.flat
+
+    def without(self, light: Image) -> "SkyImage":
+        """Image without some light; 0 where it may not be used."""
+        values = np.where(self.usable, self.values - self.seen(light), np.float32(0))
+        return replace(self, values=values)
+
+
+def fit_noise_and_sky(
+    image: SkyImage,
+    spectrum: NoiseSpectrum,
+    clock: Clock,
+    *,
+    n_sigma: float = 2.0,
+    has_sky: bool = True,
+    n_threads: int = 1,
+) -> SkyFit:
+    """Fit the noise of an image together with its sky.
+
+    Parameters
+    ----------
+    image : SkyImage
+        The image.
+    spectrum : NoiseSpectrum
+        Spectrum of its noise.
+    clock : Clock
+        Order of the pixels.
+    n_sigma : float, optional
+        Clipping level for sources; 0 masks none.
+    has_sky : bool, optional
+        Whether there is a sky to fit; else the image is noise and sources alone.
+    n_threads : int, optional
+        Threads to use.
+
+    Returns
+    -------
+    SkyFit
+        Noise, sky and mask.
+
+    Notes
+    -----
+    The sky is a surface of splines with a Gaussian prior that is eliminated from the
+    equations of the noise, see `deflicker.noise.wiener.sky`. Sources are looked for in what noise
+    and sky leave, again and again while the solution becomes better.
+    """
+    usable = image.usable
+    middle, crowded = _level(image, spectrum)
+    level = middle if has_sky else None
+    limit = SOURCE_SIGMA * n_sigma
+    mask = usable
+    if limit > 0 and image.first_mask is not None:
+        mask = image.first_mask
+    elif limit > 0:
+        found = _first_sources(
+            image, spectrum, clock, limit, level=middle if crowded else None, n_threads=n_threads
+        )
+        mask = _left_over(usable, found)
+        del found
+    state = _SkyAndNoise(image, spectrum, clock, level=level, n_threads=n_threads)
+    del image
+    # Few pixels tell noise from sky less well, and one more solution costs little.
+    solutions = SOLUTIONS + (usable.size < FEW_PIXELS)
+    for _ in range(solutions if limit > 0 else 1):
+        state.solve(mask)
+        if limit > 0:
+            left = state.left()
+            mask = _left_over(
+                usable,
+                find_sources(
+                    left,
+                    usable,
+                    n_sigma=limit,
+                    white=spectrum.white,
+                    correlated=spectrum.correlated_variance,
+                    n_threads=n_threads,
+                ),
+            )
+            if level is not None:
+                left += state.detail
+                left -= level
+                state.detail = fine_structure(left, mask, n_threads=n_threads)
+                state.detail += level
+            del left  # full arrays are large, and the solution needs some
+    noise, finished = state.finish(mask)
+    converged = state.converged and finished
+    return SkyFit(noise=noise, sky=state.sky(), mask=mask, converged=converged)
+
+
+def _left_over(usable: Usable, sources: Usable) -> Usable:
+    """Pixels without sources; all where nothing would be left."""
+    mask = usable & ~sources
+    return mask if mask.any() else usable
+
+
+def _level(image: SkyImage, spectrum: NoiseSpectrum) -> tuple[np.float32, bool]:
+    """Level of the sky, the median or what most agree on, and whether light fills the image."""
+    limit = CROWDED * (spectrum.white + spectrum.correlated_variance) ** 0.5
+    values = image.before_flat(image.values)[image.usable]
+    level, sigma = noise_level(values, limit)
+    return np.float32(level), sigma >= limit
+
+
+def _first_sources(
+    image: SkyImage,
+    spectrum: NoiseSpectrum,
+    clock: Clock,
+    limit: float,
+    *,
+    level: np.float32 | None,
+    n_threads: int,
+) -> Usable:
+    """Sources of an image with its noise, of which the medians of rows are known."""
+    usable = image.usable
+    noise = {"white": spectrum.white, "correlated": spectrum.correlated_variance}
+    values = image.before_flat(image.values)
+    left = values - (sky_map(values, usable)[1] if level is None else level)
+    found = find_sources(
+        left, usable, n_sigma=max(limit, FIRST_SOURCES), n_threads=n_threads, **noise
+    )
+    for k in range(clock.n_outputs):
+        part = slice(k * clock.width, (k + 1) * clock.width)
+        seen = np.ascontiguousarray(usable[:, part] & ~found[:, part])
+        left[:, part] -= row_medians(np.ascontiguousarray(left[:, part]), seen)[:, np.newaxis]
+    return found | find_sources(left, usable & ~found, n_sigma=limit, n_threads=n_threads, **noise)
+
+
+class _SkyAndNoise:
+    """Noise and sky of an image as they are known, solved for several times.
+
+    All but the last of the solutions are of means of a few pixels, which cost less.
+    """
+
+    def __init__(
+        self,
+        image: SkyImage,
+        spectrum: NoiseSpectrum,
+        clock: Clock,
+        *,
+        level: np.float32 | None,
+        n_threads: int,
+    ) -> None:
+        self.image, self.spectrum, self.clock, self.n_threads = image, spectrum, clock, n_threads
+        self.splines = SkySplines(image.values.shape, width=clock.width)
+        self.has_sky = level is not None
+        self._level = np.float32(0) if level is None else level
+        self.size = self.splines.fast_bin
+        # Short transforms end before other threads have begun.
+        self.records = Records(clock.binned(self.size), n_threads if self.size == 1 else 1)
+        self.prior = NoisePrior.of(spectrum, self.records)
+        # Of the noise, means of pixels hold what is slow. The rest is white in them.
+        white, fast = spectrum.white / self.size, spectrum.unresolved_variance(self.size)
+        self._known = np.float32(white / (white + fast))
+        self.detail = np.full_like(image.values, self._level)  # what is no smooth sky
+        bins = (clock.n_slow, clock.n_fast // self.size)
+        self._noise = self._smooth = np.zeros(bins, dtype=np.float32)
+        self.converged = True  # the last solution
+        self._solution: Spectra | None = None
+        self._slow_modes: SlowModes | None = None
+
+    def sky(self) -> Image:
+        """Sky, before the flat field."""
+        sky = np.repeat(self._smooth, self.size, axis=1)
+        sky += self.detail
+        return sky
+
+    def left(self) -> Image:
+        """Image without noise and sky, before the flat field."""
+        left = self.image.values - np.repeat(self._noise, self.size, axis=1)
+        left = self.image.before_flat(left)
+        left -= self.sky()
+        return left
+
+    def solve(self, mask: Usable) -> None:
+        """Fit slow noise and sky of what the mask leaves."""
+        seen = self._seen(mask)
+        brightness = self._brightness(seen) if self.has_sky else None
+        seen = seen.binned(self.size)
+        seen = replace(seen, weights=seen.weights * self._known)
+        sky = None
+        if brightness is not None:
+            sky = SmoothSky(
+                self.splines,
+                weights=seen.of_sky(seen.of_sky(seen.weights)),
+                penalty=sky_penalty(self.splines, brightness),
+                halos=self._halos(mask),
+            )
+        if sky is not None and self._slow_modes is None:
+            # A preconditioner that was made for another mask does as well.
+            self._slow_modes = SlowModes(sky, seen, self.prior, self.records)
+        weights = RecordWeights(seen, self.records, sky)
+        equations = NoiseEquations(
+            records=self.records,
+            prior=self.prior,
+            weights=weights,
+            mean_weight=float(seen.weights.mean(dtype=np.float64)),
+            improve=self._slow_modes,
+        )
+        told = weights.told(seen.values)
+        self._solution, self.converged = solve_noise(
+            equations, told, tolerance=SKY_TOLERANCE, start=self._solution
+        )
+        pixels = self.records.pixels(self._solution)
+        self._noise = _without_level(self.records.clock.image(pixels))
+        if sky is not None:
+            self._smooth = sky.image(seen.of_sky(seen.weights * (seen.values - self._noise)))
+
+    def finish(self, mask: Usable) -> tuple[Image, bool]:
+        """Fit all of the noise, the sky being known; nothing more can be solved then."""
+        records = Records(self.clock, self.n_threads)
+        start = None if self._solution is None else self.records.refined(self._solution, records)
+        self._solution = self._slow_modes = None
+        return fit_noise(self._last_image(mask), self.spectrum, records, start=start)
+
+    def _last_image(self, mask: Usable) -> SkyImage:
+        """Image without all of the sky, and no other copy of it: the solution needs room."""
+        image = replace(self.image.without(self.sky()), usable=mask)
+        del self.image
+        return image
+
+    def _seen(self, mask: Usable) -> SeenPixels:
+        """What the mask leaves of the image without the fine structure of the sky."""
+        image = replace(self.image.without(self.detail), usable=mask)
+        return SeenPixels(image.values, image.weights, image.flat)
+
+    def _brightness(self, seen: SeenPixels) -> NDArray[np.float64]:
+        """How bright the sky is near each spline."""
+        limit = SIGNIFICANT * _box_variance(self.spectrum, self.clock)
+        values = self.image.before_flat(seen.values)
+        bright = _brightness(values, seen.weights > 0, self.splines)
+        power = np.maximum(bright**2 - limit, 0)
+        noise = self.spectrum.correlated_variance + LEAST_WHITE * self.spectrum.white
+        least = WINGS**2 * power.max() + LEAST_BRIGHTNESS**2 * noise
+        return np.sqrt(power + least)
+
+    def _halos(self, mask: Usable) -> NDArray[np.float32]:
+        """Wings of the sources that the mask leaves out."""
+        light = self.image.before_flat(self.image.values) - self._level
+        light -= np.repeat(self._smooth, self.size, axis=1)
+        faint = light < self.image.before_flat(
+            np.float32(HALO_LIGHT) * np.sqrt(self.image.variance)
+        )
+        light[faint | mask | ~self.image.usable] = 0
+        return source_halos(light, binning=self.size)
+
+
+def _box_variance(spectrum: NoiseSpectrum, clock: Clock) -> float:
+    """Variance that the noise leaves in means of boxes, which are averages of rows."""
+    slow = spectrum.frequency < 0.5 / (BOX * clock.row_ticks)
+    power = spectrum.common + spectrum.per_output
+    whole = spectrum.correlated_variance
+    rows = 2 * float(np.trapezoid(power[slow], spectrum.frequency[slow])) if slow.any() else 0.0
+    return rows + max(whole - rows, 0.0) / BOX
+
+
+def _brightness(values: Image, usable: Usable, splines: SkySplines) -> NDArray[np.float64]:
+    """Brightness of the sky above its level near each spline."""
+    boxes, _ = sky_map(values, usable)
+    rows, columns = (
+        np.clip((centres * number / size).astype(int), 0, number - 1)
+        for centres, number, size in zip(splines.centres(), boxes.shape, values.shape, strict=True)
+    )
+    above = np.abs(boxes - np.percentile(boxes, DARK))
+    return above[np.ix_(rows, columns)].astype(np.float64)
+
+
+def fit_noise(
+    image: SkyImage,
+    spectrum: NoiseSpectrum,
+    records: Records,
+    *,
+    start: Spectra | None = None,
+    tolerance: float = TOLERANCE,
+) -> tuple[Image, bool]:
+    """Noise of an image that holds nothing else, but for stars too faint to be found.
+
+    Parameters
+    ----------
+    image : SkyImage
+        The image; finite.
+    spectrum : NoiseSpectrum
+        Spectrum of its noise.
+    records : Records
+        Order of the pixels.
+    start : ndarray of complex64, shape (n_outputs, records.size // 2 + 1), optional
+        Spectra of noise that is near; changed.
+    tolerance : float, optional
+        Of the residual, see `solve_noise`. Gaps of some rows are filled last.
+
+    Returns
+    -------
+    noise : ndarray of float32, shape (n_slow, n_fast)
+        Noise in DN, of mean 0, finite everywhere.
+    converged : bool
+        Whether the solution came as near as it was asked to.
+    """
+    clock = records.clock
+    pixels = SeenPixels(image.values, image.weights)
+    weights = RecordWeights(pixels, records)
+    prior = NoisePrior.of(spectrum, records)
+    mean_weight = float(pixels.weights.mean(dtype=np.float64))
+    used = np.count_nonzero(pixels.weights) / pixels.weights.size
+    equations = NoiseEquations(
+        records=records, prior=prior, weights=weights, mean_weight=mean_weight
+    )
+    told = weights.told(pixels.values)
+    has_stars = image.has_stars
+    del image, pixels  # full arrays are large, and the solution needs some
+    solution, converged = solve_noise(equations, told, tolerance=tolerance, start=start)
+    del equations, weights, told
+    if has_stars and mean_weight > 0:
+        spare_faint_stars(solution, records, prior, used=used, mean_weight=mean_weight)
+    return _without_level(clock.image(records.pixels(solution))), converged
+
+
+def _without_level(noise: Image) -> Image:
+    """Noise without its mean, in place: that is the sky's."""
+    noise -= np.float32(noise.mean(dtype=np.float64))
+    return noise

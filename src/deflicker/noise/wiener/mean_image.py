@@ -1,0 +1,280 @@
+"""Differences of an exposure, their mean, and what its noise is of that of a read."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deflicker.detector.measured import is_measured
+from deflicker.ramps.exposure import Exposure
+
+__all__ = ["Differences", "MeanImage"]
+
+Image = NDArray[np.float32]
+Usable = NDArray[np.bool_]
+
+# The correlated noise of other reads is in the mean of a pixel that misses some.
+INCOMPLETE = 2.0
+USED_FRACTION = 0.1
+
+
+@dataclass(frozen=True)
+class MeanImage:
+    """Mean of the valid differences of each pixel, in the detector frame.
+
+    Parameters
+    ----------
+    values : ndarray of float32, shape (n_slow, n_fast)
+        In DN for the mean time of a difference; 0 where there is none.
+    number : ndarray of unsigned int, shape (n_slow, n_fast)
+        Valid differences of each pixel.
+    used : frozenset of tuple
+        Integration and index of the differences in which most pixels are valid.
+    reads : int, optional
+        Reads in a difference: 2; 1 for rates.
+    steps : ndarray of float64, shape (n_differences,), optional
+        Times of the differences of an integration, for their mean; 1 by default.
+    times : ndarray of float32, shape (n_slow, n_fast), optional
+        Sums of the times of the valid differences; their number by default.
+    """
+
+    values: Image
+    number: NDArray[np.unsignedinteger]
+    used: frozenset[tuple[int, int]]
+    reads: int = 2
+    steps: NDArray[np.float64] | None = None
+    times: Image | None = None
+
+    def step(self, j: int) -> float:
+        """Tell how often the light of the mean is in a difference.
+
+        Parameters
+        ----------
+        j : int
+            Index of the difference.
+
+        Returns
+        -------
+        float
+            Its time for the mean time.
+        """
+        return 1.0 if self.steps is None else float(self.steps[j])
+
+    @property
+    def _time(self) -> float:
+        """Time of the differences that are used."""
+        return sum(self.step(j) for _, j in self.used)
+
+    @property
+    def factor(self) -> float:
+        """Variance for a unit of that of a read, where no difference is missing.
+
+        Reads between consecutive differences cancel.
+        """
+        if not self.used:
+            return 1.0
+        return sum(self._reads_with_mean(i, j) for i, j in self.used) / self._time**2
+
+    def deviation_factor(self, integration: int, j: int) -> float:
+        """Variance of a difference from this mean for a unit of that of a read.
+
+        Parameters
+        ----------
+        integration, j : int
+            Indices of the integration and of the difference.
+
+        Returns
+        -------
+        float
+            About 2, less for the first and the last of a ramp; 0 for the only one.
+        """
+        if not self.used:
+            return 0.0
+        step = self.step(j)
+        covariance = step * self._reads_with_mean(integration, j) / self._time
+        return max(self.reads - 2 * covariance + step**2 * self.factor, 0.0)
+
+    def shared_factor(self, integration: int, j: int) -> float:
+        """Covariance of a difference's deviation from this mean with this mean.
+
+        Parameters
+        ----------
+        integration, j : int
+            Indices of the integration and of the difference.
+
+        Returns
+        -------
+        float
+            For a unit of the variance of a read.
+        """
+        if not self.used:
+            return 0.0
+        return self._reads_with_mean(integration, j) / self._time - self.step(j) * self.factor
+
+    def _reads_with_mean(self, integration: int, j: int) -> int:
+        """Covariance of a difference with the sum of all: neighbours share a read."""
+        neighbours = ((integration, j - 1), (integration, j + 1))
+        return self.reads - sum(one in self.used for one in neighbours)
+
+    @property
+    def usable(self) -> Usable:
+        """Pixels with any valid difference."""
+        return self.number > 0
+
+    @property
+    def complete(self) -> Usable:
+        """Pixels with as many valid differences as any other."""
+        return (self.number == self.number.max()) & self.usable
+
+    def variance(self, white: float, gain: float) -> Image:
+        """White and photon variance of the pixels.
+
+        Parameters
+        ----------
+        white : float
+            White variance of a pixel that misses no difference.
+        gain : float
+            Photon variance of a difference for each DN of light.
+
+        Returns
+        -------
+        ndarray of float32, shape (n_slow, n_fast)
+            In the square of the unit of the mean.
+        """
+        if self.times is None:
+            time = np.maximum(self.number, 1).astype(np.float32)
+        else:
+            time = np.where(self.usable, self.times, np.float32(1))
+        variance = np.float32(white) * (time.max() / time) ** 2
+        if gain:
+            variance += np.float32(gain) * np.maximum(self.values, 0) / time
+        variance[~self.complete] *= np.float32(INCOMPLETE)
+        return variance
+
+
+@dataclass(frozen=True)
+class Differences:
+    """Differences of an exposure in the detector frame, and where they may be used.
+
+    Parameters
+    ----------
+    exposure : Exposure
+        The exposure.
+    user_mask : ndarray of bool, shape (ny, nx) or (n_integrations, ny, nx), optional
+        True where a pixel may be used, in the science frame.
+    """
+
+    exposure: Exposure
+    user_mask: Usable | None = None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(n_slow, n_fast)."""
+        ny, nx = self.exposure.image_shape
+        return (ny, nx) if abs(self.exposure.readout.fast_axis) == 1 else (nx, ny)
+
+    def valid(self, integration: int, j: int, *, out: Image) -> tuple[Image, Usable]:
+        """One difference.
+
+        Parameters
+        ----------
+        integration, j : int
+            Indices of the integration and of the difference.
+        out : ndarray of float32, shape (n_slow, n_fast)
+            Where to write it.
+
+        Returns
+        -------
+        values : ndarray of float32, shape (n_slow, n_fast)
+            The difference in DN: ``out``.
+        good : ndarray of bool, shape (n_slow, n_fast)
+            True where it can have been measured, is not flagged and not masked.
+        """
+        exposure = self.exposure
+        values = exposure.difference(integration, j, out=out)
+        pixels = exposure.good_pixels(integration)
+        if self.user_mask is not None:
+            mask = self.user_mask
+            pixels &= mask[integration] if mask.ndim == 3 else mask
+        good = exposure.readout.turned(pixels)
+        flags = exposure.good_differences(integration, j)
+        if flags is not None:
+            good &= flags
+        good &= is_measured(values)
+        return values, good
+
+    def deviation(
+        self,
+        integration: int,
+        j: int,
+        mean: MeanImage,
+        *,
+        among: Usable | None = None,
+        out: Image,
+    ) -> tuple[Image, Usable]:
+        """One difference without the light of a mean, and without its pedestal.
+
+        Parameters
+        ----------
+        integration, j : int
+            Indices of the integration and of the difference.
+        mean : MeanImage
+            Mean of differences, this one among them.
+        among : ndarray of bool, shape (n_slow, n_fast), optional
+            Pixels that may be used; all by default.
+        out : ndarray of float32, shape (n_slow, n_fast)
+            Where to write it.
+
+        Returns
+        -------
+        values : ndarray of float32, shape (n_slow, n_fast)
+            In DN: ``out``, of median 0.
+        good : ndarray of bool, shape (n_slow, n_fast)
+            True where the difference is valid.
+        """
+        values, good = self.valid(integration, j, out=out)
+        if among is not None:
+            good &= among
+        step = mean.step(j)
+        with np.errstate(invalid="ignore", over="ignore"):  # of what is not good
+            values -= mean.values if step == 1 else mean.values * np.float32(step)
+        if good.any():
+            values -= np.median(values[good])  # a pedestal is no noise
+        return values, good
+
+    def mean(self, integrations: Iterable[int]) -> MeanImage:
+        """Mean of the differences of some integrations.
+
+        Parameters
+        ----------
+        integrations : iterable of int
+            Indices of the integrations.
+
+        Returns
+        -------
+        MeanImage
+            Their mean, pixel by pixel over those that are valid: the sum of these for the
+            sum of their times.
+        """
+        steps = None if self.exposure.group_times is None else self.exposure.steps
+        total = np.zeros(self.shape, dtype=np.float32)
+        integrations = list(integrations)
+        most = len(integrations) * self.exposure.n_differences
+        number = np.zeros(self.shape, dtype=np.min_scalar_type(most))
+        times = None if steps is None else np.zeros(self.shape, dtype=np.float32)
+        buffer = np.empty(self.shape, dtype=np.float32)
+        found = {}
+        for i in integrations:
+            for j in range(self.exposure.n_differences):
+                values, good = self.valid(i, j, out=buffer)
+                np.add(total, values, out=total, where=good)
+                number += good
+                if times is not None and steps is not None:
+                    np.add(times, np.float32(steps[j]), out=times, where=good)
+                found[i, j] = int(np.count_nonzero(good))
+        np.divide(total, number if times is None else times, out=total, where=number > 0)
+        reads = 1 if self.exposure.group_dq is None else 2
+        most_found = max(found.values(), default=0)
+        used = frozenset(one for one, n in found.items() if n > USED_FRACTION * most_found)
+        return MeanImage(total, number, used, reads, steps, times)

@@ -1,0 +1,95 @@
+"""The method ``wiener``."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from deflicker.detector.readout import Readout
+from deflicker.noise.method import NEAR_INFRARED, Job, Plan
+from deflicker.noise.wiener.levels import clipping_level, fit_levels, report_levels
+from deflicker.options import CleanOptions
+
+__all__ = ["WIENER", "WienerMethod"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WienerMethod:
+    """Noise as a record in time whose spectrum is measured; it fits the sky itself."""
+
+    name: str = "wiener"
+    instruments: frozenset[str] = NEAR_INFRARED
+    detectors: str = "near-infrared detectors, not for MIRI"
+    needs_background: bool = False
+    measures_spectrum: bool = True
+    suits_choice: bool = False
+    allocates_much: bool = True
+
+    def ignored(
+        self,
+        options: CleanOptions,
+        readout: Readout,  # noqa: ARG002 - of the protocol
+    ) -> list[str]:
+        """Warnings of options that do not apply.
+
+        Parameters
+        ----------
+        options : CleanOptions
+            What was asked for.
+        readout : Readout
+            Of the detector.
+
+        Returns
+        -------
+        list of str
+            One for each option.
+        """
+        given = {
+            "fit_by_channel": options.fit_by_channel,
+            "fit_histogram": options.fit_histogram,
+            "single_mask": not options.single_mask,
+            "background_box_size": options.background_box_size is not None,
+            "background_method='median_image'": options.background_method == "median_image",
+        }
+        return [
+            f"fit_method={self.name!r} does not need it: {name} is ignored"
+            for name, is_given in given.items()
+            if is_given
+        ]
+
+    def plan(self, job: Job) -> Plan:
+        """Measure the spectrum, and fit the mean of all differences.
+
+        Parameters
+        ----------
+        job : Job
+            What is to be cleaned.
+
+        Returns
+        -------
+        Plan
+            With the pixels that were taken for sky as the mask.
+
+        Raises
+        ------
+        NothingToClean
+            If no pixel can be used, or there is no noise.
+        """
+        options = job.options
+        levels = fit_levels(
+            job.exposure,
+            options,
+            flat=job.flat,
+            science=job.maker.science,
+            user_mask=job.user_mask,
+        )
+        return Plan(
+            mask=levels.scene_mask(),
+            integrations=levels.integrations(),
+            n_threads=levels.n_threads(options),
+            n_sigma=clipping_level(options),
+            spectrum=levels.noise.spectrum,
+            report=partial(report_levels, levels),
+        )
+
+
+WIENER: Final = WienerMethod()

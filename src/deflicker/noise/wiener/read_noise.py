@@ -1,0 +1,310 @@
+"""Noise of one read of an exposure, from differences that do not hold the scene."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import chain, islice, pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deflicker.detector.clock import Clock
+from deflicker.errors import NothingToClean
+from deflicker.noise.spectrum import NoiseSpectrum
+from deflicker.noise.wiener.directions import find_directions
+from deflicker.noise.wiener.light_trend import LightTrend
+from deflicker.noise.wiener.mean_image import Differences, MeanImage
+from deflicker.noise.wiener.spectrum import measure_spectrum, typical_spectrum
+from deflicker.stats.constants import MAD_TO_SIGMA
+
+__all__ = [
+    "ReadNoise",
+    "guess_read_noise",
+    "has_trend",
+    "measure_image_noise",
+    "measure_read_noise",
+]
+
+Image = NDArray[np.float32]
+Usable = NDArray[np.bool_]
+
+# The spectrum is measured from this many pixels, of a few differences.
+SAMPLE_PIXELS = 1 << 23
+MOST_SAMPLES = 16
+OUTLIER = 5.0
+TREND_SAMPLES = 4  # differences: light that is not linear is so in all but the middle one
+DIM = 90  # percent of the pixels that have little photon noise
+GAIN_ROWS = 4  # every how many rows are enough for the photon noise
+GAIN_PERCENTILES = (1, 50, 80, 90, 95, 98, 99, 99.7)
+GAIN_PIXELS = 100
+# Variances for those of typical detectors, of which the white one holds what neighbours differ by.
+LEAST_WHITE, MOST_CORRELATED = 0.5, 4.0
+MEDIAN_OF_SQUARE = 0.4549  # of a Gaussian of unit variance
+SQUARE_ERROR = 2.5
+SIGNIFICANT_SLOPE = 5.0
+
+
+@dataclass(frozen=True)
+class ReadNoise:
+    """Noise of one read, or of one rate image.
+
+    Parameters
+    ----------
+    spectrum : NoiseSpectrum
+        Its spectrum, without photon noise.
+    gain : float
+        Photon variance of a difference for each DN of light.
+    """
+
+    spectrum: NoiseSpectrum
+    gain: float = 0.0
+
+    def is_like(self, typical: "ReadNoise") -> bool:
+        """Tell whether it may be the noise of a detector.
+
+        Parameters
+        ----------
+        typical : ReadNoise
+            Noise of detectors as they are, of the same scale.
+
+        Returns
+        -------
+        bool
+            Whether white and correlated noise are not much different.
+        """
+        ours, other = self.spectrum, typical.spectrum
+        return (
+            ours.white > LEAST_WHITE * other.white
+            and ours.correlated_variance < MOST_CORRELATED * other.correlated_variance
+        )
+
+
+def measure_read_noise(
+    differences: Differences,
+    mean: MeanImage,
+    clock: Clock,
+    *,
+    allowed: Usable,
+    trend: LightTrend | None = None,
+    n_threads: int = 1,
+) -> tuple[ReadNoise | None, Clock]:
+    """Measure the noise from the differences' deviations from their mean.
+
+    Parameters
+    ----------
+    differences : Differences
+        Those of an exposure.
+    mean : MeanImage
+        Mean of all of them.
+    clock : Clock
+        Supposed order of the pixels.
+    allowed : ndarray of bool, shape (n_slow, n_fast)
+        Pixels that may be used.
+    trend : LightTrend, optional
+        What removes light that is not linear in time.
+    n_threads : int, optional
+        Threads to use.
+
+    Returns
+    -------
+    noise : ReadNoise or None
+        None where there is but one difference, or too few pixels.
+    clock : Clock
+        With the directions in which outputs are read, as the noise tells them.
+    """
+    exposure = differences.exposure
+    if exposure.n_differences * exposure.n_integrations == 1 or not allowed.any():
+        return None, clock
+    samples = _Samples(differences, mean, allowed, trend)
+    images = iter(samples)
+    first = next(images, None)
+    if first is None:
+        return None, clock
+    clock = replace(clock, mirrored=find_directions(*first, clock))
+    spectrum = measure_spectrum(chain([first], images), clock, n_threads=n_threads)
+    if spectrum is None:
+        return None, clock
+    scale = float(np.mean(samples.factors))
+    gain = max(float(np.median(samples.gains)), 0.0) if samples.gains else 0.0
+    dim = allowed & (mean.values <= samples.bright)
+    light = max(float(np.median(mean.values[dim])), 0.0)
+    photons = gain * light * (1 - 1 / exposure.n_differences)
+    return ReadNoise(spectrum.with_white(spectrum.white - photons).scaled(1 / scale), gain), clock
+
+
+def has_trend(
+    differences: Differences, mean: MeanImage, trend: LightTrend, *, allowed: Usable
+) -> bool:
+    """Tell whether light is not linear in time, from a few differences.
+
+    Parameters
+    ----------
+    differences : Differences
+        Those of an exposure.
+    mean : MeanImage
+        Mean of all of them.
+    trend : LightTrend
+        Light of that mean.
+    allowed : ndarray of bool, shape (n_slow, n_fast)
+        Pixels that may be used; somewhere.
+
+    Returns
+    -------
+    bool
+        True where the noise cannot have made what one of them deviates by.
+    """
+    samples = _Samples(differences, mean, allowed, trend)
+    some = islice(samples.deviations(), TREND_SAMPLES)
+    return any(samples.has_trend for _ in some)
+
+
+class _Samples:
+    """Some differences without their mean; what is learnt of each is noted on the way."""
+
+    def __init__(
+        self, differences: Differences, mean: MeanImage, allowed: Usable, trend: LightTrend | None
+    ) -> None:
+        self.differences, self.mean, self.allowed = differences, mean, allowed
+        self.trend, self.has_trend = trend, False
+        self.bright = np.float32(np.percentile(mean.values[allowed], DIM))
+        self.factors: list[float] = []
+        self.gains: list[float] = []
+
+    def __iter__(self) -> Iterator[tuple[Image, Usable]]:
+        n = self.differences.exposure.n_differences
+        for j, own, values, good in self.deviations():
+            if n > 1:
+                step = own.step(j)
+                gain = _photon_gain(values, good, own.values)
+                self.gains.append(gain / (step * (1 - step / n)))
+            yield values, _without_outliers(values, good & (own.values <= self.bright))
+
+    def deviations(self) -> Iterator[tuple[int, MeanImage, Image, Usable]]:
+        """Index of each, mean of its integration, deviation from that, and where it is good."""
+        exposure = self.differences.exposure
+        n, n_integrations = exposure.n_differences, exposure.n_integrations
+        buffer = np.empty(self.mean.values.shape, dtype=np.float32)
+        for i, j in _sample(self.mean):
+            several = n_integrations > 1 and n > 1
+            own = self.differences.mean([i]) if several else self.mean
+            values, good = self.differences.deviation(
+                i, j, own, among=own.complete & self.allowed, out=buffer
+            )
+            factor = own.deviation_factor(i, j) if good.any() else 0.0
+            if not factor > 0:
+                continue
+            self.factors.append(factor)
+            if self.trend is not None and n > 1:
+                shared = own.shared_factor(i, j) / n_integrations
+                scale = self.trend.remove(values, good, own.values, factor=factor, shared=shared)
+                self.has_trend |= scale != 0
+            yield j, own, values, good
+
+
+def _sample(mean: MeanImage) -> list[tuple[int, int]]:
+    """Integration and difference of what is measured, evenly spread."""
+    pairs = sorted(mean.used)
+    wanted = min(max(SAMPLE_PIXELS // mean.values.size, 2), MOST_SAMPLES, len(pairs))
+    return [pairs[k] for k in ((np.arange(wanted) + 0.5) * len(pairs) / max(wanted, 1)).astype(int)]
+
+
+def _without_outliers(values: Image, good: Usable) -> Usable:
+    if not good.any():
+        return good
+    sigma = np.float32(MAD_TO_SIGMA * np.median(np.abs(values[good])))
+    return good & (np.abs(values) < np.float32(OUTLIER) * sigma)
+
+
+def _photon_gain(values: Image, good: Usable, light: Image) -> float:
+    """Slope of the variance of neighbouring pixels' differences with their light."""
+    values, light = values[::GAIN_ROWS], light[::GAIN_ROWS]
+    both = good[::GAIN_ROWS, 1:] & good[::GAIN_ROWS, :-1]
+    brightness = (light[:, 1:][both] + light[:, :-1][both]) / 2
+    square = (values[:, 1:][both] - values[:, :-1][both]) ** 2 / 2
+    if not brightness.size:
+        return 0.0
+    edges = np.percentile(brightness, GAIN_PERCENTILES)
+    middles, variances, numbers = [], [], []
+    for low, high in pairwise(edges):
+        some = (brightness >= low) & (brightness < high)
+        if np.count_nonzero(some) >= GAIN_PIXELS:
+            middles.append(float(np.median(brightness[some])))
+            variances.append(float(np.median(square[some])) / MEDIAN_OF_SQUARE)
+            numbers.append(np.count_nonzero(some))
+    if len(middles) < 2 or min(variances) <= 0:
+        return 0.0
+    return _significant_slope(np.array(middles), np.array(variances), np.array(numbers))
+
+
+def _significant_slope(
+    x: NDArray[np.float64], variances: NDArray[np.float64], numbers: NDArray[np.int_]
+) -> float:
+    """Slope of a line through variances; 0 where their errors may have made it."""
+    # The median of n squares of a Gaussian has a relative error of 2.34 / sqrt(n), about.
+    errors = SQUARE_ERROR * variances / np.sqrt(numbers)
+    weights = errors**-2
+    centred = x - np.average(x, weights=weights)
+    power = float(np.sum(weights * centred**2))
+    if power <= 0:
+        return 0.0
+    slope = float(np.sum(weights * centred * variances)) / power
+    return slope if slope > SIGNIFICANT_SLOPE / power**0.5 else 0.0
+
+
+def guess_read_noise(mean: MeanImage, clock: Clock, *, allowed: Usable) -> ReadNoise:
+    """Noise of detectors as they are, scaled to the differences of neighbouring pixels.
+
+    Parameters
+    ----------
+    mean : MeanImage
+        Mean of the differences.
+    clock : Clock
+        Order of the pixels.
+    allowed : ndarray of bool, shape (n_slow, n_fast)
+        Pixels that may be used.
+
+    Returns
+    -------
+    ReadNoise
+        With a typical spectrum.
+
+    Raises
+    ------
+    NothingToClean
+        If neighbouring pixels do not differ.
+    """
+    values = mean.values
+    fast = (values[:, 1:] - values[:, :-1])[allowed[:, 1:] & allowed[:, :-1]]
+    slow = (values[1:] - values[:-1])[allowed[1:] & allowed[:-1]]
+    # The light of a spectrum changes along one axis, and correlated noise along the slow one.
+    scatter = [MAD_TO_SIGMA * float(np.median(np.abs(s))) for s in (fast, slow) if s.size]
+    white = min(scatter, default=0.0) ** 2 / 2
+    if not white > 0:
+        msg = "fit_method='wiener' finds no noise in the exposure: use 'median'"
+        raise NothingToClean(msg)
+    spectrum = typical_spectrum(white=white, n_outputs=clock.n_outputs)
+    return ReadNoise(spectrum.scaled(1 / mean.factor))
+
+
+def measure_image_noise(
+    mean: MeanImage, noise: Image, usable: Usable, clock: Clock
+) -> ReadNoise | None:
+    """Measure the noise from the only image that there is, without its sky.
+
+    Parameters
+    ----------
+    mean : MeanImage
+        Mean of the differences.
+    noise : ndarray of float32, shape (n_slow, n_fast)
+        The mean without its sky.
+    usable : ndarray of bool, shape (n_slow, n_fast)
+        Pixels that hold nothing but noise.
+    clock : Clock
+        Order of the pixels.
+
+    Returns
+    -------
+    ReadNoise or None
+        None where too few pixels are usable.
+    """
+    spectrum = measure_spectrum([(noise, _without_outliers(noise, usable))], clock)
+    return None if spectrum is None else ReadNoise(spectrum.scaled(1 / mean.factor))

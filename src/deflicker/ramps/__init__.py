@@ -1,0 +1,1 @@
+"""An exposure as arrays: its differences, its flags, its draft rates."""

@@ -1,0 +1,27 @@
+"""Parts of the fast axis that are fitted on their own."""
+
+from deflicker.options import CleanOptions
+from deflicker.ramps.exposure import Exposure
+
+__all__ = ["fitted_outputs"]
+
+
+def fitted_outputs(exposure: Exposure, options: CleanOptions) -> list[slice]:
+    """Fast-axis slices that are fitted on their own.
+
+    Parameters
+    ----------
+    exposure : Exposure
+        Its outputs.
+    options : CleanOptions
+        Whether each is fitted by itself.
+
+    Returns
+    -------
+    list of slice
+        In the detector frame.
+    """
+    n_fast = exposure.image_shape[1 if abs(exposure.readout.fast_axis) == 1 else 0]
+    if not options.fit_by_channel:
+        return [slice(0, n_fast)]
+    return exposure.readout.output_slices(n_fast)

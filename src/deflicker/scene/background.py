@@ -1,0 +1,211 @@
+"""Background of one difference: what is removed before the noise is fitted."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from math import ceil
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import spline_filter, zoom
+from scipy.sparse import csr_array
+
+from deflicker.stats.row_medians import row_medians
+
+__all__ = ["BoxBackground", "default_box_size", "model_background", "no_box_warnings"]
+
+BLOCK_ROWS = 64  # what they need fits into a processor's cache
+LARGEST_BOX = 32
+FILTER_BOXES = 5
+LEAST_FRACTION = 0.9  # of a box must be usable, photutils' default
+
+
+def default_box_size(shape: tuple[int, int]) -> tuple[int, int]:
+    """Largest box up to 32 pixels that divides the image.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (ny, nx) of the image.
+
+    Returns
+    -------
+    tuple of int
+        (ny, nx) of the box.
+
+    Examples
+    --------
+    >>> from deflicker.scene.background import default_box_size
+    >>> default_box_size((2048, 1032))
+    (32, 24)
+    """
+    ny, nx = (
+        max(size for size in range(1, LARGEST_BOX + 1) if length % size == 0) for length in shape
+    )
+    return ny, nx
+
+
+@contextmanager
+def no_box_warnings() -> Iterator[None]:
+    """Silence what astropy and numpy say of boxes without usable pixels.
+
+    Warning filters belong to the process, so this goes around the threads that call
+    `model_background`, not into them.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=UserWarning, module=r"astropy\.")
+        warnings.filterwarnings("ignore", "Input data contains invalid values")
+        warnings.filterwarnings("ignore", "All-NaN slice|Degrees of freedom|Mean of empty")
+        yield
+
+
+@dataclass(frozen=True, eq=False)
+class BoxBackground:
+    """Background as a bicubic spline through the boxes of an image; no image of it is kept.
+
+    Parameters
+    ----------
+    along_y : csr_array of float, shape (ny, n_boxes_y)
+        Splines of the boxes along the rows of the image.
+    along_x : ndarray of float, shape (n_boxes_y, nx)
+        The boxes, interpolated along x.
+    low, high : float
+        Range of the boxes, which the spline does not leave.
+    """
+
+    along_y: csr_array
+    along_x: NDArray[np.float64]
+    low: float
+    high: float
+
+    def rows(self, start: int, stop: int) -> NDArray[np.float32]:
+        """Background of some rows.
+
+        Parameters
+        ----------
+        start, stop : int
+            First row, and the one after the last.
+
+        Returns
+        -------
+        ndarray of float32, shape (stop - start, nx)
+            In DN.
+        """
+        values = (self.along_y[start:stop] @ self.along_x).astype(np.float32)
+        return np.clip(values, self.low, self.high, out=values)
+
+    def subtract_from(self, image: NDArray[np.float32]) -> None:
+        """Subtract it from an image in place.
+
+        Parameters
+        ----------
+        image : ndarray of float32, shape (ny, nx)
+            Changed.
+        """
+        for start in range(0, len(image), BLOCK_ROWS):
+            block = image[start : start + BLOCK_ROWS]
+            block -= self.rows(start, start + len(block))
+
+
+def model_background(
+    image: NDArray[np.float32],
+    usable: NDArray[np.bool_],
+    *,
+    box_size: tuple[int, int] | None = None,
+) -> BoxBackground:
+    """Low-resolution background of an image.
+
+    Parameters
+    ----------
+    image : ndarray of float32, shape (ny, nx)
+        A difference in DN.
+    usable : ndarray of bool, shape (ny, nx)
+        True where the background may be measured.
+    box_size : tuple of int, optional
+        (ny, nx) of the boxes; `default_box_size` by default.
+
+    Returns
+    -------
+    BoxBackground
+        In DN, finite everywhere.
+
+    Raises
+    ------
+    ValueError
+        If the background cannot be modelled, because too few boxes hold enough
+        usable pixels.
+
+    Notes
+    -----
+    `photutils.background.Background2D` with a median estimator, a median filter of
+    5 x 5 boxes and a clip at 3 sigma with 5 rounds; its steps are taken one row of boxes
+    after the other, which needs a tenth of an image where it needs four.
+    """
+    from photutils.background import Background2D
+
+    box = box_size or default_box_size(image.shape)
+    mesh, number = _box_medians(image, usable, box)
+    good = number > LEAST_FRACTION * box[0] * box[1]
+    if not good.any():
+        msg = "no box of the background model holds enough usable pixels"
+        raise ValueError(msg)
+    # Of boxes of one pixel, all that is left is to fill the empty ones and to filter.
+    coarse = Background2D(
+        mesh,
+        box_size=1,
+        filter_size=FILTER_BOXES,
+        mask=~good,
+        sigma_clip=None,
+        bkg_estimator=np.sum,
+        bkg_rms_estimator=np.sum,
+    ).background_mesh
+    if not np.isfinite(coarse).all():
+        msg = "the background model is not finite"
+        raise ValueError(msg)
+    splines = spline_filter(coarse, order=3, mode="reflect")
+    along_y, along_x = (
+        _splines(boxes, size, length)
+        for boxes, size, length in zip(mesh.shape, box, image.shape, strict=True)
+    )
+    return BoxBackground(
+        along_y=along_y,
+        along_x=(along_x @ splines.T).T,
+        low=float(coarse.min()),
+        high=float(coarse.max()),
+    )
+
+
+@lru_cache(maxsize=16)
+def _splines(n_boxes: int, size: int, length: int) -> csr_array:
+    """Cubic splines (length, n_boxes) about the centres of boxes of a size along an axis."""
+    shapes = [
+        zoom(box, size, order=3, mode="reflect", grid_mode=True, prefilter=False)[:length]
+        for box in np.eye(n_boxes)
+    ]
+    return csr_array(np.stack(shapes, axis=1))
+
+
+def _box_medians(
+    image: NDArray[np.float32], usable: NDArray[np.bool_], box: tuple[int, int]
+) -> tuple[NDArray[np.float32], NDArray[np.int_]]:
+    """Clipped median of each box, and the number of pixels behind it."""
+    from astropy.stats import SigmaClip
+
+    clip = SigmaClip(sigma=3.0, maxiters=5)
+    ny, nx = image.shape
+    shape = ceil(ny / box[0]), ceil(nx / box[1])
+    mesh = np.empty(shape, dtype=np.float32)
+    number = np.empty(shape, dtype=np.int_)
+    for row in range(shape[0]):
+        rows = slice(row * box[0], min((row + 1) * box[0], ny))
+        # Boxes over the edge are whole, and empty where there is no image.
+        strip = np.full((box[0], shape[1] * box[1]), np.nan, dtype=np.float32)
+        np.copyto(strip[: rows.stop - rows.start, :nx], image[rows], where=usable[rows])
+        boxes = strip.reshape(box[0], shape[1], box[1]).swapaxes(0, 1).reshape(shape[1], -1)
+        boxes = clip(boxes, axis=1, masked=False, copy=False)
+        kept = ~np.isnan(boxes)
+        mesh[row] = row_medians(boxes, kept)
+        number[row] = np.count_nonzero(kept, axis=1)
+    return mesh, number

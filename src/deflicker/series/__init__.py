@@ -1,0 +1,1 @@
+"""Background of time series: the template that all integrations share."""

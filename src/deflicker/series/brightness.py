@@ -1,0 +1,170 @@
+"""How bright the integrations of a series are, for that of their template."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deflicker.detector.readout import Readout
+from deflicker.stats.constants import MAD_TO_SIGMA
+from deflicker.stats.row_medians import row_medians
+
+__all__ = ["FEWEST_DARK", "Brightness"]
+
+Image = NDArray[np.float32]
+Usable = NDArray[np.bool_]
+
+ILLUMINATED = 10.0  # standard deviations of the template's background
+FEWEST_PIXELS = 20
+# Pixels of background that tell the level of a row: fewer know it less well than its scene.
+FEWEST_DARK = 8
+MEDIAN_ERROR = 1.2533  # of a Gaussian, for that of its mean
+TINY = 1e-30
+OUTLIER, ROUNDS = 4.0, 10
+# Scales that are not of this series, and errors that tell nothing.
+LOWEST, HIGHEST, LARGEST_ERROR = 0.2, 5.0, 0.05
+
+
+class Brightness:
+    """How bright the scene of a series is, against which its integrations are measured.
+
+    Parameters
+    ----------
+    rate : ndarray of float32, shape (ny, nx)
+        Draft rate of the template in DN/s.
+    background : ndarray of bool, shape (ny, nx)
+        True where the template sees background.
+    readout : Readout
+        Where the stripes run.
+
+    Attributes
+    ----------
+    illuminated : ndarray of bool, shape (ny, nx)
+        Pixels that measure the brightness.
+    light : ndarray of float32, shape (n_slow, n_fast)
+        Rate above that of the background in DN/s, in the detector frame; 0 where it is unknown.
+    """
+
+    def __init__(self, rate: Image, background: Usable, *, readout: Readout) -> None:
+        self._readout = readout
+        finite = np.isfinite(rate)
+        dark = rate[background & finite]
+        level = np.float32(np.median(dark)) if dark.size else np.float32(0)
+        sigma = _deviation(dark - level)
+        light = rate - level
+        with np.errstate(invalid="ignore"):
+            bright = light > ILLUMINATED * sigma
+        self.illuminated = bright & finite & ~background
+        self._rate = readout.turned(np.where(finite, rate, np.float32(0)))
+        self.light = readout.turned(np.where(finite, light, np.float32(0)))
+        self._seen = readout.turned(self.illuminated)
+        self._dark = readout.turned(background & finite)
+
+    @property
+    def tells(self) -> bool:
+        """Whether enough of the scene is bright enough to measure a scale."""
+        return int(np.count_nonzero(self._seen)) >= FEWEST_PIXELS
+
+    def scale(self, rate: Image) -> float | None:
+        """Brightness of an integration for that of the template.
+
+        Parameters
+        ----------
+        rate : ndarray of float32, shape (ny, nx)
+            Draft rate of the integration in DN/s.
+
+        Returns
+        -------
+        float or None
+            Factor of the scene above the background; None where it cannot be told.
+
+        Notes
+        -----
+        Least squares over the illuminated pixels with weights for photon noise, whose
+        solution is a ratio of sums of light; outliers are left out, and so are the levels
+        of the rows, as far as the background tells them.
+        """
+        turned = self._readout.turned(rate)
+        finite = np.isfinite(turned)
+        seen = self._seen & finite
+        if np.count_nonzero(seen) < FEWEST_PIXELS:
+            return None
+        levels, errors = self._row_levels(turned, self._dark & finite)
+        # Light is that above the background, and so are values.
+        values = turned - self._rate + self.light - levels[:, np.newaxis]
+        rows, columns = np.nonzero(seen)
+        fit = _ScaleFit(
+            light=self.light[rows, columns].astype(np.float64),
+            values=values[rows, columns].astype(np.float64),
+            rows=rows,
+            row_variance=errors**2,
+        )
+        return fit.scale()
+
+    def _row_levels(self, rate: Image, dark: Usable) -> tuple[Image, NDArray[np.float64]]:
+        """Levels of the rows above the template's, and their errors.
+
+        Where a row is all scene, its level is taken from its neighbours.
+        """
+        change = np.where(dark, rate - self._rate, np.float32(0))
+        levels, sigma = row_medians(change, dark), _deviation(change[dark])
+        number = np.count_nonzero(dark, axis=1)
+        known = number >= FEWEST_DARK
+        if not known.any():
+            return np.zeros_like(levels), np.full(len(levels), np.inf)
+        rows = np.arange(len(levels))
+        scatter = _deviation(levels[known] - np.median(levels[known]))
+        errors = np.where(known, MEDIAN_ERROR * sigma / np.sqrt(np.maximum(number, 1)), scatter)
+        return np.interp(rows, rows[known], levels[known]).astype(np.float32), errors
+
+
+@dataclass(frozen=True, kw_only=True)
+class _ScaleFit:
+    """Least squares for the scale of light (n,) in values (n,) of rows whose levels have errors.
+
+    The variance of a pixel goes with its light; that of a row's level is known.
+    """
+
+    light: NDArray[np.float64]
+    values: NDArray[np.float64]
+    rows: NDArray[np.intp]
+    row_variance: NDArray[np.float64]
+
+    def scale(self) -> float | None:
+        """Scale without outliers; None if it is none of a series."""
+        root = np.sqrt(self.light)
+        kept = np.ones(len(self.light), dtype=bool)
+        scale, error = float(self.values.sum() / self.light.sum()), 0.0
+        offsets = np.zeros(len(self.row_variance))
+        for _ in range(ROUNDS):
+            deviations = (self.values - scale * self.light - offsets[self.rows]) / root
+            sigma = _deviation(deviations[kept])
+            if not sigma > 0:
+                break
+            again = np.abs(deviations) <= OUTLIER * sigma
+            if np.count_nonzero(again) < FEWEST_PIXELS:
+                break
+            kept = again
+            scale, error, offsets = self._solve(kept, sigma)
+        return scale if LOWEST < scale < HIGHEST and error < LARGEST_ERROR else None
+
+    def _solve(self, kept: Usable, sigma: float) -> tuple[float, float, NDArray[np.float64]]:
+        """Scale, its error, and the levels of the rows, which are eliminated from the equations."""
+        rows, light, values = self.rows[kept], self.light[kept], self.values[kept]
+
+        def sums(terms: NDArray[np.float64]) -> NDArray[np.float64]:
+            return np.bincount(rows, terms, minlength=len(self.row_variance)) / sigma**2
+
+        ones = np.ones_like(light)
+        weights, of_light, of_values = sums(1 / light), sums(ones), sums(values / light)
+        share = 1 / np.maximum(weights + 1 / np.maximum(self.row_variance, TINY), TINY)
+        power = float(np.sum(sums(light) - share * of_light**2))
+        if not power > 0:
+            return 0.0, np.inf, np.zeros_like(share)
+        scale = float(np.sum(sums(values) - share * of_light * of_values)) / power
+        return scale, power**-0.5, share * (of_values - scale * of_light)
+
+
+def _deviation(values: NDArray[np.floating]) -> float:
+    """Standard deviation about zero, from the median deviation; 0 of nothing."""
+    return MAD_TO_SIGMA * float(np.median(np.abs(values))) if values.size else 0.0

@@ -1,0 +1,170 @@
+"""The background method ``median_image``: when it applies, its template and its mask."""
+
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deflicker.errors import CannotClean, NothingToClean
+from deflicker.ramps.exposure import Exposure
+from deflicker.ramps.masks import majority_mask
+from deflicker.scene.draft_masks import MaskMaker
+from deflicker.series.template import Template, make_template
+from deflicker.series.template_noise import remove_template_noise
+
+__all__ = [
+    "check_same_series",
+    "check_template",
+    "series_background",
+    "series_template",
+]
+
+log = logging.getLogger(__name__)
+
+
+def series_template(
+    exposures: Sequence[Exposure], maker: MaskMaker, *, user_mask: NDArray[np.bool_] | None = None
+) -> Template:
+    """Template of a series.
+
+    Parameters
+    ----------
+    exposures : sequence of Exposure
+        Its segments, of the same groups and pixels.
+    maker : MaskMaker
+        Tells background and scene of the template apart.
+    user_mask : ndarray of bool, shape (ny, nx) or (n_integrations, ny, nx), optional
+        The mask to use instead.
+
+    Returns
+    -------
+    Template
+        Median of each group over all integrations, without its noise.
+
+    Raises
+    ------
+    NothingToClean
+        If there is but one integration.
+    CannotClean
+        If the segments have other groups or pixels.
+    """
+    _check_segments(exposures)
+    template = make_template(
+        exposures,
+        background=lambda rate: _background(rate, maker, user_mask),
+        n_threads=maker.options.n_threads,
+    )
+    background = series_background(template, maker, user_mask=user_mask)
+    remove_template_noise(template, exposures, background, options=maker.options)
+    return template
+
+
+def series_background(
+    template: Template, maker: MaskMaker, *, user_mask: NDArray[np.bool_] | None = None
+) -> NDArray[np.bool_]:
+    """Background of a template, the same for all segments.
+
+    Parameters
+    ----------
+    template : Template
+        The template of a series.
+    maker : MaskMaker
+        How masks are made.
+    user_mask : ndarray of bool, shape (ny, nx) or (n_integrations, ny, nx), optional
+        The mask to use instead.
+
+    Returns
+    -------
+    ndarray of bool, shape (ny, nx)
+        True where the template sees background.
+    """
+    return _background(template.rate(maker.exposure.times), maker, user_mask)
+
+
+def _background(
+    rate: NDArray[np.float32], maker: MaskMaker, user_mask: NDArray[np.bool_] | None
+) -> NDArray[np.bool_]:
+    return maker.mask(rate) if user_mask is None else majority_mask(user_mask)
+
+
+def check_template(exposure: Exposure, template: Template) -> None:
+    """Refuse a template of other groups or pixels.
+
+    Parameters
+    ----------
+    exposure : Exposure
+        What is to be cleaned.
+    template : Template
+        That of its series.
+
+    Raises
+    ------
+    CannotClean
+        With both shapes.
+    """
+    shape = exposure.data.shape[1:]
+    if template.groups.shape != shape:
+        msg = (
+            f"the template has groups, rows, columns {template.groups.shape} and the exposure "
+            f"{shape}: give the template of its own series"
+        )
+        raise CannotClean(msg)
+
+
+def check_same_series(segments: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+    """Refuse exposures, or an exposure and a template, that are not of one series.
+
+    Parameters
+    ----------
+    segments : sequence of tuple
+        How to call each in a message, and what is known of it by FITS keyword. What one of them
+        does not know may be anything.
+
+    Raises
+    ------
+    CannotClean
+        With the keywords that differ, and their values in two of the segments.
+    """
+    known: dict[str, tuple[str, Any]] = {}
+    for name, keywords in segments:
+        different = []
+        for keyword, value in keywords.items():
+            first, expected = known.setdefault(keyword, (name, value))
+            if not _same(value, expected):
+                different.append(f"{keyword} is {expected} in {first} and {value} in {name}")
+        if different:
+            msg = (
+                f"median_image is for one series, and these are two: {'; '.join(different)}; "
+                "clean each series by itself, with a template of its own"
+            )
+            raise CannotClean(msg)
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, float) or isinstance(other, float):
+        # Times of files that were written by different versions differ in their last digits.
+        return math.isclose(one, other, rel_tol=1e-5)
+    return bool(one == other)
+
+
+def _check_segments(exposures: Sequence[Exposure]) -> None:
+    """Refuse to make a template of one integration, or of segments that are not of one series."""
+    shapes = sorted({exposure.data.shape[1:] for exposure in exposures})
+    if len(shapes) > 1:
+        msg = (
+            "segments of one series have the same groups, rows and columns, these have "
+            f"{' and '.join(map(str, shapes))}: clean them one by one"
+        )
+        raise CannotClean(msg)
+    number = sum(exposure.n_integrations for exposure in exposures)
+    if number == 1:
+        msg = (
+            "background_method='median_image' needs several integrations, and there is one: use "
+            "'median' or 'model', or give the template of the whole series"
+        )
+        raise NothingToClean(msg)
+    if number == 2:
+        log.warning("The median of two integrations is their mean, which holds half of their noise")

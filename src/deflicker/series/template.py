@@ -1,0 +1,193 @@
+"""Template of a series: the median ramp of all its integrations."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deflicker.detector.dq import DO_NOT_USE, JUMP_DET, SATURATED
+from deflicker.detector.measured import is_measured
+from deflicker.ramps.draft_rate import draft_rate
+from deflicker.ramps.exposure import Exposure
+from deflicker.scene.draft_masks import integration_rate
+from deflicker.series.brightness import Brightness
+from deflicker.stats.row_medians import row_medians
+
+__all__ = ["Template", "make_template", "valid_groups"]
+
+Image = NDArray[np.float32]
+Usable = NDArray[np.bool_]
+
+FORBIDS = np.uint8(DO_NOT_USE | SATURATED)
+JUMPS = np.uint8(JUMP_DET)
+STRIP_VALUES = 1 << 22  # of all integrations, at a time
+# A median of integrations that differ by more than this is made anew, of scaled ones.
+UNEQUAL = 0.02
+
+
+@dataclass(frozen=True, kw_only=True)
+class Template:
+    """Median of each group over the integrations of a series, in the science frame.
+
+    Parameters
+    ----------
+    groups : ndarray of float32, shape (n_groups, ny, nx)
+        In DN, or one image of rates in DN/s; NaN where no integration has a valid value,
+        as in pixels that PIXELDQ forbids.
+    keywords : mapping, optional
+        What is known of the series, by FITS keyword.
+    """
+
+    groups: Image
+    keywords: Mapping[str, Any] = field(default_factory=dict)
+
+    def rate(self, times: NDArray[np.float64]) -> Image:
+        """Draft rate of the median ramp.
+
+        Parameters
+        ----------
+        times : ndarray of float64, shape (n_groups,)
+            Time of each group in seconds, ascending; not used for rates.
+
+        Returns
+        -------
+        ndarray of float32, shape (ny, nx)
+            In DN/s; NaN where there is none.
+        """
+        if len(self.groups) == 1:
+            return self.groups[0]
+        missing = np.where(np.isfinite(self.groups), np.uint8(0), np.uint8(DO_NOT_USE))
+        return draft_rate(self.groups, missing, times=times).rate
+
+
+def valid_groups(exposure: Exposure, integration: int) -> tuple[NDArray[np.uint16], list[int]]:
+    """Number of first groups of an integration in which each pixel is valid, without a jump.
+
+    Parameters
+    ----------
+    exposure : Exposure
+        The exposure.
+    integration : int
+        Index of the integration.
+
+    Returns
+    -------
+    lengths : ndarray of uint16, shape (ny, nx)
+        How many of ``groups`` come before the first flag; PIXELDQ does not count.
+    groups : list of int
+        Groups that are not flagged as a whole.
+    """
+    if exposure.group_dq is None:
+        return np.ones(exposure.image_shape, dtype=np.uint16), [0]
+    flags = exposure.group_dq[integration]
+    numbers = [int(np.count_nonzero((group & FORBIDS) == 0)) for group in flags]
+    groups = [g for g, number in enumerate(numbers) if number > 0.1 * max(numbers)]
+    valid = np.ones(exposure.image_shape, dtype=bool)
+    lengths = np.zeros(exposure.image_shape, dtype=np.uint16)
+    for g in groups:
+        valid &= (flags[g] & (FORBIDS | JUMPS)) == 0
+        lengths += valid
+    return lengths, groups
+
+
+def make_template(
+    exposures: Sequence[Exposure],
+    *,
+    background: Callable[[Image], Usable],
+    n_threads: int = 1,
+) -> Template:
+    """Median of each group over all integrations.
+
+    Parameters
+    ----------
+    exposures : sequence of Exposure
+        Exposures, or segments of one, of the same shape but for the integrations.
+    background : callable
+        Given the draft rate of the template (ny, nx) in DN/s, tells where the scene is
+        dark: True. If the integrations are not equally bright, the template is made again
+        of scaled ones.
+    n_threads : int, optional
+        Threads for the rates.
+
+    Returns
+    -------
+    Template
+        Values that are flagged, or that follow a jump in their integration, are left out.
+    """
+    first = exposures[0]
+    template = Template(groups=_medians(exposures, None))
+    rate = template.rate(first.times)
+    dark = background(rate)
+    brightness = Brightness(rate, dark, readout=first.readout)
+    if not brightness.tells:
+        return template
+    scales = [
+        brightness.scale(integration_rate(exposure, i, n_threads=n_threads).rate) or 1.0
+        for exposure in exposures
+        for i in range(exposure.n_integrations)
+    ]
+    if max(abs(scale - 1) for scale in scales) < UNEQUAL:
+        return template
+    levels = np.array([_level(group[dark]) for group in template.groups])
+    scaled = _Scaled(np.array(scales), levels, ~dark)
+    return Template(groups=_medians(exposures, scaled))
+
+
+def _level(values: Image) -> float:
+    values = values[np.isfinite(values)]
+    return float(np.median(values)) if values.size else 0.0
+
+
+@dataclass(frozen=True)
+class _Scaled:
+    """Scales (n_integrations,) of the scene (ny, nx) above levels (n_groups,) of the background."""
+
+    scales: NDArray[np.float64]
+    levels: NDArray[np.float64]
+    scene: Usable
+
+    def apply(self, values: Image, integration: int, group: int, *, rows: slice) -> None:
+        """Make the scene of an integration as bright as the template's, in rows, in place.
+
+        Its background stays: the sky is not as bright as the target is.
+        """
+        level, scene = np.float32(self.levels[group]), self.scene[rows]
+        np.subtract(values, level, out=values, where=scene)
+        with np.errstate(over="ignore"):  # of what no detector can have measured
+            np.divide(values, np.float32(self.scales[integration]), out=values, where=scene)
+        np.add(values, level, out=values, where=scene)
+
+
+def _medians(exposures: Sequence[Exposure], scaled: _Scaled | None) -> Image:
+    """Medians of the valid values of all groups, in strips of rows."""
+    integrations = [(exposure, i) for exposure in exposures for i in range(exposure.n_integrations)]
+    _, n_groups, ny, nx = exposures[0].data.shape
+    groups = np.empty((n_groups, ny, nx), dtype=np.float32)
+    n_rows = max(1, STRIP_VALUES // (len(integrations) * nx))
+    for start in range(0, ny, n_rows):
+        rows = slice(start, min(start + n_rows, ny))
+        shape = (rows.stop - start, nx, len(integrations))
+        hit = np.zeros(shape, dtype=bool)
+        good = np.empty(shape, dtype=bool)
+        for k, (exposure, i) in enumerate(integrations):
+            good[..., k] = exposure.good_pixels(i, rows)
+        for g in range(n_groups):
+            values = np.empty(shape, dtype=np.float32)
+            valid = good.copy()
+            for k, (exposure, i) in enumerate(integrations):
+                part = exposure.data[i][g, rows].astype(np.float32)
+                if scaled is not None:
+                    scaled.apply(part, k, g, rows=rows)
+                values[..., k] = part
+                if exposure.group_dq is not None:
+                    flags = exposure.group_dq[i][g, rows]
+                    hit[..., k] |= (flags & JUMPS) != 0
+                    valid[..., k] &= ((flags & FORBIDS) == 0) & ~hit[..., k]
+            valid &= is_measured(values)
+            pixels = (-1, len(integrations))
+            medians = row_medians(values.reshape(pixels), valid.reshape(pixels))
+            medians[~valid.reshape(pixels).any(axis=1)] = np.nan
+            groups[g, rows] = medians.reshape(shape[:2])
+    return groups

@@ -1,0 +1,336 @@
+"""Noise of a template: row levels that the median of all integrations still has."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import median_filter, uniform_filter1d
+
+from deflicker.noise.registry import row_method
+from deflicker.options import CleanOptions
+from deflicker.ramps.exposure import Exposure
+from deflicker.ramps.outputs import fitted_outputs
+from deflicker.scene.draft_masks import integration_rate
+from deflicker.series.brightness import FEWEST_DARK, TINY
+from deflicker.series.template import Template
+from deflicker.stats.row_medians import row_medians
+
+__all__ = ["light_free_levels", "remove_template_noise"]
+
+Image = NDArray[np.float32]
+Usable = NDArray[np.bool_]
+Levels = NDArray[np.float64]
+
+# Integrations whose row levels tell the noise; the variance of 8 times some hundred levels is
+# known to a few percent, and each costs a draft rate.
+SAMPLES = 8
+# Variance of the median of many Gaussian values, for that of their mean.
+MEDIAN_VARIANCE = np.pi / 2
+# Levels that stick out of the noise by more standard deviations than this are light. Noise does
+# so once in 2000 levels.
+LIGHT = 3.5
+# The mean of few squares near a row exceeds the variance by this factor, and there is no light.
+SLACK = 2.0
+# Groups with fewer of the values of the others are missing as a whole.
+MISSING = 0.1
+# Integrations in which less of the background is valid are no samples.
+WHOLE = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class _RowLevels:
+    """Levels of rows (n_rows,), and half the difference of those of two halves of their pixels."""
+
+    levels: Levels
+    errors: Levels
+
+
+def remove_template_noise(
+    template: Template,
+    exposures: Sequence[Exposure],
+    background: Usable,
+    *,
+    options: CleanOptions,
+) -> None:
+    """Take the noise of a template off, in place.
+
+    Parameters
+    ----------
+    template : Template
+        Median of each group over all integrations; changed.
+    exposures : sequence of Exposure
+        The exposures of which it was made.
+    background : ndarray of bool, shape (ny, nx)
+        True where the template sees background.
+    options : CleanOptions
+        How noise is fitted.
+
+    Notes
+    -----
+    What the groups of the template deviate by from straight ramps is free of light, and is
+    fitted like the noise of a group. Where ramps are not straight, because groups are not evenly
+    spaced and nobody said so, the rows deviate as their light does, and that is left out.
+
+    The row levels of the template's rate are light as well: a sky with steps, the halo of a
+    star. How large the noise in them is tell the integrations, whose own row levels scatter
+    about those of the template; see `light_free_levels`.
+    """
+    first = exposures[0]
+    turned, groups = first.readout.turned, template.groups
+    times = first.times
+    outputs = fitted_outputs(first, options)
+    rate = template.rate(times)
+    dark = turned(background & np.isfinite(rate))
+    noise_of_rate = _noise_of_rate(rate, exposures, dark, options=options)
+    if len(groups) == 1:
+        first.readout.to_detector(groups[0])[:] -= noise_of_rate
+        return
+    used = _present(groups)
+    middle, centre = _middle(groups, used, times)
+    start = float(np.mean(times[used]))
+    light = turned(rate)
+    for j in used:
+        deviation = groups[j] - middle
+        deviation -= rate * (np.float32(times[j]) - centre)
+        values = turned(deviation)
+        usable = dark & np.isfinite(values)
+        values -= np.float32(_bend(values, light, usable)) * light
+        if usable.any():
+            values -= np.median(values[usable])
+        noise = row_method(options).fit(values, usable, outputs)
+        group = first.readout.to_detector(groups[j])
+        group -= noise.image()
+        group -= np.float32(times[j] - start) * noise_of_rate
+
+
+def light_free_levels(
+    levels: Levels, samples: Sequence[Levels], errors: Sequence[Levels], *, share: float
+) -> Levels:
+    """Noise in the row levels of an image that has light as well.
+
+    Parameters
+    ----------
+    levels : ndarray of float64, shape (n_rows,)
+        Levels of the rows, of noise and light.
+    samples : sequence of ndarray of float64, shape (n_rows,)
+        Levels of noise alone.
+    errors : sequence of ndarray of float64, shape (n_rows,)
+        Measurement errors like those of the samples, without the noise.
+    share : float
+        Variance of the noise in ``levels``, for that in a sample.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_rows,)
+        The noise; never more than the samples allow.
+
+    Notes
+    -----
+    A multiscale median transform (Starck, Murtagh & Bijaoui 1998, Image Processing and Data
+    Analysis) takes the levels apart by the number of rows over which they vary. It keeps steps
+    sharp, so that light with steps is in few coefficients. On each scale the samples tell the
+    variance that noise has. A coefficient that is larger than noise can be is light; of the
+    others the part is taken that the ratio to the variance near them allows (Wiener), less what
+    the samples' measurement errors make of it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from deflicker.series.template_noise import light_free_levels
+    >>> rng = np.random.default_rng(1)
+    >>> samples = rng.normal(0, 1, (8, 200))
+    >>> sky = np.where(np.arange(200) < 80, 50.0, 20.0)
+    >>> noise = rng.normal(0, 1, 200)
+    >>> found = light_free_levels(sky + noise, samples, 0 * samples, share=1.0)
+    >>> bool(np.std(found - noise) < 0.4), bool(np.abs(found).max() < 10)
+    (True, True)
+    """
+    n_rows = len(levels)
+    found = np.zeros(n_rows)
+    if not n_rows:
+        return found
+    of_samples = [_scales(sample) for sample in samples]
+    of_errors = [_scales(error) for error in errors]
+    for k, (window, part) in enumerate(_scales(levels)):
+        variance = float(np.mean([scales[k][1] ** 2 for scales in of_samples]))
+        error = float(np.mean([scales[k][1] ** 2 for scales in of_errors]))
+        if not variance > error:
+            continue
+        # As much as it may be: few samples of few coefficients know it badly.
+        number = max(n_rows / window, 1.0) * len(samples)
+        expected = share * variance * (1 + 2 * (2 / number) ** 0.5)
+        noise = np.where(np.abs(part) <= LIGHT * expected**0.5, part, 0.0)
+        near = uniform_filter1d(part**2, min(2 * window + 1, n_rows), mode="nearest")
+        gain = np.minimum(1.0, SLACK * expected / np.maximum(near, TINY))
+        found += noise * (1 - error / variance) * gain
+    return found
+
+
+def _scales(levels: Levels) -> list[tuple[int, Levels]]:
+    """What levels vary by over ever more rows: the width of the window, and the details."""
+    parts, window = [], 3
+    while window <= len(levels) // 2:
+        smooth = median_filter(levels, window, mode="nearest")
+        parts.append((window, levels - smooth))
+        levels, window = smooth, 2 * window + 1
+    parts.append((len(levels), levels - np.median(levels)))
+    return parts
+
+
+def _noise_of_rate(
+    rate: Image, exposures: Sequence[Exposure], dark: Usable, *, options: CleanOptions
+) -> Image:
+    """Noise of a template's rate, in the detector frame."""
+    readout = exposures[0].readout
+    integrations = [(exposure, i) for exposure in exposures for i in range(exposure.n_integrations)]
+    number = len(integrations)
+    if number < 2:
+        return np.zeros(dark.shape, dtype=np.float32)
+    finder = _Finder(dark, fitted_outputs(exposures[0], options), options)
+    for k in np.unique(np.linspace(0, number - 1, SAMPLES).astype(int)):
+        exposure, i = integrations[k]
+        finder.add(readout.turned(integration_rate(exposure, i).rate - rate))
+    # A sample deviates from a median that it is a part of.
+    share = (MEDIAN_VARIANCE if number > 2 else 1.0) / (number - 1)
+    image = readout.turned(np.where(np.isfinite(rate), rate, np.float32(0)))
+    return finder.noise_of(image, share=share)
+
+
+class _Finder:
+    """Finds noise in an image that has light too, with what images of noise alone tell of it.
+
+    Parameters
+    ----------
+    dark : ndarray of bool, shape (n_slow, n_fast)
+        True where the image sees background.
+    outputs : sequence of slice
+        Fast-axis slices that are fitted on their own.
+    options : CleanOptions
+        How noise is fitted.
+    """
+
+    def __init__(self, dark: Usable, outputs: Sequence[slice], options: CleanOptions) -> None:
+        self._dark, self._outputs, self._options = dark, outputs, options
+        self._known = [_enough(dark[:, output]) for output in outputs]
+        self._samples: list[list[_RowLevels]] = [[] for _ in outputs]
+        self._within: list[float] = []
+
+    def add(self, image: Image) -> None:
+        """Take an image of noise alone, if enough of it is valid; it is changed."""
+        usable = self._dark & np.isfinite(image)
+        if usable.sum() <= WHOLE * self._dark.sum():
+            return
+        levels, within = self._parts(image, usable)
+        for sample, one in zip(self._samples, levels, strict=True):
+            sample.append(one)
+        if within is not None:
+            self._within.append(float(np.mean(within**2)))
+
+    def noise_of(self, image: Image, *, share: float) -> Image:
+        """Noise of an image (n_slow, n_fast), for whose variance see `light_free_levels`."""
+        noise = np.zeros(self._dark.shape, dtype=np.float32)
+        if not self._samples[0]:
+            return noise
+        found, within = self._parts(image, self._dark)
+        for k, output in enumerate(self._outputs):
+            levels = light_free_levels(
+                found[k].levels,
+                [one.levels for one in self._samples[k]],
+                [one.errors for one in self._samples[k]],
+                share=share,
+            )
+            noise[self._known[k], output] = levels[:, np.newaxis].astype(np.float32)
+        if within is not None:
+            # Within rows light and noise are told apart by their variance alone.
+            observed = max(float(np.mean(within**2)), TINY)
+            gain = min(1.0, SLACK * share * float(np.mean(self._within)) / observed)
+            noise += np.float32(gain) * within
+        return noise
+
+    def _parts(self, image: Image, usable: Usable) -> tuple[list[_RowLevels], Image | None]:
+        """Levels of the rows of each output, and what the noise model finds beside them."""
+        parts = list(zip(self._outputs, self._known, strict=True))
+        levels = [_levels(image[rows, output], usable[rows, output]) for output, rows in parts]
+        method = row_method(self._options)
+        if not method.within_rows:
+            return levels, None
+        if usable.any():
+            image -= np.median(image[usable])
+        within = method.fit(image, usable, self._outputs).image()
+        within = within.copy()
+        for k, (output, rows) in enumerate(parts):
+            means = within[:, output].mean(axis=1, keepdims=True)
+            within[:, output] -= means
+            fitted = means[rows, 0].astype(np.float64)
+            levels[k] = _RowLevels(levels=_centred(fitted), errors=np.zeros_like(fitted))
+        return levels, within
+
+
+def _bend(deviation: Image, light: Image, usable: Usable) -> float:
+    """Deviation of a group from straight ramps for that of its light, from the levels of rows."""
+    rows = np.count_nonzero(usable, axis=1) >= FEWEST_DARK
+    if not rows.any():
+        return 0.0
+    y, x = (
+        row_medians(image[rows], usable[rows]).astype(np.float64) for image in (deviation, light)
+    )
+    x, y = x - x.mean(), y - y.mean()
+    power = float(x @ x)
+    if not power > 0:
+        return 0.0
+    bend = float(x @ y) / power
+    error = float(np.mean((y - bend * x) ** 2) / power) ** 0.5
+    # Noise that happens to look like the light is noise.
+    return bend if abs(bend) > LIGHT * error else 0.0
+
+
+def _halves(n_fast: int) -> Usable:
+    """Every other pair of pixels: even and odd ones may have noise of their own."""
+    return np.arange(n_fast) // 2 % 2 == 0
+
+
+def _enough(usable: Usable) -> Usable:
+    """Rows both halves of which have pixels enough to tell their level."""
+    half = _halves(usable.shape[1])
+    fewest = FEWEST_DARK // 2
+    return (np.count_nonzero(usable[:, half], axis=1) >= fewest) & (
+        np.count_nonzero(usable[:, ~half], axis=1) >= fewest
+    )
+
+
+def _levels(values: Image, usable: Usable) -> _RowLevels:
+    """Levels of rows, from two halves of their pixels."""
+    half = _halves(values.shape[1])
+    one, other = (
+        row_medians(values[:, part], usable[:, part]).astype(np.float64) for part in (half, ~half)
+    )
+    levels = (one + other) / 2
+    return _RowLevels(levels=_centred(levels), errors=(one - other) / 2)
+
+
+def _centred(levels: Levels) -> Levels:
+    """Levels about their median; a level that all share is no noise of rows."""
+    return levels - np.median(levels) if levels.size else levels
+
+
+def _present(groups: Image) -> list[int]:
+    """Groups of a template that are not missing as a whole; the first and the last at least."""
+    numbers = [int(np.count_nonzero(np.isfinite(group))) for group in groups]
+    some = [j for j, number in enumerate(numbers) if number > MISSING * max(numbers)]
+    return some if len(some) > 1 else [0, len(groups) - 1]
+
+
+def _middle(groups: Image, used: Sequence[int], times: NDArray[np.float64]) -> tuple[Image, Image]:
+    """Mean of the groups that each pixel has, and mean of their times."""
+    total, centre = np.zeros(groups.shape[1:], np.float32), np.zeros(groups.shape[1:], np.float32)
+    number = np.zeros(groups.shape[1:], np.float32)
+    for j in used:
+        finite = np.isfinite(groups[j])
+        np.add(total, groups[j], out=total, where=finite)
+        np.add(centre, np.float32(times[j]), out=centre, where=finite)
+        number += finite
+    np.maximum(number, 1, out=number)
+    total /= number
+    centre /= number
+    return total, centre

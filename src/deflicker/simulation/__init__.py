@@ -1,0 +1,1 @@
+"""Simulated exposures whose noise is known, and how good a cleaning of them is."""

@@ -1,0 +1,152 @@
+"""How good a cleaning is, measured against the truth of a simulated exposure."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deflicker.detector.dq import DO_NOT_USE
+from deflicker.simulation.simulate import DETECTORS, Recipe, SimulatedExposure
+
+__all__ = ["Quality", "mean_difference", "measure_quality", "rate_variance"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quality:
+    """Figures of a cleaning.
+
+    Parameters
+    ----------
+    removed_differences, removed_rate : float
+        Percent of the correlated noise's variance that is gone from the differences,
+        and from their mean, the image that science uses. Negative: noise was added.
+    removed_integration : float
+        The same for the mean difference of a single integration; mean over them.
+    level : float
+        Mean of the rate residual in DN per group: a shift of the sky.
+    flux_eaten : float
+        Percent of extended light that was taken for noise.
+    new_nan : int
+        Values that were finite and are not any more.
+    """
+
+    removed_differences: float
+    removed_rate: float
+    removed_integration: float
+    level: float
+    flux_eaten: float
+    new_nan: int
+
+
+def measure_quality(truth: SimulatedExposure, cleaned: NDArray) -> Quality:
+    """Compare a cleaned exposure with what was simulated.
+
+    Parameters
+    ----------
+    truth : SimulatedExposure
+        The simulated exposure.
+    cleaned : ndarray of float, shape (n_integrations, n_groups, ny, nx)
+        Its cleaned data in DN.
+
+    Returns
+    -------
+    Quality
+        Over the pixels that PIXELDQ does not mark DO_NOT_USE.
+
+    Notes
+    -----
+    The residual of a difference is the correlated noise minus what was removed,
+    ``(corr[j+1] - corr[j]) - (input difference - output difference)``.
+
+    Examples
+    --------
+    A cleaning that does nothing removes nothing:
+
+    >>> from deflicker.simulation.quality import measure_quality
+    >>> from deflicker.simulation.simulate import Recipe, simulate
+    >>> exposure = simulate(Recipe(shape=(64, 64), n_outputs=1))
+    >>> measure_quality(exposure, exposure.data).removed_rate
+    0.0
+    """
+    good = (truth.pixel_dq & DO_NOT_USE) == 0
+    shape = truth.recipe.shape
+    noise_rate, left_rate = np.zeros(shape), np.zeros(shape)
+    noise_variance = left_variance = 0.0
+    number = 0
+    integrations = []
+    for before, after, noise in zip(truth.data, cleaned, truth.correlated, strict=True):
+        removed = before - after
+        noise_sum, left_sum = np.zeros(shape), np.zeros(shape)
+        for j in range(len(noise) - 1):
+            correlated = noise[j + 1].astype(np.float64) - noise[j]
+            left = correlated - (removed[j + 1].astype(np.float64) - removed[j])
+            noise_variance += _variance(correlated[good])
+            left_variance += _variance(left[good])
+            noise_sum += correlated
+            left_sum += left
+            number += 1
+        integrations.append(_percent(_variance(left_sum[good]), _variance(noise_sum[good])))
+        noise_rate += noise_sum
+        left_rate += left_sum
+    residual = left_rate[good] / number
+    return Quality(
+        removed_differences=_percent(left_variance, noise_variance),
+        removed_rate=_percent(_variance(left_rate[good]), _variance(noise_rate[good])),
+        removed_integration=float(np.mean(integrations)),
+        level=float(np.nanmean(residual)),
+        flux_eaten=-100 * _slope(truth.scene[good], residual),
+        new_nan=int(np.count_nonzero(np.isfinite(truth.data) & ~np.isfinite(cleaned))),
+    )
+
+
+def mean_difference(ramps: NDArray) -> NDArray[np.float64]:
+    """Mean group difference of the first integration, the image that science uses.
+
+    Parameters
+    ----------
+    ramps : ndarray of float, shape (n_integrations, n_groups, ny, nx)
+        Ramps in DN.
+
+    Returns
+    -------
+    ndarray of float64, shape (ny, nx)
+        In DN per group.
+    """
+    return (ramps[0, -1].astype(np.float64) - ramps[0, 0]) / (ramps.shape[1] - 1)
+
+
+def rate_variance(recipe: Recipe, light: NDArray) -> NDArray:
+    """Variance of the mean difference of one integration by white and photon noise.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        Detector and number of groups.
+    light : ndarray of float
+        Electrons per group.
+
+    Returns
+    -------
+    ndarray of float, shape of ``light``
+        Square of DN per group: the reads between the first and the last cancel.
+    """
+    noise = recipe.noise or DETECTORS[recipe.instrument]
+    n = recipe.n_groups - 1
+    return 2 * noise.white**2 / n**2 + light / n
+
+
+def _variance(values: NDArray[np.floating]) -> float:
+    return float(np.nanvar(values))
+
+
+def _percent(left: float, noise: float) -> float:
+    return 100 * (1 - left / noise)
+
+
+def _slope(scene: NDArray[np.floating], residual: NDArray[np.floating]) -> float:
+    """Slope of the residual on the scene, away from the darkest and brightest pixels."""
+    low, high = np.percentile(scene, (2, 98))
+    some = (scene >= low) & (scene <= high) & np.isfinite(residual)
+    x = scene[some].astype(np.float64)
+    x -= x.mean()
+    return float(x @ residual[some] / (x @ x)) if np.any(x) else 0.0

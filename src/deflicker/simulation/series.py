@@ -1,0 +1,181 @@
+"""Time series: targets whose light has a transit, and which drift.
+
+The transit is a trapezoid: a third of the series before it, a linear ingress, the
+middle, a linear egress and a third after it. Only the target transits.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deflicker.simulation.scenarios import Recipe
+
+__all__ = ["SOSS_ORDERS", "drifts", "light_curve", "spectra", "target_light", "transit_shape"]
+
+FIRST_CONTACT = 1 / 3
+INGRESS = 1 / 15
+
+
+@dataclass(frozen=True)
+class _Order:
+    """A spectral order: its rows are a parabola of the column, in units of the image."""
+
+    start: float
+    slope: float
+    bend: float
+    light: float
+
+
+# Much as in NIRISS SUBSTRIP256: the first two meet at the red end and the others leave
+# the image at the blue one.
+SOSS_ORDERS: Final = (
+    _Order(start=0.322, slope=-0.54, bend=0.45, light=1.0),
+    _Order(start=0.36, slope=0.1, bend=0.5, light=0.3),
+    _Order(start=0.57, slope=0.5, bend=0.4, light=0.03),
+)
+
+
+def transit_shape(n_integrations: int) -> NDArray[np.float64]:
+    """Fraction of the transit's depth that is missing in each integration.
+
+    Parameters
+    ----------
+    n_integrations : int
+        Length of the series.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_integrations,)
+        0 outside the transit and 1 between ingress and egress.
+
+    Examples
+    --------
+    >>> from deflicker.simulation.series import transit_shape
+    >>> transit_shape(9).round(2)
+    array([0.  , 0.  , 0.  , 0.83, 1.  , 0.83, 0.  , 0.  , 0.  ])
+    """
+    time = (np.arange(n_integrations) + 0.5) / n_integrations
+    inside = np.minimum(time, 1 - time) - FIRST_CONTACT
+    return np.clip(inside / INGRESS, 0.0, 1.0)
+
+
+def light_curve(recipe: Recipe) -> NDArray[np.float64]:
+    """Light of the target in each integration.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        What is simulated.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_integrations,)
+        1 outside the transit.
+    """
+    return 1 - recipe.transit_depth * transit_shape(recipe.n_integrations)
+
+
+def drifts(recipe: Recipe) -> NDArray[np.float64]:
+    """Distance of the target from its mean place in each integration.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        What is simulated.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_integrations,)
+        Pixels along y, linear over the series.
+    """
+    if recipe.n_integrations == 1:
+        return np.zeros(1)
+    return recipe.drift * np.linspace(-0.5, 0.5, recipe.n_integrations)
+
+
+def target_light(recipe: Recipe, *, shift: float = 0.0) -> NDArray[np.float32]:
+    """Light of the target outside its transit.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        What is simulated, with a target.
+    shift : float, optional
+        Pixels along y by which the target is away from its mean place.
+
+    Returns
+    -------
+    ndarray of float32, shape (ny, nx)
+        Electrons per group.
+
+    Raises
+    ------
+    ValueError
+        If the recipe has no target.
+    """
+    if recipe.target is None:
+        msg = f"the recipe has no target; it may be one of {', '.join(_TARGETS)}"
+        raise ValueError(msg)
+    light = _TARGETS[recipe.target](recipe, shift)
+    return (light * recipe.group_time).astype(np.float32)
+
+
+def spectra(recipe: Recipe, shift: float = 0.0) -> NDArray[np.float32]:
+    """Spectra along x, a little slanted and bowed.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        Their number, brightness and height.
+    shift : float, optional
+        Pixels along y by which they are away from their mean place.
+
+    Returns
+    -------
+    ndarray of float32, shape (ny, nx)
+        Electrons per second.
+    """
+    ny, nx = recipe.shape
+    along = np.linspace(-1, 1, nx, dtype=np.float32)
+    bow = 0.02 * ny * (along**2 - 0.5) + 0.01 * ny * along
+    light = np.zeros(recipe.shape, dtype=np.float32)
+    for k in range(recipe.traces):
+        center = ny * (k + 0.5) / recipe.traces + bow + shift
+        light += _spectrum(recipe, center)
+    return light
+
+
+def _soss(recipe: Recipe, shift: float) -> NDArray[np.float32]:
+    """Three curved orders in electrons per second."""
+    ny, nx = recipe.shape
+    along = np.linspace(0, 1, nx, dtype=np.float32)
+    light = np.zeros(recipe.shape, dtype=np.float32)
+    for order in SOSS_ORDERS:
+        center = ny * (order.start + order.slope * along + order.bend * along**2) + shift
+        light += np.float32(order.light) * _spectrum(recipe, center)
+    return light
+
+
+def _spectrum(recipe: Recipe, center: NDArray[np.floating]) -> NDArray[np.float32]:
+    """One spectrum with its rows in each column, in electrons per second."""
+    along = np.linspace(-1, 1, len(center), dtype=np.float32)
+    brightness = recipe.trace_light * (0.3 + 0.7 * np.cos(0.5 * np.pi * along) ** 2)
+    rows = np.arange(recipe.shape[0], dtype=np.float32)[:, np.newaxis]
+    return brightness * np.exp(-(((rows - center) / recipe.trace_height) ** 4))
+
+
+def _star(recipe: Recipe, shift: float) -> NDArray[np.float32]:
+    """A defocused star in the middle of the image, in electrons per second."""
+    ny, nx = recipe.shape
+    y, x = np.ogrid[:ny, :nx]
+    radius = np.hypot(y - (0.5 * (ny - 1) + shift), x - 0.5 * (nx - 1))
+    return (recipe.trace_light * np.exp(-((radius / recipe.trace_height) ** 4))).astype(np.float32)
+
+
+_TARGETS: Final[Mapping[str, Callable[[Recipe, float], NDArray[np.float32]]]] = MappingProxyType(
+    {"trace": spectra, "soss": _soss, "star": _star}
+)

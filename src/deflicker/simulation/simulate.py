@@ -1,0 +1,230 @@
+"""Simulated exposures whose correlated noise is known, for demos, tests and benchmarks.
+
+Noise amplitudes are electrons rms of one read after Rauscher (2015, PASP 127, 1144,
+NGHXRG); the detectors have a gain of one, so DN are electrons. Arrays are made in the
+detector frame, in clock order, and turned to the science frame at the end.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.fft import irfft, next_fast_len, rfft
+from scipy.ndimage import gaussian_filter
+
+from deflicker.detector.dq import DO_NOT_USE, JUMP_DET, REFERENCE_PIXEL, SATURATED
+from deflicker.simulation.scenarios import DETECTORS, EXPOSURES, SERIES, DetectorNoise, Recipe
+from deflicker.simulation.series import drifts, light_curve, spectra, target_light
+
+__all__ = [
+    "DETECTORS",
+    "EXPOSURES",
+    "SERIES",
+    "DetectorNoise",
+    "Recipe",
+    "SimulatedExposure",
+    "simulate",
+]
+
+ROW_OVERHEAD = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimulatedExposure:
+    """A simulated exposure and its truth.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        What was simulated.
+    data : ndarray of float32, shape (n_integrations, n_groups, ny, nx)
+        Ramps in DN, in the science frame.
+    pixel_dq : ndarray of uint32, shape (ny, nx)
+        Data quality of the pixels.
+    group_dq : ndarray of uint8, shape of ``data``
+        Data quality of the groups.
+    correlated : ndarray of float32, shape of ``data``
+        The correlated noise of each read in DN: all but white and photon noise.
+    scene : ndarray of float32, shape (ny, nx)
+        Light in DN per group; of a time series that outside the transit.
+    light_curve : ndarray of float64, shape (n_integrations,)
+        Light of the target in each integration, 1 outside the transit.
+    target : ndarray of float32, shape (ny, nx), or None
+        The target's share of the scene at its mean place.
+    """
+
+    recipe: Recipe
+    data: NDArray[np.float32]
+    pixel_dq: NDArray[np.uint32]
+    group_dq: NDArray[np.uint8]
+    correlated: NDArray[np.float32]
+    scene: NDArray[np.float32]
+    light_curve: NDArray[np.float64]
+    target: NDArray[np.float32] | None = None
+
+
+def simulate(recipe: Recipe, *, seed: int = 1) -> SimulatedExposure:
+    """Simulate an exposure.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        What to simulate; `EXPOSURES` and `SERIES` have some.
+    seed : int, optional
+        Seed of the random numbers.
+
+    Returns
+    -------
+    SimulatedExposure
+        Arrays and truth.
+
+    Examples
+    --------
+    >>> from deflicker.simulation.simulate import Recipe, simulate
+    >>> exposure = simulate(Recipe(shape=(64, 64), n_outputs=1, n_stars=3))
+    >>> exposure.data.shape
+    (1, 5, 64, 64)
+    """
+    rng = np.random.default_rng(seed)
+    field = _field(recipe, rng)
+    curve, shifts = light_curve(recipe), drifts(recipe)
+    shape = (recipe.n_integrations, recipe.n_groups, *recipe.shape)
+    correlated = np.empty(shape, dtype=np.float32)
+    data = np.empty(shape, dtype=np.float32)
+    group_dq = np.zeros(shape, dtype=np.uint8)
+    border = _border(recipe)
+    noise = recipe.noise or DETECTORS[recipe.instrument]
+    for integration in range(recipe.n_integrations):
+        scene = field
+        if recipe.target:
+            light = target_light(recipe, shift=shifts[integration])
+            scene = field + np.float32(curve[integration]) * light
+        charge = np.zeros(recipe.shape, dtype=np.float32)
+        for group in range(recipe.n_groups):
+            index = (integration, group)
+            charge += rng.poisson(scene) if recipe.photon_noise else scene
+            _hit(charge, group_dq[index], recipe, first=group == 0, rng=rng)
+            correlated[index] = _correlated(recipe, noise, rng)
+            white = rng.standard_normal(recipe.shape, dtype=np.float32)
+            data[index] = np.where(border, 0, charge) + correlated[index] + noise.white * white
+        full = data[integration] >= recipe.saturation
+        np.minimum(data[integration], np.float32(recipe.saturation), out=data[integration])
+        full = np.logical_or.accumulate(full, axis=0)
+        group_dq[integration][full] |= np.uint8(SATURATED)
+    group_dq[:, :, border] = 0
+    target = None
+    if recipe.target:
+        target = np.where(border, np.float32(0), target_light(recipe))
+        field += target
+    return SimulatedExposure(
+        recipe=recipe,
+        data=data,
+        pixel_dq=_pixel_dq(recipe, border, data, rng),
+        group_dq=group_dq,
+        correlated=correlated,
+        scene=np.where(border, np.float32(0), field),
+        light_curve=curve,
+        target=target,
+    )
+
+
+def _field(recipe: Recipe, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Light of all but the target in electrons per group."""
+    ny, nx = recipe.shape
+    points = np.zeros(recipe.shape, dtype=np.float32)
+    flux = np.minimum(3.0 * rng.random(recipe.n_stars) ** -1.25, recipe.brightest_star)
+    np.add.at(
+        points, (rng.integers(0, ny, recipe.n_stars), rng.integers(0, nx, recipe.n_stars)), flux
+    )
+    light = 0.8 * gaussian_filter(points, 1.1) + 0.15 * gaussian_filter(points, 8.0)
+    light += 0.05 * gaussian_filter(points, 40.0)
+    if recipe.galaxy:
+        y, x = np.ogrid[:ny, :nx]
+        across, along = (y - 0.5 * ny) / 0.6, x - 0.5 * nx
+        radius = np.hypot(across, along) / (min(ny, nx) / 8)
+        light += recipe.galaxy * np.exp(-radius)
+    if recipe.traces and recipe.target != "trace":
+        light += spectra(recipe)
+    return ((light + recipe.sky) * recipe.group_time).astype(np.float32)
+
+
+def _border(recipe: Recipe) -> NDArray[np.bool_]:
+    """Reference pixels."""
+    border = np.ones(recipe.shape, dtype=bool)
+    width = recipe.border
+    border[width : recipe.shape[0] - width, width : recipe.shape[1] - width] = False
+    return border
+
+
+def _hit(
+    charge: NDArray[np.float32],
+    dq: NDArray[np.uint8],
+    recipe: Recipe,
+    *,
+    first: bool,
+    rng: np.random.Generator,
+) -> None:
+    """Add cosmic rays to the charge, and flags to all but one in twenty, in place."""
+    number = 0 if first else rng.poisson(recipe.cosmic_rays * charge.size)
+    hits = rng.choice(charge.size, number, replace=False)
+    charge.flat[hits] += rng.exponential(500.0, number).astype(np.float32) + 30
+    dq.flat[hits[rng.random(number) < 0.95]] |= np.uint8(JUMP_DET)
+
+
+def _pixel_dq(
+    recipe: Recipe,
+    border: NDArray[np.bool_],
+    data: NDArray[np.float32],
+    rng: np.random.Generator,
+) -> NDArray[np.uint32]:
+    """Flag reference and bad pixels; a tenth of the bad ones become NaN in ``data``."""
+    dq = np.where(border, np.uint32(REFERENCE_PIXEL | DO_NOT_USE), np.uint32(0))
+    chance = rng.random(recipe.shape)
+    dq[(chance < recipe.bad_pixels) & ~border] |= np.uint32(DO_NOT_USE)
+    data[:, :, (chance < 0.1 * recipe.bad_pixels) & ~border] = np.nan
+    return dq
+
+
+def _correlated(
+    recipe: Recipe, noise: DetectorNoise, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """Correlated noise of one read in the science frame."""
+    ny, nx = recipe.shape
+    if noise.columns:
+        columns = noise.columns * _coloured(nx, 0.5, rng)
+        return np.broadcast_to(columns, recipe.shape)
+    n_slow, n_fast = (ny, nx) if abs(recipe.fast_axis) == 1 else (nx, ny)
+    image = np.empty((n_slow, n_fast), dtype=np.float32)
+    outputs = recipe.readout.output_slices(n_fast)
+    width = outputs[0].stop
+
+    def record() -> NDArray[np.float32]:
+        ticks = (n_slow, width + ROW_OVERHEAD)
+        pink = _coloured(ticks[0] * ticks[1], noise.slope, rng, low_cut=noise.low_cut)
+        return pink.reshape(ticks)[:, :width]
+
+    shared = noise.common * record()
+    even, odd = noise.alternating * record(), noise.alternating * record()
+    shared[:, 0::2] += even[:, 0::2]
+    shared[:, 1::2] += odd[:, 1::2]
+    for k, output in enumerate(outputs):
+        own = shared + noise.per_output * record()
+        image[:, output] = own[:, ::-1] if k % 2 else own
+    return recipe.readout.to_science(image)
+
+
+def _coloured(
+    n: int, slope: float, rng: np.random.Generator, *, low_cut: float = 0.0
+) -> NDArray[np.float32]:
+    """Noise of unit rms whose power falls as frequency to the minus ``slope``.
+
+    It has none below ``low_cut`` cycles per ``n`` samples.
+    """
+    size = next_fast_len(n, real=True)
+    frequency = np.arange(size // 2 + 1, dtype=np.float32)
+    frequency[0] = np.inf
+    amplitude = frequency ** np.float32(-slope / 2)
+    amplitude[frequency * n < low_cut * size] = 0
+    spectrum = rfft(rng.standard_normal(size, dtype=np.float32)) * amplitude
+    rms = np.sqrt(2 * np.sum(amplitude.astype(np.float64) ** 2) / size)
+    return (irfft(spectrum, size)[:n] / np.float32(rms)).astype(np.float32)

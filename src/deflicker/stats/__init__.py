@@ -1,0 +1,1 @@
+"""Statistics: clips, medians of rows, and how far errors let values be believed."""

@@ -1,0 +1,1 @@
+"""Where the arrays of a run are, and files that are written whole or not at all."""

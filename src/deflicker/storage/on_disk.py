@@ -1,0 +1,230 @@
+"""Ramps that are larger than memory: opened and written without their large arrays.
+
+In a data model stands a `Placeholder` for each of them; all else of the model is as ever.
+"""
+
+import io
+import logging
+import os
+import warnings
+from contextlib import suppress
+from math import ceil
+from pathlib import Path
+from typing import IO, Any, Final
+
+import numpy as np
+from astropy.io import fits
+from stdatamodels import fits_support
+from stdatamodels.jwst import datamodels
+
+from deflicker.storage.fits_structure import check_file
+from deflicker.storage.stored_array import Placeholder, StoredArray
+from deflicker.storage.unfinished import unfinished_folder
+
+__all__ = [
+    "can_stay_on_disk",
+    "data_offset",
+    "map_in_place",
+    "open_on_disk",
+    "write_on_disk",
+]
+
+log = logging.getLogger(__name__)
+
+FIRST_CARD: Final = b"SIMPLE  ="
+BLOCK: Final = 2880  # bytes, of FITS
+CARDS: Final = 36  # of a block
+CHUNK: Final = 1 << 24
+STORED_TYPES: Final = {-32: ">f4", 8: "u1"}
+# Arrays of the model with integrations, in the type that the model has them in.
+STAYS: Final = {"SCI": -32, "GROUPDQ": 8, "ZEROFRAME": -32}
+NEEDED: Final = ("SCI", "GROUPDQ")
+
+
+def can_stay_on_disk(path: Path) -> bool:
+    """Tell whether a file is one that `open_on_disk` opens.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Any file.
+
+    Returns
+    -------
+    bool
+        True for an uncompressed FITS file of a RampModel as the pipeline writes it.
+    """
+    try:
+        check_file(path)
+        with path.open("rb") as stream:
+            if stream.read(len(FIRST_CARD)) != FIRST_CARD:
+                return False
+            stream.seek(0)
+            with fits.open(stream, memmap=False) as hdulist:
+                ramp = hdulist[0].header.get("DATAMODL") == "RampModel"
+                return ramp and all(_stays(hdulist[name]) for name in NEEDED)
+    except (OSError, KeyError, IndexError):
+        return False
+
+
+def _stays(hdu: Any) -> bool:
+    """Whether an extension holds integrations, and its bytes are the values of the model."""
+    header = hdu.header
+    return (
+        type(hdu) is fits.ImageHDU  # a compressed image is one too, in its own way
+        and hdu.name in STAYS
+        and header["NAXIS"] > 2
+        and 0 not in hdu.shape
+        and header["BITPIX"] == STAYS[hdu.name]
+        and not {"BZERO", "BSCALE"} & set(header)
+    )
+
+
+def open_on_disk(path: Path) -> datamodels.RampModel:
+    """Open a ramp without reading the arrays that hold integrations.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        FITS file; see `can_stay_on_disk`.
+
+    Returns
+    -------
+    RampModel
+        With a `Placeholder` for each array that has integrations.
+    """
+    with path.open("rb") as stream, fits.open(stream, memmap=False) as hdulist:
+        light = fits.HDUList()
+        for hdu in hdulist:
+            if not _stays(hdu):
+                light.append(hdu)
+                continue
+            stored = StoredArray(
+                path,
+                offset=hdu.fileinfo()["datLoc"],
+                shape=hdu.shape,
+                dtype=STORED_TYPES[hdu.header["BITPIX"]],
+            )
+            light.append(fits.ImageHDU(Placeholder.of(stored), hdu.header))
+        return datamodels.RampModel(light)
+
+
+def write_on_disk(model: datamodels.RampModel, path: Path) -> None:
+    """Write a model with placeholders, completely or not at all.
+
+    Parameters
+    ----------
+    model : RampModel
+        Its science data are a `Placeholder`. If they are in an unfinished file, that
+        becomes the output; afterwards its placeholders stand for the arrays in the output.
+    path : pathlib.Path
+        FITS file to write. An existing file stays until the new one is complete.
+    """
+    model.on_save(str(path))
+    stored = model.data.stored
+    parts = _parts(fits_support.to_fits(model.instance, model.schema))
+    offset = _offset(parts, stored)
+    with unfinished_folder(path.parent) as folder:
+        unfinished = stored.path if stored.writable else folder / path.name
+        with unfinished.open("r+b" if stored.writable else "wb") as stream:
+            if stored.writable:
+                _move(stream, stored, offset)
+            stream.seek(0)
+            for part in parts:
+                if isinstance(part, bytes):
+                    stream.write(part)
+                elif part.writable and part is stored:
+                    stream.seek(part.nbytes, os.SEEK_CUR)
+                else:
+                    for integration in range(len(part)):
+                        stream.write(part[integration].reshape(-1).view(np.uint8).data)
+            stream.truncate()
+        unfinished.replace(path)
+    offsets = {id(part): _offset(parts, part) for part in parts if isinstance(part, StoredArray)}
+    for name, value in _placeholders(model):
+        given = value.stored
+        written = StoredArray(path, offset=offsets[id(given)], shape=given.shape, dtype=given.dtype)
+        setattr(model, name, Placeholder.of(written))
+
+
+def map_in_place(model: datamodels.RampModel) -> None:
+    """Put whole memory-mapped arrays in place of the placeholders of a model.
+
+    Parameters
+    ----------
+    model : RampModel
+        Changed. What is then written to its arrays stays in memory; they are read-only
+        where memory would not do for all of them, and None, with a warning, where the
+        address space has no room.
+    """
+    for name, value in _placeholders(model):
+        whole = None
+        for mode in ("c", "r"):
+            if whole is None:
+                with suppress(OSError, ValueError):
+                    whole = value.stored.whole(mode)
+        if whole is None:
+            log.warning("The address space has no room for %s: read the output file", name)
+        setattr(model, name, whole)
+
+
+def _placeholders(model: datamodels.RampModel) -> list[tuple[str, Placeholder]]:
+    """Names and placeholders of a model."""
+    return [item for item in model.instance.items() if isinstance(item[1], Placeholder)]
+
+
+def data_offset(model: datamodels.RampModel, *, more_cards: int) -> int:
+    """Where the science data of a model will begin in its file.
+
+    Parameters
+    ----------
+    model : RampModel
+        Its science data are a `Placeholder`.
+    more_cards : int
+        How many cards its first header will have gained by then.
+
+    Returns
+    -------
+    int
+        Bytes.
+    """
+    hdulist = fits_support.to_fits(model.instance, model.schema)
+    cards = len(hdulist[0].header) + 1  # END
+    growth = ceil((cards + more_cards) / CARDS) - ceil(cards / CARDS)
+    return _offset(_parts(hdulist), model.data.stored) + BLOCK * growth
+
+
+def _parts(hdulist: fits.HDUList) -> list[bytes | StoredArray]:
+    """What a FITS file consists of, in order: bytes, and arrays that are in other files."""
+    parts: list[bytes | StoredArray] = []
+    for number, hdu in enumerate(hdulist):
+        data = hdu.data
+        if isinstance(data, Placeholder):
+            padding = bytes(-data.stored.nbytes % BLOCK)
+            parts += [hdu.header.tostring().encode("ascii"), data.stored, padding]
+            continue
+        # An extension is written behind a first header of one block, which is dropped.
+        lead = [fits.PrimaryHDU()] if number else []
+        buffer = io.BytesIO()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Card is too long")
+            fits.HDUList([*lead, hdu]).writeto(buffer)
+        parts.append(buffer.getvalue()[BLOCK * len(lead) :])
+    return parts
+
+
+def _offset(parts: list[bytes | StoredArray], stored: StoredArray) -> int:
+    """Where an array begins in the file."""
+    sizes = [part.nbytes if isinstance(part, StoredArray) else len(part) for part in parts]
+    return sum(sizes[: parts.index(stored)])
+
+
+def _move(stream: IO[bytes], stored: StoredArray, offset: int) -> None:
+    """Move an array within its file."""
+    starts = range(0, stored.nbytes, CHUNK) if offset != stored.offset else range(0)
+    for start in starts if offset < stored.offset else reversed(starts):
+        stream.seek(stored.offset + start)
+        chunk = stream.read(min(CHUNK, stored.nbytes - start))
+        stream.seek(offset + start)
+        stream.write(chunk)
+    stored.offset = offset

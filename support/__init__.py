@@ -1,0 +1,1 @@
+"""What tests and benchmarks share: runs in processes, CRDS caches, scenes, light curves."""
