@@ -9,7 +9,7 @@ import pytest
 from deflicker import CleanOptions, Exposure, Readout
 from deflicker.models.exposure import may_hold_stars, model_from_simulation
 from deflicker.simulation.simulate import EXPOSURES, simulate
-from deflicker.utils import threads as workers
+from deflicker.utils import threads
 
 CRDS_VARIABLES = ("CRDS_PATH", "CRDS_SERVER_URL", "CRDS_CONTEXT", "CRDS_OBSERVATORY")
 
@@ -24,7 +24,7 @@ def pytest_configure(config):
     number = config.getoption("threads")
     if number:
         CleanOptions.__init__.__kwdefaults__["n_threads"] = number
-        workers.available_cores = lambda: number
+        threads.available_cores = lambda: number
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,7 +1,7 @@
 """Exposures that once were cleaned wrongly: a figure of each, and what is right.
 
 Run with ``python -m benchmarks.mended``. Run with the sources of another version first on
-PYTHONPATH, it prints the figures of that version.
+PYTHONPATH, it prints the figures of that version, if its modules have the same names.
 """
 
 import argparse

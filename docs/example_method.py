@@ -1,4 +1,4 @@
-"""A noise method: the mean of each row of each output, shrunk by nothing."""
+"""A noise method: the mean of each row of each output."""
 
 from collections.abc import Sequence
 from typing import Final

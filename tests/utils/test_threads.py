@@ -2,7 +2,7 @@ from threading import Barrier
 
 import pytest
 
-from deflicker.utils import threads as workers
+from deflicker.utils import threads
 from deflicker.utils.threads import count_threads, map_in_order, share_freed_memory
 
 
@@ -20,7 +20,7 @@ from deflicker.utils.threads import count_threads, map_in_order, share_freed_mem
     ],
 )
 def test_count_threads(monkeypatch, text, cores, expected):
-    monkeypatch.setattr(workers, "available_cores", lambda: cores)
+    monkeypatch.setattr(threads, "available_cores", lambda: cores)
     assert count_threads(text) == expected
 
 
@@ -35,11 +35,11 @@ def test_only_a_command_changes_the_allocator(monkeypatch, command, changes):
         def mallopt(self, option, value):
             set_options.append((option, value))
 
-    monkeypatch.setattr(workers.ctypes, "CDLL", lambda _: Library())
-    monkeypatch.setattr(workers.sys, "platform", "linux")
-    monkeypatch.setattr(workers.sys, "argv", [command])
+    monkeypatch.setattr(threads.ctypes, "CDLL", lambda _: Library())
+    monkeypatch.setattr(threads.sys, "platform", "linux")
+    monkeypatch.setattr(threads.sys, "argv", [command])
     share_freed_memory()
-    assert set_options == (list(workers.ALLOCATOR.items()) if changes else [])
+    assert set_options == (list(threads.ALLOCATOR.items()) if changes else [])
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "most", "", "1.5"])

@@ -107,7 +107,8 @@ def clean_exposure(  # noqa: PLR0913 - each tells something else of the scene
     plan = plan_of(Job(maker=maker, user_mask=user_mask), template)
     _report_mask(plan.mask, is_given=user_mask is not None)
 
-    result = _empty_result(exposure, plan, options, output := _as_output(out))
+    output = _as_output(out)
+    result = _empty_result(exposure, plan, options, output)
     with no_box_warnings():
         clean_groups(exposure, result, plan, advance=output.advance)
     _check_result(result)
