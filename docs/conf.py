@@ -2,6 +2,10 @@
 
 from importlib.metadata import version as package_version
 
+from sphinx.util.docutils import SphinxDirective
+
+from deflicker.parameters import table_of_parameters
+
 project = "deflicker"
 author = "The deflicker developers"
 copyright = "2026, The deflicker developers"  # noqa: A001
@@ -26,3 +30,14 @@ autodoc_typehints = "none"
 nb_execution_mode = "force"
 nb_execution_raise_on_error = True
 nb_execution_timeout = 600
+
+
+class ParameterTable(SphinxDirective):
+    """The table of the step's parameters, made of the one in the code."""
+
+    def run(self) -> list:
+        return self.parse_text_to_nodes(table_of_parameters())
+
+
+def setup(app) -> None:
+    app.add_directive("parameter-table", ParameterTable)

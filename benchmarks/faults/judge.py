@@ -196,7 +196,8 @@ def _noisier(
     room = np.ptp(was)
     # Without a background, the level of a difference is taken too, but not of what was not used.
     taken = was - now
-    rounding, taken = rounding[taken != 0], taken[taken != 0]
+    used = np.abs(taken) > 4 * rounding
+    rounding, taken = rounding[used], taken[used]
     if not taken.size:
         return None
     taken = np.abs(taken - np.median(taken)) - 4 * rounding

@@ -1,12 +1,10 @@
 """Options of a cleaning, validated once."""
 
-import math
 from dataclasses import dataclass
 
-__all__ = ["BACKGROUND_METHODS", "FIT_METHODS", "CleanOptions"]
+from deflicker.parameters import PARAMETERS
 
-FIT_METHODS = ("median", "fft", "wiener")
-BACKGROUND_METHODS = ("median", "model", "median_image", None)
+__all__ = ["CleanOptions"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,23 +46,20 @@ class CleanOptions:
     ValueError: n_sigma must be a finite number, 0 or larger, not -1
     """
 
-    fit_method: str = "median"
-    fit_by_channel: bool = False
-    background_method: str | None = "median"
-    background_box_size: tuple[int, int] | None = None
-    n_sigma: float = 2.0
-    fit_histogram: bool = False
-    single_mask: bool = True
-    save_background: bool = False
-    save_noise: bool = False
+    fit_method: str = PARAMETERS["fit_method"].default
+    fit_by_channel: bool = PARAMETERS["fit_by_channel"].default
+    background_method: str | None = PARAMETERS["background_method"].default
+    background_box_size: tuple[int, int] | None = PARAMETERS["background_box_size"].default
+    n_sigma: float = PARAMETERS["n_sigma"].default
+    fit_histogram: bool = PARAMETERS["fit_histogram"].default
+    single_mask: bool = PARAMETERS["single_mask"].default
+    save_background: bool = PARAMETERS["save_background"].default
+    save_noise: bool = PARAMETERS["save_noise"].default
     n_threads: int = 1
 
     def __post_init__(self) -> None:
-        _check_choice("fit_method", self.fit_method, FIT_METHODS)
-        _check_choice("background_method", self.background_method, BACKGROUND_METHODS)
-        if not math.isfinite(self.n_sigma) or self.n_sigma < 0:
-            msg = f"n_sigma must be a finite number, 0 or larger, not {self.n_sigma}"
-            raise ValueError(msg)
+        for name in ("fit_method", "background_method", "n_sigma"):
+            PARAMETERS[name].check(getattr(self, name))
         if self.n_threads < 1:
             msg = f"n_threads must be 1 or larger, not {self.n_threads}"
             raise ValueError(msg)
@@ -72,10 +67,3 @@ class CleanOptions:
         if box is not None and (len(box) != 2 or min(box) < 1):
             msg = f"background_box_size must be two positive numbers of pixels, not {box}"
             raise ValueError(msg)
-
-
-def _check_choice(name: str, value: str | None, allowed: tuple[str | None, ...]) -> None:
-    if value not in allowed:
-        choices = ", ".join(str(choice) for choice in allowed)
-        msg = f"{name} must be one of {choices}, not {value!r}"
-        raise ValueError(msg)

@@ -6,6 +6,8 @@ from typing import Any, ClassVar
 from jwst.pipeline import Detector1Pipeline as StockDetector1Pipeline
 from stdatamodels.jwst import datamodels
 
+from deflicker.mission.cleaning_run import Outcome
+from deflicker.models.history import record_history
 from deflicker.step import CleanFlickerNoiseStep
 
 __all__ = ["Detector1Pipeline"]
@@ -36,6 +38,10 @@ class Detector1Pipeline(StockDetector1Pipeline):
         {**StockDetector1Pipeline.step_defs, SLOT: CleanFlickerNoiseStep}
     )
 
+    def __init__(self, *args: Any, **parameters: Any) -> None:
+        super().__init__(*args, **parameters)
+        self._history = ""
+
     def process(self, input_data: Any) -> Any:
         """Run the pipeline, and tell in the rates what this package's step did.
 
@@ -49,7 +55,8 @@ class Detector1Pipeline(StockDetector1Pipeline):
         JwstDataModel
             Rate image, or ramp if the ramp fit was skipped.
         """
-        self.clean_flicker_noise.history_entry = ""
+        self._history = ""
+        self.clean_flicker_noise.on_outcome = self._keep_history
         result = super().process(input_data)
         self._tell(result)
         return result
@@ -76,7 +83,11 @@ class Detector1Pipeline(StockDetector1Pipeline):
         """Repeat in a rate what the ramp fit did not take over from the ramp's history."""
         rates = (datamodels.ImageModel, datamodels.IFUImageModel, datamodels.CubeModel)
         if isinstance(model, rates):
-            self.clean_flicker_noise.repeat_history(model)
+            record_history(model, self._history)
+
+    def _keep_history(self, outcome: Outcome) -> None:
+        """Keep what the ramp's header tells, until there are rates."""
+        self._history = outcome.history
 
     @staticmethod
     def get_stpipe_loggers() -> tuple[str, ...]:

@@ -12,10 +12,9 @@ from conftest import exposure_of
 from deflicker import CleanOptions, Readout, clean_exposure
 from deflicker.cleaning.backgrounds import BACKGROUNDS
 from deflicker.noise.registry import METHODS
-from deflicker.options import BACKGROUND_METHODS, FIT_METHODS
+from deflicker.parameters import PARAMETERS
 from deflicker.simulation.quality import measure_quality
 from deflicker.simulation.simulate import EXPOSURES, simulate
-from deflicker.step import CleanFlickerNoiseStep
 
 CASES = list(itertools.product(METHODS, BACKGROUNDS))
 AXES = [
@@ -46,15 +45,9 @@ def options_of(method, background, **others):
     return CleanOptions(fit_method=method, background_method=background, **others)
 
 
-def test_options_and_step_know_what_the_registries_hold():
-    assert set(FIT_METHODS) == set(METHODS)
-    assert set(BACKGROUND_METHODS) == set(BACKGROUNDS)
-    spec = CleanFlickerNoiseStep.spec
-    assert "fit_method = option('median', 'fft', 'wiener', default='median')" in spec
-    assert (
-        "background_method = option('median', 'model', 'median_image', None, default='median')"
-        in spec
-    )
+def test_the_table_of_parameters_knows_what_the_registries_hold():
+    assert PARAMETERS["fit_method"].choices == tuple(METHODS)
+    assert PARAMETERS["background_method"].choices == tuple(BACKGROUNDS)
 
 
 @each_case
@@ -119,7 +112,9 @@ def test_the_example_of_the_documentation_is_a_method(truth, monkeypatch):
     spec = importlib.util.spec_from_file_location("example_method", path)
     example = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(example)
-    monkeypatch.setattr("deflicker.options.FIT_METHODS", (*FIT_METHODS, "mean"))
+    known = PARAMETERS["fit_method"]
+    table = {**PARAMETERS, "fit_method": replace(known, choices=(*known.choices, "mean"))}
+    monkeypatch.setattr("deflicker.options.PARAMETERS", table)
     methods = {**METHODS, "mean": example.MEAN}
     monkeypatch.setattr("deflicker.cleaning.clean.METHODS", methods)
     monkeypatch.setattr("deflicker.cleaning.backgrounds.METHODS", methods)

@@ -1,26 +1,10 @@
-import logging
-import os
-import socket
-import threading
-
 import numpy as np
 import pytest
 from astropy.io import fits
-from crds.core.config import get_client_timeout_seconds
-from crds.core.exceptions import CrdsLookupError, CrdsNetworkError
 from stdatamodels.jwst import datamodels
-from stpipe import Step
 
 from deflicker import CannotClean
-from deflicker.models.references import (
-    SERVER_SECONDS,
-    ReferenceMissingError,
-    ReferenceUnavailableError,
-    crds_lookup,
-    read_flat,
-    read_user_mask,
-    run_step,
-)
+from deflicker.models.references import read_flat, read_user_mask
 
 
 @pytest.fixture
@@ -100,78 +84,3 @@ def test_unreadable_user_mask(tmp_path):
     (tmp_path / "text.fits").write_text("no FITS")
     with pytest.raises(CannotClean, match="user_mask .*cannot be read"):
         read_user_mask(tmp_path / "text.fits")
-
-
-@pytest.mark.parametrize(
-    ("raised", "expected"),
-    [
-        (SystemExit(-1), ReferenceUnavailableError),
-        (CrdsNetworkError("down"), ReferenceUnavailableError),
-        (OSError("gone"), ReferenceUnavailableError),
-        (CrdsLookupError("no such"), ReferenceMissingError),
-    ],
-)
-def test_crds_failures_are_exceptions(raised, expected):
-    with pytest.raises(expected), crds_lookup():
-        raise raised
-
-
-def test_crds_is_quiet_in_the_thread_that_looks_up(caplog, monkeypatch):
-    """What others log meanwhile, and whoever logs afterwards, is heard."""
-    crds_log = logging.getLogger("CRDS")
-    monkeypatch.setattr(crds_log, "handlers", [caplog.handler])
-    monkeypatch.setattr(crds_log, "propagate", False)
-    before = crds_log.level, list(crds_log.filters)
-    with crds_lookup():
-        crds_log.critical("of the look-up")
-        other = threading.Thread(target=crds_log.critical, args=["of another thread"])
-        other.start()
-        other.join()
-        with crds_lookup():
-            pass
-        crds_log.critical("still of the look-up")
-    crds_log.critical("afterwards")
-    assert [r.getMessage() for r in caplog.records] == ["of another thread", "afterwards"]
-    assert (crds_log.level, list(crds_log.filters)) == before
-
-
-def test_the_step_of_another_package_does_not_silence_the_process(caplog):
-    heard = []
-
-    class Other(Step):
-        class_alias = "other"
-        spec = "output_ext = string(default='.fits')"
-
-        def process(self, model):
-            heard.append(logging.root.manager.disable)
-            return model
-
-    with caplog.at_level(logging.INFO), datamodels.ImageModel((2, 2)) as model:
-        run_step(Other, model)
-        logging.getLogger("somebody").info("hello")
-    assert heard == [logging.NOTSET]
-    assert "hello" in caplog.messages
-
-
-@pytest.mark.parametrize(
-    ("given", "seconds"), [("3600", SERVER_SECONDS), ("0", SERVER_SECONDS), ("7", 7)]
-)
-def test_seconds_that_a_server_may_take(monkeypatch, given, seconds):
-    """The user's, or ours where crds says an hour; and for sockets without any."""
-    monkeypatch.setenv("CRDS_CLIENT_TIMEOUT_SECONDS", given)
-    with crds_lookup(), crds_lookup():
-        assert get_client_timeout_seconds() == seconds
-        with socket.socket() as one:
-            assert one.gettimeout() == seconds
-    assert os.environ["CRDS_CLIENT_TIMEOUT_SECONDS"] == given
-    assert socket.getdefaulttimeout() is None
-
-
-def test_lookups_of_several_threads_leave_no_time_out():
-    first, second = crds_lookup(), crds_lookup()
-    first.__enter__()
-    second.__enter__()
-    first.__exit__(None, None, None)
-    assert socket.getdefaulttimeout() == SERVER_SECONDS
-    second.__exit__(None, None, None)
-    assert socket.getdefaulttimeout() is None

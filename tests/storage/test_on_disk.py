@@ -15,6 +15,7 @@ from stdatamodels.jwst import datamodels
 from deflicker import CleanFlickerNoiseStep
 from deflicker.models.exposure import model_from_simulation
 from deflicker.models.files import read_crds_parameters, write_whole
+from deflicker.models.history import history_text
 from deflicker.simulation.simulate import EXPOSURES, simulate
 from deflicker.storage import on_disk
 from deflicker.storage.on_disk import can_stay_on_disk, map_in_place, open_on_disk
@@ -119,12 +120,10 @@ def test_output_and_products_are_those_of_memory(series, tmp_path, parameters, c
 def test_a_longer_or_shorter_header_moves_the_data(
     nircam, tmp_path, monkeypatch, expected, lengths
 ):
-    real = CleanFlickerNoiseStep.history
-    monkeypatch.setattr("deflicker.step.expected_result", lambda _: None)
+    monkeypatch.setattr("deflicker.mission.cleaning_run.expected_result", lambda _: None)
     monkeypatch.setattr(
-        CleanFlickerNoiseStep,
-        "history",
-        lambda step, result, **options: real(step, result, **options) if result else expected,
+        "deflicker.mission.cleaning_run.history_text",
+        lambda result, **options: history_text(result, **options) if result else expected,
     )
     moves = []
     move = on_disk._move

@@ -1,39 +1,37 @@
-"""What a step needs of its mission: names, files, CRDS, and clear errors."""
+"""A stpipe step at home in the JWST mission, without the jwst package."""
 
 import logging
 import os
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from stdatamodels.jwst import datamodels
 from stpipe import Step, crds_client
-from stpipe.config_parser import ConfigObj, ValidationError, load_config_file
-from stpipe.step import get_disable_crds_steppars
 
-from deflicker.models.files import check_folder, read_crds_parameters, refuse_address, write_whole
-from deflicker.models.references import (
+from deflicker.mission import names
+from deflicker.mission.reference_lookup import (
     ReferenceMissingError,
     ReferenceUnavailableError,
     crds_lookup,
 )
+from deflicker.mission.stpipe_seam import (
+    ConfigObj,
+    ValidationError,
+    copy_for_one_run,
+    input_name,
+    keep_log_records,
+    load_config_file,
+    looks_up_parameters,
+    names_from_command_line,
+)
+from deflicker.models.files import check_folder, read_crds_parameters, refuse_address, write_whole
 
-__all__ = ["MissionStep"]
+__all__ = ["JwstStep"]
 
 log = logging.getLogger(__name__)
-
-# What the pipeline's products and steps put behind the last underscore of a name.
-KNOWN_SUFFIXES: Final = (
-    "uncal|ramp|fitopt|rate|rateints|cal|calints|dark|crf|crfints|bsub|bsubints|i2d|s2d|s3d|x1d|"
-    "dq_init|saturation|ipc|superbias|refpix|reset|rscd|lastframe|firstframe|emicorr|linearity|"
-    "dark_current|persistence|charge_migration|jump|picture_frame|clean_flicker_noise|"
-    "cleanflickernoisestep|ramp_fit|gain_scale|group_scale|assign_wcs|msaflagopen|flat_field"
-)
-
-COMMAND_LINE: Final = "FromCommandLine"
 
 
 def _plain(value: Any) -> Any:
@@ -45,8 +43,8 @@ def _plain(value: Any) -> Any:
     return value
 
 
-class MissionStep(Step):
-    """A stpipe step at home in the JWST mission, without the jwst package.
+class JwstStep(Step):
+    """A step with the names, files and CRDS parameters of the mission.
 
     Parameters
     ----------
@@ -89,7 +87,7 @@ class MissionStep(Step):
 
         Returns
         -------
-        MissionStep
+        JwstStep
             The step.
 
         Raises
@@ -133,7 +131,7 @@ class MissionStep(Step):
 
         Returns
         -------
-        MissionStep
+        JwstStep
             The step.
 
         Raises
@@ -143,11 +141,10 @@ class MissionStep(Step):
         """
         config, *others = args
         config.update(cls._texts(config))
-        # stpipe marks what comes from the command line by a type of its own.
-        typed = {name for name, value in config.items() if type(value).__name__ == COMMAND_LINE}
+        typed = names_from_command_line(config)
         with cls._allowed_values_in_errors():
             step = super().from_config_section(config, *others, **options)
-        step.given = frozenset(typed).union(getattr(config, "given", ()))
+        step.given = typed.union(getattr(config, "given", ()))
         return step
 
     @classmethod
@@ -161,24 +158,6 @@ class MissionStep(Step):
             msg = f"{error} Allowed: {'; '.join(allowed)}" if allowed else str(error)
             raise ValidationError(msg) from error
 
-    @contextmanager
-    def settings(self, **parameters: Any) -> Iterator[None]:
-        """Set parameters for a while.
-
-        Parameters
-        ----------
-        **parameters
-            Values by name.
-        """
-        given = {name: getattr(self, name) for name in parameters}
-        for name, value in parameters.items():
-            setattr(self, name, value)
-        try:
-            yield
-        finally:
-            for name, value in given.items():
-                setattr(self, name, value)
-
     def saves_files(self) -> bool:
         """Whether the step shall write anything.
 
@@ -190,12 +169,15 @@ class MissionStep(Step):
         return bool(self.save_results or self.output_file)
 
     def run(self, *args: Any) -> Any:
-        """Run the step, after a look at the folder that output shall go to.
+        """Run the step on a copy of itself, after a look at the folder that output shall go to.
+
+        stpipe keeps the state of a run on the step; on a copy for each run, a step can be used
+        again, and by several threads.
 
         Parameters
         ----------
         *args
-            Input of `process`.
+            Inputs of `process`.
 
         Returns
         -------
@@ -207,10 +189,42 @@ class MissionStep(Step):
         OSError
             If a file shall be saved and the folder cannot be written.
         """
-        names = {*self.load_spec_file(), *self.text_parameters}
-        given = {name: value for name, value in vars(self).items() if name in names}
-        for name, value in self._texts(given).items():
-            setattr(self, name, value)
+        run = self.for_one_run()
+        try:
+            return run.run_itself(*args)
+        finally:
+            keep_log_records(self, run)
+
+    def for_one_run(self, **attributes: Any) -> Self:
+        """Copy of the step that one run may change.
+
+        Parameters
+        ----------
+        **attributes
+            Other values for the copy, by name.
+
+        Returns
+        -------
+        JwstStep
+            With text for parameters of text.
+        """
+        known = {*self.load_spec_file(), *self.text_parameters}
+        given = {name: value for name, value in vars(self).items() if name in known}
+        return copy_for_one_run(self, **{**self._texts(given), **attributes})
+
+    def run_itself(self, *args: Any) -> Any:
+        """Run the step, which stpipe changes.
+
+        Parameters
+        ----------
+        *args
+            Inputs of `process`.
+
+        Returns
+        -------
+        JwstDataModel
+            What `process` returns.
+        """
         if self.saves_files():
             folder = self.search_attr("output_dir", default="") or "."
             check_folder(Path(os.path.expandvars(folder)).expanduser())
@@ -267,31 +281,15 @@ class MissionStep(Step):
         name = output_file or self.output_file
         if not (force or self.save_results or name):
             return None
-        if self.output_use_model or (name is None and not self.search_output_file):
+        follows_input = self.search_output_file and input_name(self) is not None
+        if self.output_use_model or (name is None and not follows_input):
             name, idx = model.meta.filename, None
+        if suffix is None and self.suffix is None:
+            suffix = self.default_suffix()
         path = self.make_output_path(basepath=name, suffix=suffix, idx=idx, **components)
         write_whole(model, Path(path))
         log.info("Saved %s", path)
         return path
-
-    def finalize_result(self, result: Any, reference_files_used: list[tuple[str, str]]) -> None:
-        """Put the reference files into the header, and the CRDS context if one was used.
-
-        Parameters
-        ----------
-        result : JwstDataModel
-            The step's output.
-        reference_files_used : list of tuple
-            Type and name of each reference file.
-        """
-        for kind, name in reference_files_used:
-            getattr(result.meta.ref_file, kind).name = name
-        if any(name.startswith("crds://") for _, name in reference_files_used):
-            with crds_lookup():
-                context = crds_client.get_context_used(result.crds_observatory)
-            result.meta.ref_file.crds.sw_version = crds_client.get_svn_version()
-            result.meta.ref_file.crds.context_used = context
-            log.info("CRDS context: %s", context)
 
     def get_reference_file(self, input_file: Any, reference_file_type: str) -> str:
         """Path of a reference file, given or from CRDS.
@@ -340,9 +338,7 @@ class MissionStep(Step):
         name, separator : str
             Name without suffix, and what stood before it.
         """
-        name = name.removesuffix(".fits")  # what is left of a name in .fits.gz
-        match = re.fullmatch(rf"(.+)([_-])(?:{KNOWN_SUFFIXES})", name)
-        return (match[1], match[2]) if match else (name, "_")
+        return names.remove_suffix(name)
 
     @staticmethod
     def get_stpipe_loggers() -> tuple[str, ...]:
@@ -391,7 +387,7 @@ class MissionStep(Step):
         ConfigObj
             Parameters; empty where there are none.
         """
-        if get_disable_crds_steppars() if disable is None else disable:
+        if not looks_up_parameters(disable):
             return ConfigObj()
         parameters = dataset if isinstance(dataset, dict) else cls._get_crds_parameters(dataset)[0]
         if not parameters:

@@ -12,7 +12,7 @@ from stdatamodels.jwst import datamodels
 
 from deflicker import CleanFlickerNoiseStep
 from deflicker.detector.dq import DO_NOT_USE, MSA_FAILED_OPEN, NON_SCIENCE
-from deflicker.models.footprints import draft_image
+from deflicker.mission.science_regions import draft_image
 
 FULL = (2048, 2048)
 MIRI = (1024, 1032)

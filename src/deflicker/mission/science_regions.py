@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from stdatamodels.jwst import datamodels
 
 from deflicker.errors import CannotClean
-from deflicker.models.references import find_step, run_step
+from deflicker.mission.other_steps import find_step, run_step
 from deflicker.models.soss import soss_region
 from deflicker.scene import regions
 

@@ -1,0 +1,79 @@
+"""Names of the mission's files."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+__all__ = ["check_distinct", "given_path", "remove_suffix"]
+
+# What the pipeline's products and steps put behind the last underscore of a name.
+KNOWN_SUFFIXES: Final = (
+    "uncal|ramp|fitopt|rate|rateints|cal|calints|dark|crf|crfints|bsub|bsubints|i2d|s2d|s3d|x1d|"
+    "dq_init|saturation|ipc|superbias|refpix|reset|rscd|lastframe|firstframe|emicorr|linearity|"
+    "dark_current|persistence|charge_migration|jump|picture_frame|clean_flicker_noise|"
+    "cleanflickernoisestep|ramp_fit|gain_scale|group_scale|assign_wcs|msaflagopen|flat_field"
+)
+
+
+def remove_suffix(name: str) -> tuple[str, str]:
+    """Take a known suffix off a name.
+
+    Parameters
+    ----------
+    name : str
+        File name without extension.
+
+    Returns
+    -------
+    name, separator : str
+        Name without suffix, and what stood before it.
+
+    Examples
+    --------
+    >>> from deflicker.mission.names import remove_suffix
+    >>> remove_suffix("jw01234_nrca1_jump")
+    ('jw01234_nrca1', '_')
+    """
+    name = name.removesuffix(".fits")  # what is left of a name in .fits.gz
+    match = re.fullmatch(rf"(.+)([_-])(?:{KNOWN_SUFFIXES})", name)
+    return (match[1], match[2]) if match else (name, "_")
+
+
+def check_distinct(names: Sequence[str | None]) -> None:
+    """Refuse outputs that would overwrite each other.
+
+    Parameters
+    ----------
+    names : sequence of str or None
+        Names of the inputs, as their headers say.
+
+    Raises
+    ------
+    OSError
+        If two outputs would have the same name, or one has none.
+    """
+    stems = [name and remove_suffix(Path(name).stem)[0] for name in names]
+    if None in stems or len(set(stems)) < len(stems):
+        msg = (
+            "the outputs of several inputs are named after meta.filename (FITS keyword "
+            f"FILENAME), and would overwrite each other: {', '.join(map(str, stems))}; rename "
+            "the inputs"
+        )
+        raise OSError(msg)
+
+
+def given_path(text: str | None) -> str | None:
+    """Path in a parameter.
+
+    Parameters
+    ----------
+    text : str or None
+        Its value.
+
+    Returns
+    -------
+    str or None
+        None too for the text None in any case, and for nothing.
+    """
+    return None if text is None or text.strip().lower() in {"", "none"} else text
