@@ -91,15 +91,15 @@ def ramp_file(small_nircam, tmp_path):
 
 def exposure_of(simulated, **changes):
     """Arrays of a simulated exposure."""
-    recipe = simulated.recipe
+    scenario = simulated.scenario
     miri = Readout(fast_axis=2, slow_axis=1)
     fields = {
         "data": simulated.data.copy(),
         "pixel_dq": simulated.pixel_dq,
         "group_dq": simulated.group_dq,
-        "readout": miri if recipe.instrument == "MIRI" else recipe.readout,
-        "group_time": recipe.group_time,
-        "has_stars": may_hold_stars(recipe.exp_type),
+        "readout": miri if scenario.instrument == "MIRI" else scenario.readout,
+        "group_time": scenario.group_time,
+        "has_stars": may_hold_stars(scenario.exp_type),
     }
     return Exposure(**{**fields, **changes})
 

@@ -21,14 +21,20 @@ from stdatamodels.jwst import datamodels
 
 from deflicker.detector.dq import DO_NOT_USE
 from deflicker.models.exposure import model_from_simulation
-from deflicker.simulation.simulate import DETECTORS, EXPOSURES, Recipe, SimulatedExposure, simulate
+from deflicker.simulation.simulate import (
+    DETECTORS,
+    EXPOSURES,
+    Scenario,
+    SimulatedExposure,
+    simulate,
+)
 from support.local_crds import write_references
 from support.runs import run_process
 
 __all__ = ["CASES", "RUNS", "Row", "failures", "raw_model", "references", "run_case"]
 
 _WINDOW = {"n_outputs": 1, "border": 0}
-CASES: dict[str, tuple[Recipe, dict[str, str]]] = {
+CASES: dict[str, tuple[Scenario, dict[str, str]]] = {
     "nircam": (
         replace(
             EXPOSURES["nircam"],
@@ -163,9 +169,9 @@ def run_case(name: str, folder: Path, seed: int) -> list[Row]:
     list of Row
         One for each of `RUNS`, all over the same pixels.
     """
-    recipe, parameters = CASES[name]
-    truth = simulate(recipe, seed=seed)
-    cache = write_references(folder / "crds", recipe.instrument.lower(), references(truth))
+    scenario, parameters = CASES[name]
+    truth = simulate(scenario, seed=seed)
+    cache = write_references(folder / "crds", scenario.instrument.lower(), references(truth))
     env = {**os.environ, **cache, "STPIPE_DISABLE_CRDS_STEPPARS": "true"}
     source = folder / "exposure_uncal.fits"
     with raw_model(truth) as model:
@@ -194,20 +200,20 @@ def raw_model(truth: SimulatedExposure) -> datamodels.Level1bModel:
     Level1bModel
         Whole DN, `OFFSET` above the simulated ones.
     """
-    recipe = truth.recipe
+    scenario = truth.scenario
     counts = np.rint(np.nan_to_num(truth.data) + OFFSET)
     model = datamodels.Level1bModel(data=np.clip(counts, 0, 65535).astype(np.uint16))
     with model_from_simulation(truth) as ramp:
         model.update(ramp)
     exposure = model.meta.exposure
-    exposure.readpatt = "FASTR1" if recipe.instrument == "MIRI" else "RAPID"
+    exposure.readpatt = "FASTR1" if scenario.instrument == "MIRI" else "RAPID"
     exposure.frame_divisor = 1
     exposure.drop_frames1 = 0
     exposure.nresets_at_start = 1
-    exposure.integration_time = recipe.n_groups * recipe.group_time
-    exposure.exposure_time = recipe.n_integrations * exposure.integration_time
+    exposure.integration_time = scenario.n_groups * scenario.group_time
+    exposure.exposure_time = scenario.n_integrations * exposure.integration_time
     model.meta.filename = "exposure_uncal.fits"
-    model.meta.observation.time_series = recipe.exp_type == "NRS_BRIGHTOBJ"
+    model.meta.observation.time_series = scenario.exp_type == "NRS_BRIGHTOBJ"
     return model
 
 
@@ -224,29 +230,29 @@ def references(truth: SimulatedExposure) -> dict[str, NDArray]:
     dict
         The array of each reference type, of the shape of the exposure.
     """
-    recipe = truth.recipe
-    shape = recipe.shape
+    scenario = truth.scenario
+    shape = scenario.shape
     # CRDS has the noise of the difference of two reads, flicker included.
-    one_read = np.hypot.reduce(astuple(recipe.noise or DETECTORS[recipe.instrument]))
+    one_read = np.hypot.reduce(astuple(scenario.noise or DETECTORS[scenario.instrument]))
     return {
         "gain": np.ones(shape, dtype=np.float32),
         "linearity": np.stack([np.zeros(shape), np.ones(shape)]).astype(np.float32),
         "mask": truth.pixel_dq & np.uint32(DO_NOT_USE),
         "readnoise": np.full(shape, np.sqrt(2) * one_read, dtype=np.float32),
-        "saturation": np.full(shape, recipe.saturation + OFFSET, dtype=np.float32),
+        "saturation": np.full(shape, scenario.saturation + OFFSET, dtype=np.float32),
     }
 
 
 def _compare(
     case: str, truth: SimulatedExposure, rates: Mapping[str, Path], seconds: Mapping[str, float]
 ) -> list[Row]:
-    recipe = truth.recipe
-    noise = recipe.noise or DETECTORS[recipe.instrument]
+    scenario = truth.scenario
+    noise = scenario.noise or DETECTORS[scenario.instrument]
     # Where photons make less noise than the reads of a difference.
     some = (truth.scene < 2 * noise.white**2) & ((truth.pixel_dq & DO_NOT_USE) == 0)
     residuals = {}
     for run, path in rates.items():
-        residuals[run] = fits.getdata(path, "SCI") - truth.scene / recipe.group_time
+        residuals[run] = fits.getdata(path, "SCI") - truth.scene / scenario.group_time
         some &= np.isfinite(residuals[run]) & ((fits.getdata(path, "DQ") & DO_NOT_USE) == 0)
     rows = []
     for run, path in rates.items():

@@ -85,8 +85,8 @@ def main() -> int:
 def _write_scenarios(folder: Path) -> list[Path]:
     """Write the inputs; each is named ``jw_scenario_kind``."""
     write_inputs(folder)
-    for name, recipe in LARGER.items():
-        write_case(recipe, folder / f"jw01234001001_{name}_ramp.fits", seed=7)
+    for name, scenario in LARGER.items():
+        write_case(scenario, folder / f"jw01234001001_{name}_ramp.fits", seed=7)
     return sorted(folder.iterdir())
 
 

@@ -71,7 +71,7 @@ def _write_series(simulated: SimulatedExposure, path: Path, *, size: float) -> N
             for _ in range(repeats):
                 stream.write(given.astype(dtype).data)
         stored[name] = array
-    few = replace(simulated, recipe=replace(simulated.recipe, n_integrations=shape[0]))
+    few = replace(simulated, scenario=replace(simulated.scenario, n_integrations=shape[0]))
     with model_from_simulation(few) as model:
         model.data = Placeholder.of(stored["data"])
         model.groupdq = Placeholder.of(stored["group_dq"])

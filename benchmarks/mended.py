@@ -25,9 +25,9 @@ from deflicker.simulation.quality import measure_quality
 from deflicker.simulation.simulate import (
     EXPOSURES,
     SERIES,
-    DetectorNoise,
-    Recipe,
+    Scenario,
     SimulatedExposure,
+    SimulatedNoise,
     simulate,
 )
 from support.runs import exposure_of
@@ -128,9 +128,9 @@ def memory_of_windows() -> Iterator[Row]:
 
 def gaps_of_rows() -> Iterator[Row]:
     """Noise that the Fourier fit puts into columns without a usable pixel."""
-    recipe = replace(EXPOSURES["nirspec-ifu"], shape=(2048, 256), n_groups=2, traces=0)
-    truth = simulate(recipe, seed=1)
-    turn = recipe.readout.to_detector
+    scenario = replace(EXPOSURES["nirspec-ifu"], shape=(2048, 256), n_groups=2, traces=0)
+    truth = simulate(scenario, seed=1)
+    turn = scenario.readout.to_detector
     noise = turn(truth.correlated[0, 1] - truth.correlated[0, 0])
     noise = noise - np.median(noise)
     rng = np.random.default_rng(1)
@@ -157,7 +157,7 @@ def few_pixels() -> Iterator[Row]:
     rng = np.random.default_rng(0)
     for by_channel in (False, True):
         for number in (1, 2, 4, 8, 16):
-            mask = np.zeros(truth.recipe.shape, bool)
+            mask = np.zeros(truth.scenario.shape, bool)
             for part in np.split(mask, 4 if by_channel else 1, axis=1):
                 for row in part:
                     row[rng.choice(len(row), number, replace=False)] = True
@@ -168,19 +168,21 @@ def few_pixels() -> Iterator[Row]:
             )
 
 
-def _rate_of_nods(recipe: Recipe, peak: float, second: float) -> tuple[Exposure, NDArray, NDArray]:
+def _rate_of_nods(
+    scenario: Scenario, peak: float, second: float
+) -> tuple[Exposure, NDArray, NDArray]:
     """Rate with a trace and another one of a sign, its correlated noise, and good pixels."""
-    truth = simulate(replace(recipe, n_groups=2, n_integrations=1), seed=1)
+    truth = simulate(replace(scenario, n_groups=2, n_integrations=1), seed=1)
     rng = np.random.default_rng(101)
-    ny, nx = recipe.shape
+    ny, nx = scenario.shape
     y, x = np.arange(ny)[:, np.newaxis], np.arange(nx)
-    light = np.zeros(recipe.shape)
+    light = np.zeros(scenario.shape)
     for sign, place in ((1.0, 0.3), (second, 0.7)):
         distance = (y - place * ny - 1.5 * np.sin(3 * x / nx)) / 1.3
         profile = np.exp(-0.5 * distance**2)
         light += sign * peak * np.exp(-0.5 * ((x - nx / 2) / (nx / 4)) ** 2) * profile
     noise = (truth.correlated[0, 1] - truth.correlated[0, 0]).astype(np.float64)
-    white = rng.normal(0, 1, recipe.shape) * np.sqrt(2 * 7.0**2 + np.abs(light))
+    white = rng.normal(0, 1, scenario.shape) * np.sqrt(2 * 7.0**2 + np.abs(light))
     rate = (light + white + noise).astype(np.float32)
     exposure = replace(
         exposure_of(truth), data=rate[np.newaxis, np.newaxis], group_dq=None, has_stars=False
@@ -192,11 +194,11 @@ def negative_light() -> Iterator[Row]:
     """Rates with a trace of negative light beside one of positive light."""
     window = replace(BRIGHT_OBJECT, shape=(64, 512))
     slits = replace(EXPOSURES["nirspec-allslits"], shape=(256, 512), traces=0)
-    for size, recipe, peak in (("64 x 512", window, 300), ("256 x 512", slits, 3000)):
+    for size, scenario, peak in (("64 x 512", window, 300), ("256 x 512", slits, 3000)):
         for method in ("median", "fft", "wiener"):
             found = {}
             for name, second in {"one": 0.0, "both": -1.0}.items():
-                exposure, noise, good = _rate_of_nods(recipe, peak, second)
+                exposure, noise, good = _rate_of_nods(scenario, peak, second)
                 cleaned = clean_exposure(exposure, CleanOptions(**METHODS[method])).data
                 left = noise - (exposure.data[0, 0].astype(np.float64) - cleaned[0, 0])
                 level = float(left[good].mean() - noise[good].mean())
@@ -206,16 +208,16 @@ def negative_light() -> Iterator[Row]:
             )
 
 
-def _series(recipe: Recipe, light: NDArray[np.floating], *, seed: int) -> NDArray[np.float32]:
+def _series(scenario: Scenario, light: NDArray[np.floating], *, seed: int) -> NDArray[np.float32]:
     """Ramps (12, 5, ny, nx) with light in DN per group, photon noise and white noise."""
     rng = np.random.default_rng(seed)
-    charge = rng.poisson(np.broadcast_to(light, (12, 5, *recipe.shape))).cumsum(axis=1)
+    charge = rng.poisson(np.broadcast_to(light, (12, 5, *scenario.shape))).cumsum(axis=1)
     return (charge + rng.normal(0, 7, charge.shape)).astype(np.float32)
 
 
 def light_of_templates() -> Iterator[Row]:
     """Light that a template of a series takes for noise, where there is no correlated noise."""
-    recipe = Recipe(
+    scenario = Scenario(
         instrument="NIRISS",
         detector="NIS",
         shape=(256, 320),
@@ -228,9 +230,9 @@ def light_of_templates() -> Iterator[Row]:
     step = np.where(x < 128, 9.7, 7.2) + trace
     star = np.hypot(y[:160] - 80, x[:160] - 80)
     halo = 60 / (1 + (star / 6) ** 2.2)
-    small = replace(recipe, shape=(160, 160), fast_axis=1, slow_axis=2)
+    small = replace(scenario, shape=(160, 160), fast_axis=1, slow_axis=2)
     cases = {
-        "stepped sky": (recipe, step, 0),
+        "stepped sky": (scenario, step, 0),
         "star behind a coronagraph": (small, 5 + halo, 1),
         "star 30 times as bright": (small, 5 + 30 * halo, 1),
     }
@@ -285,8 +287,8 @@ def other_units() -> Iterator[Row]:
 
 def two_series() -> Iterator[Row]:
     """Files of two detectors as segments of one series."""
-    recipe = replace(SERIES["soss"], shape=(64, 128), n_integrations=3)
-    models = [model_from_simulation(simulate(recipe, seed=seed)) for seed in (1, 2)]
+    scenario = replace(SERIES["soss"], shape=(64, 128), n_integrations=3)
+    models = [model_from_simulation(simulate(scenario, seed=seed)) for seed in (1, 2)]
     models[1].meta.instrument.filter = "F277W"
     models[0].meta.instrument.filter = "CLEAR"
     with TemporaryDirectory() as folder:
@@ -303,15 +305,15 @@ def two_series() -> Iterator[Row]:
 def uneven_groups() -> Iterator[Row]:
     """Groups that are not evenly spaced in time."""
     for ratio in (1.0, 1.25, 2.0):
-        recipe = replace(STRIPE, n_groups=6, galaxy=300.0)
-        steps = np.where(np.arange(5) % 2, ratio, 1.0) * recipe.group_time
+        scenario = replace(STRIPE, n_groups=6, galaxy=300.0)
+        steps = np.where(np.arange(5) % 2, ratio, 1.0) * scenario.group_time
         times = np.concatenate([[0.0], np.cumsum(steps)])
-        lit = simulate(recipe, seed=3)
-        dark = simulate(replace(recipe, sky=0.0, n_stars=0, cosmic_rays=0.0), seed=3)
+        lit = simulate(scenario, seed=3)
+        dark = simulate(replace(scenario, sky=0.0, n_stars=0, cosmic_rays=0.0), seed=3)
         rng = np.random.default_rng(1)
-        rate = lit.scene / recipe.group_time
+        rate = lit.scene / scenario.group_time
         light = np.cumsum(
-            [rng.poisson(rate * step) for step in [recipe.group_time, *steps]], axis=0
+            [rng.poisson(rate * step) for step in [scenario.group_time, *steps]], axis=0
         )
         data = dark.data + light.astype(np.float32)
         truth = replace(lit, data=data, correlated=dark.correlated, group_dq=dark.group_dq)
@@ -332,7 +334,7 @@ def _grism(*, height: float, shift: float = 0.0, change: NDArray | float = 0.0) 
 
 def chromatic_signals() -> Iterator[Row]:
     """Signals of single colours of a grism series of 12 integrations."""
-    recipe = Recipe(shape=(64, 1024), n_outputs=4, noise=DetectorNoise(white=4.4))
+    scenario = Scenario(shape=(64, 1024), n_outputs=4, noise=SimulatedNoise(white=4.4))
     time, x = np.linspace(-0.5, 0.5, 12), np.linspace(-1, 1, 1024)
     transit = (np.abs(time) < 0.2).astype(float)
     band = np.abs(x - 0.3) < 0.1
@@ -342,7 +344,7 @@ def chromatic_signals() -> Iterator[Row]:
         "drift of 0.04 pixel": (1.2, lambda i: {"shift": 0.04 * time[i]}),
         "tilt of 1000 ppm": (2.0, lambda i: {"change": 1e-3 * x * time[i]}),
     }
-    noise = _series(recipe, np.full(recipe.shape, 1000.0), seed=2)
+    noise = _series(scenario, np.full(scenario.shape, 1000.0), seed=2)
     groups = np.arange(1, 6)[:, np.newaxis, np.newaxis]
     noise -= 1000 * groups
     for name, (height, signal) in cases.items():
@@ -359,7 +361,7 @@ def chromatic_signals() -> Iterator[Row]:
                     _bins(one) - _bins(other)
                     for one, other in (
                         pair,
-                        [_cleaned(light + noise, recipe, options) for light in pair],
+                        [_cleaned(light + noise, scenario, options) for light in pair],
                     )
                 )
                 return f"off by {1e6 * np.abs((kept - true) / _bins(pair[1])).max():.0f} ppm"
@@ -367,13 +369,13 @@ def chromatic_signals() -> Iterator[Row]:
             yield Row(f"{method} by channel, {name}", _outcome(clean), "off by 1 to 8 ppm")
 
 
-def _cleaned(data: NDArray, recipe: Recipe, options: CleanOptions) -> NDArray[np.float32]:
+def _cleaned(data: NDArray, scenario: Scenario, options: CleanOptions) -> NDArray[np.float32]:
     data = data.astype(np.float32)
     exposure = Exposure(
         data=data,
-        pixel_dq=np.zeros(recipe.shape, np.uint32),
+        pixel_dq=np.zeros(scenario.shape, np.uint32),
         group_dq=np.zeros(data.shape, np.uint8),
-        readout=recipe.readout,
+        readout=scenario.readout,
         group_time=1.0,
     )
     return clean_exposure(exposure, options).data
@@ -398,8 +400,8 @@ def saturated_columns() -> Iterator[Row]:
             3,
         ),
     }
-    for method, (recipe, columns, first) in cases.items():
-        truth = simulate(replace(recipe, cosmic_rays=0.0), seed=4)
+    for method, (scenario, columns, first) in cases.items():
+        truth = simulate(replace(scenario, cosmic_rays=0.0), seed=4)
         flags = truth.group_dq.copy()
         flags[:, first:, :, columns] |= np.uint8(SATURATED)
 
@@ -414,7 +416,7 @@ def saturated_columns() -> Iterator[Row]:
             cleaned = clean_exposure(exposure, CleanOptions(**METHODS[method])).data
             noise = np.diff(truth.correlated, axis=1)[:, : first - 1, 4:-4]
             left = noise - np.diff(truth.data - cleaned, axis=1)[:, : first - 1, 4:-4]
-            inside = np.zeros(truth.recipe.shape[1], bool)
+            inside = np.zeros(truth.scenario.shape[1], bool)
             inside[columns] = True
             outside = ~inside
             outside[:4] = outside[-4:] = False
@@ -429,8 +431,8 @@ def saturated_columns() -> Iterator[Row]:
 def narrow_windows() -> Iterator[Row]:
     """A wide trace in a window of 16 rows."""
     for width, electrons in ((2.5, 6000), (3.3, 1000)):
-        recipe = replace(BRIGHT_OBJECT, shape=(16, 512), subarray="SUB512S", n_integrations=4)
-        dark = simulate(replace(recipe, n_groups=5), seed=1)
+        scenario = replace(BRIGHT_OBJECT, shape=(16, 512), subarray="SUB512S", n_integrations=4)
+        dark = simulate(replace(scenario, n_groups=5), seed=1)
         y, x = np.arange(16)[:, np.newaxis], np.arange(512)
         profile = np.exp(-0.5 * ((y - 8.3 - np.sin(2 * x / 512)) / (width / 2.355)) ** 2)
         light = electrons * profile * (1 + 0.3 * np.sin(x / 40))

@@ -16,7 +16,7 @@ from statistics import median
 from astropy.io import fits
 
 from deflicker.simulation.quality import Quality, measure_quality
-from deflicker.simulation.simulate import EXPOSURES, Recipe
+from deflicker.simulation.simulate import EXPOSURES, Scenario
 from support.runs import SNOWBLIND, Cleaner, cleaners, environment, run_step, write_case
 
 __all__ = ["median_quality"]
@@ -86,22 +86,27 @@ def median_quality(qualities: Sequence[Quality]) -> Quality:
     return Quality(**{name: median(each) for name, each in values.items()}, new_nan=new_nan)
 
 
-def _runs(recipe: Recipe, settings: list[str], steps: list[Cleaner]) -> list[tuple[str, Cleaner]]:
+def _runs(
+    scenario: Scenario, settings: list[str], steps: list[Cleaner]
+) -> list[tuple[str, Cleaner]]:
     """Settings and steps that suit an exposure."""
     return [
-        (setting, step) for setting in settings for step in steps if _applies(setting, step, recipe)
+        (setting, step)
+        for setting in settings
+        for step in steps
+        if _applies(setting, step, scenario)
     ]
 
 
-def _applies(setting: str, step: Cleaner, recipe: Recipe) -> bool:
+def _applies(setting: str, step: Cleaner, scenario: Scenario) -> bool:
     if SNOWBLIND in (setting, step.name):
-        full = recipe.instrument in ("NIRCAM", "NIRISS") and recipe.subarray == "FULL"
+        full = scenario.instrument in ("NIRCAM", "NIRISS") and scenario.subarray == "FULL"
         return setting == step.name and full
     if setting == "wiener":
-        return step.name == "deflicker" and recipe.instrument != "MIRI"
+        return step.name == "deflicker" and scenario.instrument != "MIRI"
     if "channel" in setting:
-        return recipe.n_outputs > 1
-    return setting != "fft" or recipe.instrument == "NIRSPEC"
+        return scenario.n_outputs > 1
+    return setting != "fft" or scenario.instrument == "NIRSPEC"
 
 
 def _qualities(

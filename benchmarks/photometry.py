@@ -21,7 +21,7 @@ from scipy.ndimage import gaussian_filter
 from deflicker import CleanOptions, clean_exposure
 from deflicker.detector.dq import DO_NOT_USE, SATURATED
 from deflicker.simulation.quality import mean_difference, rate_variance
-from deflicker.simulation.simulate import EXPOSURES, Recipe, SimulatedExposure, simulate
+from deflicker.simulation.simulate import EXPOSURES, Scenario, SimulatedExposure, simulate
 from support.runs import Cleaner, clean_elsewhere, cleaners, environment, exposure_of
 
 __all__ = ["METHODS", "Stars", "add_stars", "apertures", "clean"]
@@ -118,10 +118,10 @@ def add_stars(truth: SimulatedExposure, light: Image) -> SimulatedExposure:
     SimulatedExposure
         Saturated where the light fills the pixel.
     """
-    limit = np.float32(truth.recipe.saturation)
-    groups = np.arange(1, truth.recipe.n_groups + 1, dtype=np.float32)[:, None, None]
+    limit = np.float32(truth.scenario.saturation)
+    groups = np.arange(1, truth.scenario.n_groups + 1, dtype=np.float32)[:, None, None]
     inside = np.zeros(light.shape, dtype=np.float32)
-    border = truth.recipe.border
+    border = truth.scenario.border
     rows, columns = (slice(border, size - border) for size in light.shape)
     inside[rows, columns] = light[rows, columns]
     data = truth.data + groups * inside
@@ -194,13 +194,13 @@ def apertures(image: Image, stars: Stars) -> Image:
     return np.array(sums)
 
 
-def _place(levels: int, recipe: Recipe, seed: int) -> Stars:
+def _place(levels: int, scenario: Scenario, seed: int) -> Stars:
     """Stars on a grid from which they are moved a little, as many of each flux."""
     rng = np.random.default_rng([seed, 1])
     number = N_SIDE**2
     y, x = (
         np.linspace(EDGE, size - EDGE, N_SIDE).astype(int)[index]
-        for size, index in zip(recipe.shape, np.divmod(np.arange(number), N_SIDE), strict=True)
+        for size, index in zip(scenario.shape, np.divmod(np.arange(number), N_SIDE), strict=True)
     )
     y, x = (place + rng.integers(-JITTER, JITTER + 1, number) for place in (y, x))
     flux = np.resize(np.geomspace(FAINTEST, BRIGHTEST, levels), number)
@@ -210,8 +210,8 @@ def _place(levels: int, recipe: Recipe, seed: int) -> Stars:
 def _stars(methods: Mapping[str, Clean], levels: int, seed: int) -> None:
     """Print bias and scatter of the stars' light by flux."""
     without = simulate(EXPOSURES[STARS], seed=seed)
-    stars = _place(levels, without.recipe, seed)
-    light = stars.light(without.recipe.shape)
+    stars = _place(levels, without.scenario, seed)
+    light = stars.light(without.scenario.shape)
     added = add_stars(without, light)
     bad = _unusable(added)
     true_light = apertures(np.where(bad, np.nan, light), stars)
@@ -259,11 +259,11 @@ def _unusable(truth: SimulatedExposure) -> NDArray[np.bool_]:
 
 def _star_errors(truth: SimulatedExposure, stars: Stars) -> Image:
     """Error of the aperture sums from white and photon noise."""
-    recipe = truth.recipe
+    scenario = truth.scenario
     n_pixels = np.pi * RADIUS**2
-    light = apertures(stars.light(recipe.shape), stars) / n_pixels
-    light += recipe.sky * recipe.group_time
-    return np.sqrt(n_pixels * rate_variance(recipe, light))
+    light = apertures(stars.light(scenario.shape), stars) / n_pixels
+    light += scenario.sky * scenario.group_time
+    return np.sqrt(n_pixels * rate_variance(scenario, light))
 
 
 def _scatter(values: Image) -> float:
@@ -273,10 +273,10 @@ def _scatter(values: Image) -> float:
 
 def _galaxy(methods: Mapping[str, Clean], seed: int) -> None:
     """Print how the light of a galaxy in an ellipse is changed."""
-    recipe = EXPOSURES[GALAXY]
-    truth = simulate(recipe, seed=seed)
-    bare = simulate(replace(recipe, galaxy=0.0, n_groups=1), seed=seed)
-    ny, nx = recipe.shape
+    scenario = EXPOSURES[GALAXY]
+    truth = simulate(scenario, seed=seed)
+    bare = simulate(replace(scenario, galaxy=0.0, n_groups=1), seed=seed)
+    ny, nx = scenario.shape
     y, x = np.ogrid[:ny, :nx]
     inside = np.hypot((y - ny / 2) / ELLIPSE[0], (x - nx / 2) / ELLIPSE[1]) <= 1
     good = ~_unusable(truth)

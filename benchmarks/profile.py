@@ -48,10 +48,10 @@ def main() -> None:
     parser.add_argument("--cores", default="1", help="maximum_cores")
     options = parser.parse_args()
     _check_stages()
-    recipe, parameters = CASES[options.case]
+    scenario, parameters = CASES[options.case]
     with tempfile.TemporaryDirectory() as name:
         source = Path(name) / "exposure_ramp.fits"
-        write_case(recipe, source, seed=1)
+        write_case(scenario, source, seed=1)
         words = dict(word.removeprefix("--").split("=") for word in parameters)
         step = CleanFlickerNoiseStep(
             **{

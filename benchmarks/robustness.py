@@ -12,9 +12,9 @@ from deflicker.simulation.quality import Quality, measure_quality
 from deflicker.simulation.simulate import (
     DETECTORS,
     EXPOSURES,
-    DetectorNoise,
-    Recipe,
+    Scenario,
     SimulatedExposure,
+    SimulatedNoise,
     simulate,
 )
 from support.runs import exposure_of
@@ -34,12 +34,12 @@ METHODS = {
 OURS = "wiener"
 HEADER = f"{'exposure':14}{'variation':24}" + "".join(f"{name:>22}" for name in METHODS) + "  best"
 
-Change = Callable[[Recipe], Recipe]
+Change = Callable[[Scenario], Scenario]
 
 
-def _noise(change: Callable[[DetectorNoise], DetectorNoise]) -> Change:
+def _noise(change: Callable[[SimulatedNoise], SimulatedNoise]) -> Change:
     """Change of an exposure whose noise changes."""
-    return lambda recipe: replace(recipe, noise=change(DETECTORS[recipe.instrument]))
+    return lambda scenario: replace(scenario, noise=change(DETECTORS[scenario.instrument]))
 
 
 def _amplitude(factor: float) -> Change:
@@ -53,12 +53,12 @@ def _amplitude(factor: float) -> Change:
     )
 
 
-def _nothing_shared(noise: DetectorNoise) -> DetectorNoise:
+def _nothing_shared(noise: SimulatedNoise) -> SimulatedNoise:
     return replace(noise, common=0.0, per_output=(noise.common**2 + noise.per_output**2) ** 0.5)
 
 
 VARIATIONS: dict[str, Change] = {
-    "as it is": lambda recipe: recipe,
+    "as it is": lambda scenario: scenario,
     "amplitude x 0.5": _amplitude(0.5),
     "amplitude x 2": _amplitude(2.0),
     "slope 0.7": _noise(lambda noise: replace(noise, slope=0.7)),
@@ -68,12 +68,12 @@ VARIATIONS: dict[str, Change] = {
     "alternating columns x 5": _noise(
         lambda noise: replace(noise, alternating=5 * noise.alternating)
     ),
-    "30 % bad pixels": lambda recipe: replace(recipe, bad_pixels=0.3),
-    "60 % bad pixels": lambda recipe: replace(recipe, bad_pixels=0.6),
-    "2 groups": lambda recipe: replace(recipe, n_groups=2),
-    "3 groups": lambda recipe: replace(recipe, n_groups=3),
-    "5 groups": lambda recipe: replace(recipe, n_groups=5),
-    "20 groups": lambda recipe: replace(recipe, n_groups=20),
+    "30 % bad pixels": lambda scenario: replace(scenario, bad_pixels=0.3),
+    "60 % bad pixels": lambda scenario: replace(scenario, bad_pixels=0.6),
+    "2 groups": lambda scenario: replace(scenario, n_groups=2),
+    "3 groups": lambda scenario: replace(scenario, n_groups=3),
+    "5 groups": lambda scenario: replace(scenario, n_groups=5),
+    "20 groups": lambda scenario: replace(scenario, n_groups=20),
 }
 
 
@@ -90,11 +90,11 @@ def main() -> None:
     for case in options.case:
         base = CASES[case]
         for variation in options.variation:
-            recipe = VARIATIONS[variation](base)
+            scenario = VARIATIONS[variation](base)
             # What changes nothing is in the first row.
-            if variation != "as it is" and (recipe == base or not _tells(variation, recipe)):
+            if variation != "as it is" and (scenario == base or not _tells(variation, scenario)):
                 continue
-            _print_row(case, variation, _qualities(simulate(recipe, seed=options.seed)))
+            _print_row(case, variation, _qualities(simulate(scenario, seed=options.seed)))
 
 
 def clean(truth: SimulatedExposure, **options: object) -> Quality:
@@ -117,15 +117,15 @@ def clean(truth: SimulatedExposure, **options: object) -> Quality:
     return measure_quality(truth, result.data)
 
 
-def _tells(variation: str, recipe: Recipe) -> bool:
+def _tells(variation: str, scenario: Scenario) -> bool:
     """Whether a variation differs from the others: one output shares nothing anyway."""
-    return recipe.n_outputs > 1 or variation != "outputs share nothing"
+    return scenario.n_outputs > 1 or variation != "outputs share nothing"
 
 
-def _applies(method: str, recipe: Recipe) -> bool:
+def _applies(method: str, scenario: Scenario) -> bool:
     if method == "fft":
-        return recipe.instrument == "NIRSPEC"
-    return recipe.n_outputs > 1 or "channel" not in method
+        return scenario.instrument == "NIRSPEC"
+    return scenario.n_outputs > 1 or "channel" not in method
 
 
 def _qualities(truth: SimulatedExposure) -> dict[str, Quality]:
@@ -133,7 +133,7 @@ def _qualities(truth: SimulatedExposure) -> dict[str, Quality]:
     return {
         method: clean(truth, **options)
         for method, options in METHODS.items()
-        if _applies(method, truth.recipe)
+        if _applies(method, truth.scenario)
     }
 
 

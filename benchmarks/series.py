@@ -101,7 +101,7 @@ def _draw(path: Path, case: str, seed: int) -> None:
     figure = Figure(figsize=(10, 3.4), layout="constrained")
     FigureCanvasAgg(figure)
     panels = figure.subplots(1, len(curves), sharex=True, sharey=True)
-    number = np.arange(1, truth.recipe.n_integrations + 1)
+    number = np.arange(1, truth.scenario.n_integrations + 1)
     for axes, (name, ramps) in zip(panels, curves.items(), strict=True):
         curve = white_light(truth, ramps)
         scale = fit_transit(curve).scatter
@@ -177,7 +177,7 @@ def _print_case(case: str, methods: Mapping[str, Clean | None], seeds: Sequence[
         truth = simulate(SERIES[case], seed=seed)
         limits.append(noise_limit(truth))
         perfect.append(_measure(truth, _without_correlated).bias)
-        for name, clean in _suitable(methods, truth.recipe.instrument):
+        for name, clean in _suitable(methods, truth.scenario.instrument):
             try:
                 row = _measure(truth, clean)
             except CannotClean as reason:
@@ -207,8 +207,8 @@ def _measure(truth: SimulatedExposure, clean: Clean | None) -> _Row:
         depth=fit.depth,
         error=fit.error,
         scatter=fit.scatter,
-        bias=fit.depth - truth.recipe.transit_depth,
-        columns=np.nan if truth.recipe.target == "star" else column_excess(truth, cleaned),
+        bias=fit.depth - truth.scenario.transit_depth,
+        columns=np.nan if truth.scenario.target == "star" else column_excess(truth, cleaned),
         removed=measure_quality(truth, cleaned).removed_integration,
     )
 

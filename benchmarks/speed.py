@@ -115,9 +115,9 @@ def _one_case(
     folder: Path,
     env: dict[str, str],
 ) -> list[dict[str, object]]:
-    recipe, parameters = CASES[case]
+    scenario, parameters = CASES[case]
     source, target = folder / "exposure_ramp.fits", folder / "exposure_cleaned.fits"
-    write_case_elsewhere(recipe, source, seed=1)
+    write_case_elsewhere(scenario, source, seed=1)
     copy = [sys.executable, "-c", COPY, str(source), str(target)]
     found: dict[str, list[Run]] = {"copy": [], **{name: [] for name in runs}}
     for _ in range(repeat):

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deflicker.noise.method import ALL_INSTRUMENTS
-from deflicker.noise.rows import RowNoise
+from deflicker.noise.noise_image import NoiseImage
 from deflicker.noise.rowwise.method import RowMethod
 
 __all__ = ["MEAN"]
@@ -15,7 +15,7 @@ __all__ = ["MEAN"]
 
 def mean_noise(
     values: NDArray[np.float32], usable: NDArray[np.bool_], outputs: Sequence[slice]
-) -> RowNoise:
+) -> NoiseImage:
     """Fit one number per detector row of each output: the mean of its usable pixels."""
     levels = np.zeros((len(values), len(outputs)), dtype=np.float32)
     shapes = np.zeros((len(outputs), values.shape[1]), dtype=np.float32)
@@ -24,7 +24,7 @@ def mean_noise(
         sums = np.where(usable[:, output], values[:, output], 0).sum(axis=1)
         levels[:, k] = sums / np.maximum(number, 1)
         shapes[k, output] = 1
-    return RowNoise(levels, shapes)
+    return NoiseImage(levels, shapes)
 
 
 MEAN: Final = RowMethod(

@@ -97,7 +97,7 @@ def column_excess(truth: SimulatedExposure, ramps: NDArray) -> float:
     box = target_box(truth)
     columns = np.unique(np.nonzero(box)[1], return_inverse=True)[1]
     curves = _summed(truth, _box_rates(truth, ramps), columns)
-    variance = np.bincount(columns, rate_variance(truth.recipe, truth.scene[box].astype(float)))
+    variance = np.bincount(columns, rate_variance(truth.scenario, truth.scene[box].astype(float)))
     limit = np.sqrt(variance) / np.bincount(columns, truth.target[box])
     return float(np.median([fit_transit(curve).scatter for curve in curves.T] / limit))
 
@@ -172,5 +172,5 @@ def noise_limit(truth: SimulatedExposure) -> float:
         Fraction of the target's light.
     """
     box = target_box(truth)
-    variance = rate_variance(truth.recipe, truth.scene[box].astype(float))
+    variance = rate_variance(truth.scenario, truth.scene[box].astype(float))
     return float(variance.sum() ** 0.5 / truth.target[box].sum(dtype=float))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from deflicker import Exposure
 from deflicker.errors import CannotClean
 from deflicker.models.exposure import may_hold_stars, model_from_simulation
-from deflicker.simulation.simulate import Recipe, SimulatedExposure, simulate
+from deflicker.simulation.simulate import Scenario, SimulatedExposure, simulate
 from support.local_crds import write_ramp_references
 
 __all__ = [
@@ -137,18 +137,18 @@ def exposure_of(truth: SimulatedExposure) -> Exposure:
         data=truth.data,
         pixel_dq=truth.pixel_dq,
         group_dq=truth.group_dq,
-        readout=truth.recipe.readout,
-        group_time=truth.recipe.group_time,
-        has_stars=may_hold_stars(truth.recipe.exp_type),
+        readout=truth.scenario.readout,
+        group_time=truth.scenario.group_time,
+        has_stars=may_hold_stars(truth.scenario.exp_type),
     )
 
 
-def write_case(recipe: Recipe, path: Path, *, seed: int) -> SimulatedExposure:
+def write_case(scenario: Scenario, path: Path, *, seed: int) -> SimulatedExposure:
     """Simulate an exposure and write its ramp.
 
     Parameters
     ----------
-    recipe : Recipe
+    scenario : Scenario
         What to simulate.
     path : pathlib.Path
         File to write.
@@ -160,7 +160,7 @@ def write_case(recipe: Recipe, path: Path, *, seed: int) -> SimulatedExposure:
     SimulatedExposure
         The truth.
     """
-    truth = simulate(recipe, seed=seed)
+    truth = simulate(scenario, seed=seed)
     write_ramp(truth, path)
     return truth
 
@@ -179,7 +179,7 @@ def write_ramp(truth: SimulatedExposure, path: Path) -> None:
         model.save(str(path))
 
 
-def write_case_elsewhere(recipe: Recipe, path: Path, *, seed: int) -> None:
+def write_case_elsewhere(scenario: Scenario, path: Path, *, seed: int) -> None:
     """Write a case from another process.
 
     A process that is started inherits the peak memory of the one that starts it, so
@@ -187,7 +187,7 @@ def write_case_elsewhere(recipe: Recipe, path: Path, *, seed: int) -> None:
 
     Parameters
     ----------
-    recipe : Recipe
+    scenario : Scenario
         What to simulate.
     path : pathlib.Path
         File to write.
@@ -195,7 +195,7 @@ def write_case_elsewhere(recipe: Recipe, path: Path, *, seed: int) -> None:
         Seed of the random numbers.
     """
     process = multiprocessing.get_context("spawn").Process(
-        target=write_case, args=(recipe, path), kwargs={"seed": seed}
+        target=write_case, args=(scenario, path), kwargs={"seed": seed}
     )
     process.start()
     process.join()

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from deflicker.detector.dq import SATURATED
-from deflicker.simulation.simulate import EXPOSURES, Recipe, SimulatedExposure, simulate
+from deflicker.simulation.simulate import EXPOSURES, Scenario, SimulatedExposure, simulate
 
 __all__ = ["NIRCAM", "NIRISS", "SCENES", "Scene", "Setting", "make_flat", "observe", "settings"]
 
@@ -24,7 +24,7 @@ class Scene:
 
     Parameters
     ----------
-    base : Recipe, optional
+    base : Scenario, optional
         Detector and sky.
     stars : float, optional
         Number of stars, 1 as many as in `EXPOSURES`.
@@ -42,7 +42,7 @@ class Scene:
         Whether the light went through it.
     """
 
-    base: Recipe = NIRCAM
+    base: Scenario = NIRCAM
     stars: float = 0.0
     galaxy: float = 0.0
     galaxy_size: float = 1.0
@@ -101,21 +101,21 @@ def observe(
     flat : ndarray of float32, shape (ny, nx), or None
         Its flat field, if the scene has one.
     """
-    recipe = replace(
+    scenario = replace(
         scene.base,
         shape=(size, size),
         n_stars=int(scene.stars * STARS_PER_PIXEL * size**2),
     )
-    dark = simulate(replace(recipe, sky=0.0, n_stars=0), seed=seed)
-    light = simulate(replace(recipe, n_groups=1), seed=seed).scene.astype(np.float64)
+    dark = simulate(replace(scenario, sky=0.0, n_stars=0), seed=seed)
+    light = simulate(replace(scenario, n_groups=1), seed=seed).scene.astype(np.float64)
     rng = np.random.default_rng([seed, 1])
-    sky = recipe.sky * recipe.group_time
+    sky = scenario.sky * scenario.group_time
     inside = light > 0
     y, x = (np.linspace(0, 1, size)[shape] for shape in ((..., None), (None, ...)))
     light += sky * (scene.gradient[0] * y + scene.gradient[1] * x)
     if scene.galaxy:
         radius = np.hypot((y - 0.5) / 0.6, x - 0.5) * 8 / scene.galaxy_size
-        light += scene.galaxy * recipe.group_time * np.exp(-radius)
+        light += scene.galaxy * scenario.group_time * np.exp(-radius)
     light *= inside
     flat = None if scene.flat is None else make_flat(*scene.flat, size=size, rng=rng)
     if flat is not None and scene.flat_in_data:
@@ -137,10 +137,10 @@ def make_flat(
 
 def _expose(truth: SimulatedExposure, rng: np.random.Generator) -> None:
     """Add the light to the ramp of a dark exposure, in place."""
-    full = truth.recipe.saturation
+    full = truth.scenario.saturation
     for ramp, dq in zip(truth.data, truth.group_dq, strict=True):
-        charge = np.zeros(truth.recipe.shape, dtype=np.float32)
-        saturated = np.zeros(truth.recipe.shape, dtype=bool)
+        charge = np.zeros(truth.scenario.shape, dtype=np.float32)
+        saturated = np.zeros(truth.scenario.shape, dtype=bool)
         for j, flags in enumerate(dq):
             charge += rng.poisson(truth.scene)
             ramp[j] += charge
@@ -151,9 +151,9 @@ def _expose(truth: SimulatedExposure, rng: np.random.Generator) -> None:
 
 def _shift_outputs(truth: SimulatedExposure, offsets: float, rng: np.random.Generator) -> None:
     """Shift each output of each read, in place."""
-    turn = truth.recipe.readout.to_detector
+    turn = truth.scenario.readout.to_detector
     data, noise = turn(truth.data), turn(truth.correlated)
-    for output in truth.recipe.readout.output_slices(data.shape[-1]):
+    for output in truth.scenario.readout.output_slices(data.shape[-1]):
         shift = offsets * rng.standard_normal((*data.shape[:2], 1, 1)).astype(np.float32)
         data[..., output] += shift
         noise[..., output] += shift

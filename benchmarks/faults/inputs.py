@@ -9,7 +9,7 @@ import numpy as np
 from stdatamodels.jwst import datamodels
 
 from deflicker.models.exposure import model_from_simulation
-from deflicker.simulation.simulate import EXPOSURES, SERIES, Recipe, SimulatedExposure, simulate
+from deflicker.simulation.simulate import EXPOSURES, SERIES, Scenario, SimulatedExposure, simulate
 
 __all__ = ["INPUTS", "Input", "write_input", "write_inputs"]
 
@@ -20,7 +20,7 @@ class Input:
 
     Parameters
     ----------
-    recipe : Recipe
+    scenario : Scenario
         What is simulated.
     kind : {"ramp", "rateints", "rate"}
         Product of the pipeline, which ends the file's name.
@@ -33,7 +33,7 @@ class Input:
         Whether it may be a segment of a series.
     """
 
-    recipe: Recipe
+    scenario: Scenario
     kind: str = "ramp"
     extras: bool = False
     extension: str = ".fits"
@@ -67,18 +67,18 @@ _IFU: Final = replace(EXPOSURES["nirspec-ifu"], shape=(128, 128), n_groups=3, tr
 _MIRI: Final = replace(EXPOSURES["miri"], shape=(64, 72), n_stars=20, n_groups=4)
 
 INPUTS: Final = {
-    "nircam": Input(recipe=_NIRCAM),
-    "nircam-extras": Input(recipe=replace(_NIRCAM, n_groups=2, n_integrations=2), extras=True),
-    "niriss": Input(recipe=_NIRISS, extras=True),
-    "soss": Input(recipe=_SOSS, series=True),
-    "window": Input(recipe=_WINDOW, extras=True, series=True),
-    "ifu": Input(recipe=_IFU),
-    "miri": Input(recipe=_MIRI, extras=True),
-    "nircam-rate": Input(recipe=_NIRCAM, kind="rate"),
-    "window-rateints": Input(recipe=_WINDOW, kind="rateints"),
-    "miri-rate": Input(recipe=_MIRI, kind="rate"),
-    "nircam-asdf": Input(recipe=_NIRCAM, extras=True, extension=".asdf"),
-    "window-asdf": Input(recipe=_WINDOW, kind="rateints", extension=".asdf"),
+    "nircam": Input(scenario=_NIRCAM),
+    "nircam-extras": Input(scenario=replace(_NIRCAM, n_groups=2, n_integrations=2), extras=True),
+    "niriss": Input(scenario=_NIRISS, extras=True),
+    "soss": Input(scenario=_SOSS, series=True),
+    "window": Input(scenario=_WINDOW, extras=True, series=True),
+    "ifu": Input(scenario=_IFU),
+    "miri": Input(scenario=_MIRI, extras=True),
+    "nircam-rate": Input(scenario=_NIRCAM, kind="rate"),
+    "window-rateints": Input(scenario=_WINDOW, kind="rateints"),
+    "miri-rate": Input(scenario=_MIRI, kind="rate"),
+    "nircam-asdf": Input(scenario=_NIRCAM, extras=True, extension=".asdf"),
+    "window-asdf": Input(scenario=_WINDOW, kind="rateints", extension=".asdf"),
 }
 
 
@@ -111,7 +111,7 @@ def write_input(name: str, folder: Path) -> Path:
     """
     source = INPUTS[name]
     path = folder / source.file_name(name)
-    truth = simulate(source.recipe, seed=5)
+    truth = simulate(source.scenario, seed=5)
     ramp = model_from_simulation(truth)
     with ramp, _PRODUCTS[source.kind](ramp, truth, source) as model:
         model.meta.observation.program_number = "01234"
@@ -153,7 +153,7 @@ def _rate_ints(
     ramp: datamodels.RampModel, truth: SimulatedExposure, _source: Input
 ) -> datamodels.CubeModel:
     """Make rates of the integrations from the last and the first group."""
-    time = truth.recipe.group_time * (truth.recipe.n_groups - 1)
+    time = truth.scenario.group_time * (truth.scenario.n_groups - 1)
     data = (truth.data[:, -1] - truth.data[:, 0]) / np.float32(time)
     model = datamodels.CubeModel(data=data, dq=np.array([truth.pixel_dq] * len(data)))
     model.int_times = _int_times(model, len(data))

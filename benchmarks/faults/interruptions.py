@@ -56,8 +56,8 @@ class _Ground:
         folder.mkdir()
         self.folder = folder
         self.source = folder / NAME
-        recipe = replace(EXPOSURES["nircam"], shape=(512, 512), n_stars=500)
-        with model_from_simulation(simulate(recipe, seed=5)) as model:
+        scenario = replace(EXPOSURES["nircam"], shape=(512, 512), n_stars=500)
+        with model_from_simulation(simulate(scenario, seed=5)) as model:
             model.zeroframe = model.data[:, 0].copy()
             model.save(str(self.source))
         self.content = self.source.read_bytes()

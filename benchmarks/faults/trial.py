@@ -127,7 +127,7 @@ class Trials:
         rng = np.random.default_rng([self.seed, number])
         name = list(INPUTS)[rng.integers(len(INPUTS))]
         source = INPUTS[name]
-        parameters = random_parameters(rng, instrument=source.recipe.instrument)
+        parameters = random_parameters(rng, instrument=source.scenario.instrument)
         original = (self.inputs / source.file_name(name)).read_bytes()
         content, kind, what = mutate(rng, original, source.extension, kinds=self.kinds)
         is_series = source.series and parameters["background_method"] == "median_image"

@@ -464,8 +464,8 @@ def test_groups_that_may_be_used_one_by_one():
     ids=str,
 )
 def test_threads_do_not_change_a_bit(options):
-    recipe = replace(EXPOSURES["niriss"], shape=(64, 128), n_integrations=3, n_stars=30)
-    exposure = exposure_of(simulate(recipe, seed=4))
+    scenario = replace(EXPOSURES["niriss"], shape=(64, 128), n_integrations=3, n_stars=30)
+    exposure = exposure_of(simulate(scenario, seed=4))
     results = [
         clean_exposure(
             exposure,
@@ -495,7 +495,7 @@ def test_negative_light_of_rates(method):
     took wings of traces for noise and the level moved by up to 4 DN.
     """
     shape = (32, 512)
-    recipe = replace(
+    scenario = replace(
         EXPOSURES["nirspec-bots"], shape=shape, n_groups=2, n_integrations=1, traces=0, sky=0.0
     )
     y, x = np.ogrid[: shape[0], : shape[1]]
@@ -503,7 +503,7 @@ def test_negative_light_of_rates(method):
     positive, negative = (bright * np.exp(-(((y - at) / 3) ** 4)) for at in (9.6, 22.4))
     found = {0.0: [], -1.0: []}
     for seed in (1, 2):
-        truth = simulate(recipe, seed=seed)
+        truth = simulate(scenario, seed=seed)
         correlated = (truth.correlated[0, 1] - truth.correlated[0, 0]).astype(np.float64)
         for second, figures in found.items():
             scene = positive + second * negative
@@ -552,10 +552,10 @@ def test_a_mask_that_leaves_few_pixels_is_named(rng, caplog):
 @pytest.mark.parametrize("n_sigma", [0.01, 0.1, 1e6])
 @pytest.mark.parametrize("options", [{}, {"fit_by_channel": True}, {"fit_method": "fft"}])
 def test_levels_that_fit_almost_nothing_do_no_harm(options, n_sigma):
-    recipe = replace(EXPOSURES["nircam"], shape=(128, 256), n_stars=60)
+    scenario = replace(EXPOSURES["nircam"], shape=(128, 256), n_stars=60)
     if "fit_method" in options:
-        recipe = replace(EXPOSURES["nirspec-bots"], shape=(32, 512), n_integrations=2)
-    truth = simulate(recipe, seed=2)
+        scenario = replace(EXPOSURES["nirspec-bots"], shape=(32, 512), n_integrations=2)
+    truth = simulate(scenario, seed=2)
     cleaned = clean_exposure(exposure_of(truth), CleanOptions(n_sigma=n_sigma, **options))
     quality = measure_quality(truth, cleaned.data)
     assert quality.removed_differences > -0.5
@@ -566,10 +566,10 @@ def test_levels_that_fit_almost_nothing_do_no_harm(options, n_sigma):
 @pytest.mark.parametrize(("n", "least"), [(1, -0.5), (2, -0.5), (4, 0.0), (8, 5.0), (64, 25.0)])
 def test_few_usable_pixels_a_row_do_no_harm(n, least, by_channel):
     """Medians of one pixel added as much noise as there was; differences and rate alike."""
-    recipe = replace(EXPOSURES["nircam"], shape=(256, 512), n_stars=150)
-    truth = simulate(recipe, seed=1)
+    scenario = replace(EXPOSURES["nircam"], shape=(256, 512), n_stars=150)
+    truth = simulate(scenario, seed=1)
     rng = np.random.default_rng(1)
-    mask = np.zeros(recipe.shape, bool)
+    mask = np.zeros(scenario.shape, bool)
     for row in mask:
         for part in np.split(row, 4 if by_channel else 1):
             part[rng.choice(len(part), n, replace=False)] = True

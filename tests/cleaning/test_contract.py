@@ -28,7 +28,7 @@ each_case = pytest.mark.parametrize(("method", "background"), CASES)
 @pytest.fixture(scope="module")
 def truth():
     """Three integrations of a slitless time series without its spectrum."""
-    recipe = replace(
+    scenario = replace(
         EXPOSURES["nircam-stripe"],
         shape=(64, 256),
         n_groups=4,
@@ -38,7 +38,7 @@ def truth():
         fast_axis=1,
         slow_axis=2,
     )
-    return simulate(recipe, seed=11)
+    return simulate(scenario, seed=11)
 
 
 def options_of(method, background, **others):
@@ -92,12 +92,12 @@ def test_noise_follows_the_axes(truth, method, background, fast, slow):
     """An exposure that is turned is cleaned as it was; boxes of a background are not turned."""
     options = options_of(method, background)
     expected = clean_exposure(exposure_of(truth), options).data
-    axes = Readout(fast_axis=fast, slow_axis=slow, n_outputs=truth.recipe.n_outputs)
+    axes = Readout(fast_axis=fast, slow_axis=slow, n_outputs=truth.scenario.n_outputs)
     turned = {
         name: np.ascontiguousarray(axes.to_science(getattr(truth, name)))
         for name in ("data", "pixel_dq", "group_dq")
     }
-    readout = replace(truth.recipe.readout, fast_axis=fast, slow_axis=slow)
+    readout = replace(truth.scenario.readout, fast_axis=fast, slow_axis=slow)
     found = clean_exposure(exposure_of(truth, **turned, readout=readout), options).data
     found = axes.to_detector(found)
     if background == "model" and METHODS[method].needs_background:

@@ -11,7 +11,7 @@ from deflicker.cleaning.guard import check_unit, guarded, guarded_step, variance
 from deflicker.cleaning.result import CleanResult
 from deflicker.detector.dq import DO_NOT_USE, JUMP_DET
 from deflicker.detector.measured import is_measured
-from deflicker.noise import RowNoise
+from deflicker.noise import NoiseImage
 from deflicker.noise.fit import DifferenceFit
 from deflicker.noise.median import MEDIAN
 from deflicker.noise.method import Plan
@@ -37,7 +37,7 @@ def test_change_of_the_variance_is_that_of_the_formula(rng, share, flat):
     """n = a s changes the variance of s + white by (a^2 - 2 a) var(s), on average."""
     noise = stripes(rng)
     exposure = plain_exposure(ramp_with(noise, rng))
-    fit = RowNoise(noise * np.float32(share / (flat or 1)))
+    fit = NoiseImage(noise * np.float32(share / (flat or 1)))
     image = None if flat is None else np.full(SHAPE, flat, np.float32)
     change, error, variance = variance_change(fit, exposure, 0, 0, flat=image)
     expected = (share**2 - 2 * share) * np.var(noise)
@@ -53,7 +53,7 @@ def test_error_of_the_change_is_its_scatter(rng):
     found = []
     for _ in range(200):
         exposure = plain_exposure(ramp_with(stripes(rng), rng))
-        found.append(variance_change(RowNoise(stripes(rng)), exposure, 0, 0, flat=None))
+        found.append(variance_change(NoiseImage(stripes(rng)), exposure, 0, 0, flat=None))
     changes, errors, _ = np.array(found).T
     assert np.mean(changes) == pytest.approx(4.0, abs=4 * np.std(changes) / np.sqrt(200))
     assert np.median(errors) == pytest.approx(np.std(changes), rel=0.25)
@@ -70,7 +70,7 @@ def test_change_and_error_are_those_of_the_definition(rng, with_flat):
     data[0, 1, rng.random(shape) < 0.05] += 1000  # beyond 5 standard deviations
     flags = np.where(rng.random(data.shape) < 0.1, np.uint8(DO_NOT_USE), np.uint8(0))
     exposure = plain_exposure(data, group_dq=flags)
-    found = variance_change(RowNoise(noise), exposure, 0, 0, flat=flat)
+    found = variance_change(NoiseImage(noise), exposure, 0, 0, flat=flat)
     good = (flags[0] == 0).all(axis=0) & (data[0, 1] < 500)
     n = (noise if flat is None else noise * flat).astype(float)
     d, n = data[0, 1] - data[0, 1][good].mean(), n - n[good].mean()
@@ -87,7 +87,7 @@ def test_a_single_row_tells_nothing(rng, n_rows, told):
     noise = stripes(rng)
     exposure = plain_exposure(ramp_with(0 * noise, rng))
     exposure.group_dq[0, 1, n_rows:] = DO_NOT_USE
-    change, error, variance = variance_change(RowNoise(noise), exposure, 0, 0, flat=None)
+    change, error, variance = variance_change(NoiseImage(noise), exposure, 0, 0, flat=None)
     assert np.isfinite(error) == told == np.isfinite(variance)
     assert (change > 0) == told
 
@@ -99,7 +99,7 @@ def test_a_single_row_tells_nothing(rng, n_rows, told):
 def test_harm_is_three_standard_errors_or_the_variance(rng, monkeypatch, change, variance, dropped):
     told = (change, 1.0, variance)
     monkeypatch.setattr("deflicker.cleaning.guard.variance_change", lambda *_, **__: told)
-    fit = DifferenceFit(noise=RowNoise(stripes(rng)), n_used=100, background=3.0)
+    fit = DifferenceFit(noise=NoiseImage(stripes(rng)), n_used=100, background=3.0)
     checked = guarded(fit, plain_exposure(np.zeros((1, 2, *SHAPE), np.float32)), 0, 0, flat=None)
     assert checked.dropped == dropped
     assert checked.noise.image().any() != dropped
@@ -111,7 +111,7 @@ def test_noise_lies_as_the_axes_tell(rng, fast, slow):
     noise, readout = stripes(rng), Readout(fast_axis=fast, slow_axis=slow)
     data = ramp_with(noise, rng, white=0.1)
     exposure = plain_exposure(np.ascontiguousarray(readout.to_science(data)), readout=readout)
-    change, *_ = variance_change(RowNoise(noise), exposure, 0, 0, flat=None)
+    change, *_ = variance_change(NoiseImage(noise), exposure, 0, 0, flat=None)
     assert change == pytest.approx(-np.var(noise), rel=0.05)
 
 
@@ -121,7 +121,7 @@ def test_large_images_are_sampled_by_rows(rng):
     noise[::2] = rng.normal(0, 2, (512, 1))
     data = np.zeros((1, 2, *noise.shape), np.float32)
     data[0, 1] = noise
-    change, *_ = variance_change(RowNoise(noise), plain_exposure(data), 0, 0, flat=None)
+    change, *_ = variance_change(NoiseImage(noise), plain_exposure(data), 0, 0, flat=None)
     assert change == pytest.approx(-np.var(noise[::2]), rel=1e-4)
 
 
@@ -132,7 +132,7 @@ def test_light_and_flags_do_not_hide_harm(rng):
     exposure = plain_exposure(data)
     data[0, 1, :, 20:30] += noise[:, :10]  # where flags say that nothing may be used
     exposure.group_dq[0, 1, :, 20:30] = JUMP_DET
-    fit = DifferenceFit(noise=RowNoise(noise), n_used=100)
+    fit = DifferenceFit(noise=NoiseImage(noise), n_used=100)
     checked = guarded(fit, exposure, 0, 0, flat=None)
     assert checked.dropped
     assert not checked.noise.image().any()
@@ -145,12 +145,12 @@ def test_values_that_are_mostly_equal(rng):
     found = np.mean(data[0, 1], axis=1, keepdims=True) - 20
     rounded = plain_exposure(data)
     change, error, _ = variance_change(
-        RowNoise(np.broadcast_to(found, SHAPE)), rounded, 0, 0, flat=None
+        NoiseImage(np.broadcast_to(found, SHAPE)), rounded, 0, 0, flat=None
     )
     assert change < -3 * error
     overflowed = ramp_with(noise, rng)
     overflowed[0, 1].reshape(-1)[rng.permutation(noise.size)[: noise.size * 6 // 10]] = 65535
-    fit = DifferenceFit(noise=RowNoise(100 * noise), n_used=100)
+    fit = DifferenceFit(noise=NoiseImage(100 * noise), n_used=100)
     assert guarded(fit, plain_exposure(overflowed), 0, 0, flat=None).dropped
 
 
@@ -158,7 +158,7 @@ def test_values_that_are_mostly_equal(rng):
 def test_noise_that_is_none_is_dropped(rng, value):
     noise = stripes(rng)
     exposure = plain_exposure(ramp_with(noise, rng))
-    fit = DifferenceFit(noise=RowNoise(noise.copy()), n_used=100)
+    fit = DifferenceFit(noise=NoiseImage(noise.copy()), n_used=100)
     assert guarded(fit, exposure, 0, 0, flat=None) is fit
     fit.noise.coefficients[5, 5] = value
     checked = guarded(fit, exposure, 0, 0, flat=None)
@@ -175,7 +175,7 @@ class Harmful:
         self.noise = [right, wrong]
 
     def fit(self, j, _buffer):
-        return DifferenceFit(noise=RowNoise(self.noise[j]), n_used=1)
+        return DifferenceFit(noise=NoiseImage(self.noise[j]), n_used=1)
 
 
 def test_one_harmful_fit_does_not_take_the_others_with_it(rng):
@@ -253,7 +253,7 @@ def test_an_exposure_whose_fits_all_do_harm_is_left_alone(rng, monkeypatch, capl
     before = exposure.data.copy()
 
     def wrong(values, usable, outputs):
-        return RowNoise(-5 * noise)
+        return NoiseImage(-5 * noise)
 
     methods = {"median": replace(MEDIAN, fit=wrong)}
     monkeypatch.setattr("deflicker.cleaning.clean.METHODS", methods)
@@ -271,8 +271,10 @@ def test_a_step_between_groups_is_dropped_where_it_harms(rng, share):
     data = np.stack([first, second])[np.newaxis] + rng.normal(0, 1, (1, 2, *SHAPE))
     data[0, :, :, 1] += 1e5 * rng.normal(0, 1, len(first))  # the same in both: hides all
     exposure = replace(plain_exposure(data.astype(np.float32)), whole_groups=True)
-    earlier = DifferenceFit(noise=RowNoise(first), n_used=100)
-    found = DifferenceFit(noise=RowNoise(first + np.float32(share) * (second - first)), n_used=100)
+    earlier = DifferenceFit(noise=NoiseImage(first), n_used=100)
+    found = DifferenceFit(
+        noise=NoiseImage(first + np.float32(share) * (second - first)), n_used=100
+    )
     checked = guarded_step(found, earlier, exposure, 0, 1, flat=None)
     assert checked.dropped == (share < 0)
     assert checked.noise is (earlier if share < 0 else found).noise

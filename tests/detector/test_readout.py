@@ -35,7 +35,7 @@ def test_time_runs_along_rows_then_up(fast, slow):
 def test_turned_is_a_copy_in_the_detector_frame(rng, fast, slow, dtype):
     image = (rng.random((37, 50)) * 3).astype(dtype)
     readout = Readout(fast_axis=fast, slow_axis=slow)
-    turned = readout.turned(image)
+    turned = readout.to_detector_copy(image)
     assert np.array_equal(turned, readout.to_detector(image))
     assert turned.flags.c_contiguous
     assert turned.dtype.isnative

@@ -17,10 +17,10 @@ from deflicker.simulation.simulate import EXPOSURES, simulate
 @pytest.fixture
 def two_ramps(tmp_path):
     """Files of two exposures, and what is right for each."""
-    recipe = replace(EXPOSURES["nircam"], shape=(256, 256), n_stars=10)
+    scenario = replace(EXPOSURES["nircam"], shape=(256, 256), n_stars=10)
     files, cleaned = [], []
     for seed in (5, 6):
-        truth = simulate(recipe, seed=seed)
+        truth = simulate(scenario, seed=seed)
         with model_from_simulation(truth) as model:
             path = tmp_path / f"jw{seed}_nrca1_jump.fits"
             model.save(str(path))

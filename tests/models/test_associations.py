@@ -28,8 +28,8 @@ def _no_parameters(monkeypatch):
 
 @pytest.fixture(scope="session")
 def two_ramps():
-    recipe = replace(SMALL["nircam"], shape=(64, 128), n_groups=3, n_stars=20)
-    return [simulate(recipe, seed=seed) for seed in (1, 2)]
+    scenario = replace(SMALL["nircam"], shape=(64, 128), n_groups=3, n_stars=20)
+    return [simulate(scenario, seed=seed) for seed in (1, 2)]
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ def test_ramp_as_arrays(ramp, small_nircam):
     assert np.shares_memory(exposure.group_dq, ramp.groupdq)
     assert exposure.data.shape == (1, 5, 128, 256)
     assert (exposure.first_cleaned, exposure.n_differences) == (1, 4)
-    assert exposure.readout == small_nircam.recipe.readout
+    assert exposure.readout == small_nircam.scenario.readout
     assert exposure.group_time == pytest.approx(10.73677)
 
 
@@ -172,7 +172,7 @@ def test_simulation_survives_a_file(ramp, tmp_path, small_nircam):
         assert model.meta.filename == "x_ramp.fits"
         assert np.array_equal(model.data, small_nircam.data, equal_nan=True)
         assert np.array_equal(model.groupdq, small_nircam.group_dq)
-        assert exposure_from_model(model).readout == small_nircam.recipe.readout
+        assert exposure_from_model(model).readout == small_nircam.scenario.readout
     parameters = read_crds_parameters(path)
     assert parameters["meta.instrument.name"] == "NIRCAM"
 

@@ -25,7 +25,7 @@ SPECTRUM = NoiseSpectrum(
     common=1e-3 / np.geomspace(1e-6, 0.49, 30),
     per_output=np.zeros(30),
     white=1 / 3,
-    coherence=0.7,
+    shared_fraction=0.7,
 )
 
 
@@ -49,7 +49,7 @@ def assert_holds(path, spectrum, unit):
         assert np.array_equal(table[name].value, getattr(spectrum, name))
     assert np.all(table["white"] == spectrum.white * units.Unit(unit) ** 2)
     assert table.meta["knee"] == spectrum.knee
-    assert table.meta["coherence"] == spectrum.coherence
+    assert table.meta["coherence"] == spectrum.shared_fraction
     return table.meta
 
 
@@ -212,8 +212,8 @@ def test_product_of_rates_has_their_unit(small_nircam):
     table = read_spectrum(FILE)
     assert table["white"].unit == (units.DN / units.s) ** 2
     # The white noise of a rate is that of two reads and of the sky's photons, over the time.
-    recipe = small_nircam.recipe
-    expected = np.sqrt(rate_variance(recipe, recipe.sky * recipe.group_time)) / 10
+    scenario = small_nircam.scenario
+    expected = np.sqrt(rate_variance(scenario, scenario.sky * scenario.group_time)) / 10
     assert np.sqrt(table["white"][0].value) == pytest.approx(expected, rel=0.2)
 
 

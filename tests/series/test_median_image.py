@@ -121,17 +121,17 @@ def test_more_noise_goes_than_without_a_template(bots, fit_method):
 
 
 @pytest.mark.parametrize(
-    "recipe",
+    "scenario",
     [
         replace(SERIES["bots"], shape=(32, 512)),
         pytest.param(SERIES["bots"], marks=pytest.mark.slow),
         pytest.param(SERIES["grism"], marks=pytest.mark.slow),
     ],
-    ids=lambda recipe: f"{recipe.instrument}-{recipe.shape[1]}",
+    ids=lambda scenario: f"{scenario.instrument}-{scenario.shape[1]}",
 )
-def test_depth_of_a_transit_is_kept(recipe):
+def test_depth_of_a_transit_is_kept(scenario):
     """To 0.01 percent, by what the cleaning does to a series without correlated noise."""
-    truth = simulate(recipe, seed=2)
+    truth = simulate(scenario, seed=2)
     quiet = replace(truth, data=truth.data - truth.correlated, correlated=0 * truth.correlated)
     cleaned = clean_exposure(exposure_of(quiet), MEDIAN_IMAGE).data
     before, after = (fit_transit(white_light(quiet, data)) for data in (quiet.data, cleaned))
@@ -518,7 +518,7 @@ def test_mask_of_another_shape_and_parameters_without_meaning(bots, tmp_path, ca
 
 
 def test_what_is_not_for_the_detector_leaves_no_template(bots, tmp_path):
-    nircam = replace(bots, recipe=replace(bots.recipe, instrument="NIRCAM", detector="NRCA1"))
+    nircam = replace(bots, scenario=replace(bots.scenario, instrument="NIRCAM", detector="NRCA1"))
     models = []
     for number in (1, 2):
         model = model_from_simulation(nircam)

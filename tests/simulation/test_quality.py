@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 
 from deflicker.simulation.quality import mean_difference, measure_quality
-from deflicker.simulation.simulate import Recipe, simulate
+from deflicker.simulation.simulate import Scenario, simulate
 
 
 @pytest.fixture(scope="module")
 def truth():
-    return simulate(Recipe(shape=(128, 128), n_outputs=1, n_stars=30, galaxy=5.0))
+    return simulate(Scenario(shape=(128, 128), n_outputs=1, n_stars=30, galaxy=5.0))
 
 
 def test_perfect_cleaning(truth):
@@ -31,7 +31,7 @@ def test_noise_added_is_negative(truth):
 
 
 def test_light_and_sky_taken(truth):
-    groups = np.arange(truth.recipe.n_groups).reshape(1, -1, 1, 1)
+    groups = np.arange(truth.scenario.n_groups).reshape(1, -1, 1, 1)
     eaten = groups * (0.05 * truth.scene + 0.5)
     cleaned = truth.data - truth.correlated - eaten
     quality = measure_quality(truth, cleaned.astype(np.float32))
@@ -50,7 +50,7 @@ def test_bad_pixels_do_not_count(truth):
     cleaned = truth.data - truth.correlated
     bad = (truth.pixel_dq & 1) != 0
     # Another error in each group: one for all of them would not be in any difference.
-    shape = (bad.sum(), truth.recipe.n_groups)
+    shape = (bad.sum(), truth.scenario.n_groups)
     cleaned[0, :, bad] += 100 * np.random.default_rng(1).normal(size=shape)
     quality = measure_quality(truth, cleaned)
     assert quality.removed_differences == pytest.approx(100, abs=0.01)

@@ -8,10 +8,10 @@ import pytest
 from deflicker.simulation.quality import measure_quality, rate_variance
 from deflicker.simulation.scenarios import TARGETS
 from deflicker.simulation.series import drifts, light_curve, target_light, transit_shape
-from deflicker.simulation.simulate import EXPOSURES, SERIES, DetectorNoise, Recipe, simulate
+from deflicker.simulation.simulate import EXPOSURES, SERIES, Scenario, SimulatedNoise, simulate
 from support.light_curves import column_excess, fit_transit, target_box, white_light
 
-QUIET = {"noise": DetectorNoise(white=0.0), "photon_noise": False, "cosmic_rays": 0.0}
+QUIET = {"noise": SimulatedNoise(white=0.0), "photon_noise": False, "cosmic_rays": 0.0}
 SIZES = {"bots": (32, 128), "soss": (128, 160), "grism": (64, 128), "imaging": (96, 80)}
 # Of small exposures before there were series, as `figures` tells them: published numbers
 # rest on these arrays.
@@ -19,10 +19,10 @@ AS_THEY_WERE = json.loads((Path(__file__).parents[1] / "exposures.json").read_te
 
 
 def small(name, **changes):
-    recipe = replace(SERIES[name], shape=SIZES[name])
+    scenario = replace(SERIES[name], shape=SIZES[name])
     if name == "soss":
-        recipe = replace(recipe, trace_height=6.0)
-    return replace(recipe, **changes)
+        scenario = replace(scenario, trace_height=6.0)
+    return replace(scenario, **changes)
 
 
 def steps(truth):
@@ -42,14 +42,14 @@ def figures(array):
 
 @pytest.mark.parametrize("name", EXPOSURES)
 def test_exposures_are_what_they_were(name):
-    recipe = EXPOSURES[name]
-    recipe = replace(
-        recipe,
-        shape=(48, 64) if recipe.n_outputs == 1 else (48, 128),
+    scenario = EXPOSURES[name]
+    scenario = replace(
+        scenario,
+        shape=(48, 64) if scenario.n_outputs == 1 else (48, 128),
         n_stars=20,
-        n_integrations=min(2, recipe.n_integrations),
+        n_integrations=min(2, scenario.n_integrations),
     )
-    made = simulate(recipe, seed=3)
+    made = simulate(scenario, seed=3)
     for kind, expected in AS_THEY_WERE[name].items():
         array = getattr(made, kind)
         # Another processor rounds otherwise: 1e-6 of the scatter, and no flag elsewhere.
@@ -71,12 +71,12 @@ def test_transit_is_a_trapezoid_in_the_middle_third():
 
 @pytest.mark.parametrize("name", SERIES)
 def test_light_of_the_target_alone_follows_the_curve(name):
-    recipe = small(name, drift=0.0, bad_pixels=0.0, n_integrations=9, **QUIET)
-    truth = simulate(recipe)
+    scenario = small(name, drift=0.0, bad_pixels=0.0, n_integrations=9, **QUIET)
+    truth = simulate(scenario)
     curve = 1 - 0.01 * np.array([0, 0, 0, 5 / 6, 1, 5 / 6, 0, 0, 0])
     assert truth.light_curve == pytest.approx(curve)
-    inner = np.ones(recipe.shape, dtype=bool)
-    if recipe.border:
+    inner = np.ones(scenario.shape, dtype=bool)
+    if scenario.border:
         inner[:] = False
         inner[4:-4, 4:-4] = True
     others = (truth.scene - truth.target)[inner].astype(float)
@@ -86,8 +86,8 @@ def test_light_of_the_target_alone_follows_the_curve(name):
 
 
 def test_field_stars_and_sky_do_not_transit():
-    recipe = small("grism", drift=0.0, bad_pixels=0.0, n_integrations=9, n_stars=300, **QUIET)
-    truth = simulate(recipe)
+    scenario = small("grism", drift=0.0, bad_pixels=0.0, n_integrations=9, n_stars=300, **QUIET)
+    truth = simulate(scenario)
     change = truth.data[4] - truth.data[0]
     dark = (truth.target == 0) & (truth.scene > 0)
     assert np.max(truth.scene[dark]) > 20
@@ -98,19 +98,19 @@ def test_field_stars_and_sky_do_not_transit():
 
 @pytest.mark.parametrize("name", ["soss", "imaging", "grism"])
 def test_drift_moves_the_target_and_nothing_else(name):
-    recipe = small(
+    scenario = small(
         name, drift=0.4, transit_depth=0.0, bad_pixels=0.0, sky=0.0, n_stars=0, border=0, **QUIET
     )
-    rows = np.arange(recipe.shape[0])[:, np.newaxis]
+    rows = np.arange(scenario.shape[0])[:, np.newaxis]
     # In columns in which all orders are in the image and end in it.
     columns = slice(0, 40)
 
     def place(light):
         return float((rows * light)[:, columns].sum() / light[:, columns].sum())
 
-    places = np.array([place(light.mean(axis=0)) for light in steps(simulate(recipe))])
+    places = np.array([place(light.mean(axis=0)) for light in steps(simulate(scenario))])
     assert places - places.mean() == pytest.approx(np.linspace(-0.2, 0.2, 24), abs=1e-3)
-    assert drifts(recipe) == pytest.approx(np.linspace(-0.2, 0.2, 24))
+    assert drifts(scenario) == pytest.approx(np.linspace(-0.2, 0.2, 24))
 
 
 def test_a_single_integration_does_not_drift():
@@ -119,8 +119,8 @@ def test_a_single_integration_does_not_drift():
 
 
 def test_three_curved_orders_of_different_brightness():
-    recipe = replace(SERIES["soss"], shape=(256, 512), trace_height=3.0)
-    light = target_light(recipe)
+    scenario = replace(SERIES["soss"], shape=(256, 512), trace_height=3.0)
+    light = target_light(scenario)
     column = light[:, 51]
     peaks = np.flatnonzero((column[1:-1] > column[:-2]) & (column[1:-1] >= column[2:])) + 1
     assert len(peaks) == 3
@@ -133,7 +133,7 @@ def test_three_curved_orders_of_different_brightness():
 def test_nothing_saturates(name):
     truth = simulate(small(name, n_integrations=1))
     assert not (truth.group_dq & 2).any()
-    assert np.nanmax(truth.data) < 0.7 * truth.recipe.saturation
+    assert np.nanmax(truth.data) < 0.7 * truth.scenario.saturation
 
 
 @pytest.mark.parametrize("name", SERIES)
@@ -151,7 +151,7 @@ def test_flagged_differences_do_not_enter_the_light_curve():
     hit = (truth.group_dq & 4) != 0
     # The hits that nobody flagged are taken out: of those a light curve knows nothing.
     ramps = np.zeros_like(truth.data)
-    ramps[:] = simulate(replace(truth.recipe, cosmic_rays=0.0), seed=2).data
+    ramps[:] = simulate(replace(truth.scenario, cosmic_rays=0.0), seed=2).data
     ramps += 1000 * np.cumsum(hit, axis=1, dtype=np.float32)
     assert hit[:, :, target_box(truth)].any()
     assert fit_transit(white_light(truth, ramps)).depth == pytest.approx(0.01, abs=1e-6)
@@ -172,7 +172,7 @@ def test_error_and_scatter_of_the_fit_are_those_of_the_noise():
 
 def test_limit_is_the_scatter_without_correlated_noise():
     """Variance of the mean difference: white noise of two reads and the photons of all."""
-    recipe = Recipe(
+    scenario = Scenario(
         shape=(100, 100),
         n_outputs=1,
         n_stars=0,
@@ -181,11 +181,11 @@ def test_limit_is_the_scatter_without_correlated_noise():
         cosmic_rays=0.0,
         bad_pixels=0.0,
         n_integrations=4,
-        noise=DetectorNoise(white=7.0),
+        noise=SimulatedNoise(white=7.0),
     )
-    truth = simulate(recipe)
-    rates = (truth.data[:, -1].astype(float) - truth.data[:, 0]) / (recipe.n_groups - 1)
-    assert rates.var() == pytest.approx(rate_variance(recipe, truth.scene)[0, 0], rel=0.03)
+    truth = simulate(scenario)
+    rates = (truth.data[:, -1].astype(float) - truth.data[:, 0]) / (scenario.n_groups - 1)
+    assert rates.var() == pytest.approx(rate_variance(scenario, truth.scene)[0, 0], rel=0.03)
 
 
 def test_columns_scatter_at_their_limit_without_correlated_noise():
@@ -194,7 +194,7 @@ def test_columns_scatter_at_their_limit_without_correlated_noise():
     assert column_excess(truth, rest) == pytest.approx(1, abs=0.05)
     # Noise of a column that adds three times the variance of the other noise.
     box = target_box(truth)
-    variance = np.sum(rate_variance(truth.recipe, truth.scene) * box, axis=0)
+    variance = np.sum(rate_variance(truth.scenario, truth.scene) * box, axis=0)
     size = np.sqrt(3 * variance) / box.sum(axis=0)
     noise = np.random.default_rng(4).standard_normal((24, 512)) * size
     ramps = rest + noise[:, None, None, :] * np.arange(5).reshape(5, 1, 1)
@@ -202,9 +202,9 @@ def test_columns_scatter_at_their_limit_without_correlated_noise():
 
 
 def test_all_targets_have_a_series():
-    assert {recipe.target for recipe in SERIES.values()} == set(TARGETS)
+    assert {scenario.target for scenario in SERIES.values()} == set(TARGETS)
     with pytest.raises(ValueError, match="no target; it may be one of trace, soss, star"):
-        target_light(Recipe())
+        target_light(Scenario())
 
 
 def test_noise_left_in_single_integrations():
@@ -230,4 +230,4 @@ def test_noise_left_in_single_integrations():
 )
 def test_recipes_that_contradict_themselves(changes, message):
     with pytest.raises(ValueError, match=message):
-        Recipe(**changes)
+        Scenario(**changes)

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from deflicker.detector.dq import DO_NOT_USE, JUMP_DET, REFERENCE_PIXEL, SATURATED
-from deflicker.simulation.simulate import DETECTORS, EXPOSURES, DetectorNoise, Recipe, simulate
+from deflicker.simulation.simulate import DETECTORS, EXPOSURES, Scenario, SimulatedNoise, simulate
 
-QUIET = DetectorNoise(white=0.0)
-SMALL = Recipe(shape=(64, 128), n_stars=0, sky=0.0, cosmic_rays=0, bad_pixels=0, n_outputs=4)
+QUIET = SimulatedNoise(white=0.0)
+SMALL = Scenario(shape=(64, 128), n_stars=0, sky=0.0, cosmic_rays=0, bad_pixels=0, n_outputs=4)
 
 
 def test_same_seed_same_exposure():
@@ -20,8 +20,8 @@ def test_same_seed_same_exposure():
 def test_amplitudes_are_those_of_the_detector(name):
     """Mean power over many reads: the sum of the components' squares."""
     noise = DETECTORS[name]
-    recipe = replace(SMALL, instrument=name, n_integrations=8, n_groups=20)
-    exposure = simulate(recipe)
+    scenario = replace(SMALL, instrument=name, n_integrations=8, n_groups=20)
+    exposure = simulate(scenario)
     expected = np.sqrt(
         noise.common**2 + noise.per_output**2 + noise.alternating**2 + noise.columns**2
     )
@@ -33,9 +33,9 @@ def test_amplitudes_are_those_of_the_detector(name):
 
 def test_pink_noise_falls_as_one_over_f():
     """In clock order, of one output: power at f and 8 f differ by 8."""
-    noise = DetectorNoise(white=0.0, common=5.0)
-    recipe = replace(SMALL, n_outputs=1, n_groups=400, fast_axis=1, noise=noise)
-    reads = simulate(recipe).correlated[0]
+    noise = SimulatedNoise(white=0.0, common=5.0)
+    scenario = replace(SMALL, n_outputs=1, n_groups=400, fast_axis=1, noise=noise)
+    reads = simulate(scenario).correlated[0]
     # Rows with their overhead make the clock; one mean per row samples it evenly.
     power = np.mean(np.abs(np.fft.rfft(reads.mean(axis=2), axis=1)) ** 2, axis=0)
     assert power[1] / power[8] == pytest.approx(8, rel=0.35)
@@ -43,7 +43,7 @@ def test_pink_noise_falls_as_one_over_f():
 
 
 def test_neighbouring_outputs_are_mirrored():
-    noise = DetectorNoise(white=0.0, common=5.0)
+    noise = SimulatedNoise(white=0.0, common=5.0)
     image = simulate(replace(SMALL, fast_axis=1, noise=noise)).correlated[0, 0]
     outputs = np.split(image, 4, axis=1)
     assert np.array_equal(outputs[0], outputs[1][:, ::-1])
@@ -58,11 +58,11 @@ def test_miri_bands_are_columns():
 
 @pytest.mark.parametrize(("fast", "slow"), [(1, 2), (-1, 2), (-2, -1), (2, 1)])
 def test_stripes_run_along_the_fast_axis(fast, slow):
-    noise = DetectorNoise(white=0.0, common=5.0)
-    recipe = replace(
+    noise = SimulatedNoise(white=0.0, common=5.0)
+    scenario = replace(
         SMALL, shape=(96, 96), n_outputs=1, fast_axis=fast, slow_axis=slow, noise=noise
     )
-    images = simulate(replace(recipe, n_groups=20)).correlated[0]
+    images = simulate(replace(scenario, n_groups=20)).correlated[0]
     along = 2 if abs(fast) == 1 else 1
     across = 3 - along
     assert np.mean(np.var(images.mean(axis=along), axis=1)) > 2 * np.mean(
@@ -71,8 +71,8 @@ def test_stripes_run_along_the_fast_axis(fast, slow):
 
 
 def test_light_arrives_at_its_rate():
-    recipe = replace(SMALL, sky=20.0, n_groups=6, noise=QUIET, border=0, group_time=10.0)
-    exposure = simulate(recipe)
+    scenario = replace(SMALL, sky=20.0, n_groups=6, noise=QUIET, border=0, group_time=10.0)
+    exposure = simulate(scenario)
     assert np.all(exposure.scene == 200)
     assert np.mean(np.diff(exposure.data[0], axis=0)) == pytest.approx(200, rel=0.002)
     assert np.var(np.diff(exposure.data[0], axis=0)) == pytest.approx(200, rel=0.05)
@@ -87,8 +87,8 @@ def test_galaxy_and_stars_are_in_the_scene():
 
 
 def test_saturated_groups_are_flagged_from_the_first_on():
-    recipe = replace(SMALL, sky=1000.0, saturation=25000.0, n_groups=6, noise=QUIET)
-    exposure = simulate(recipe)
+    scenario = replace(SMALL, sky=1000.0, saturation=25000.0, n_groups=6, noise=QUIET)
+    exposure = simulate(scenario)
     flagged = (exposure.group_dq & SATURATED) != 0
     inner = (0, slice(None), slice(4, -4), slice(4, -4))
     assert np.array_equal(flagged[inner], exposure.data[inner] >= 25000)
@@ -99,8 +99,8 @@ def test_saturated_groups_are_flagged_from_the_first_on():
 
 
 def test_cosmic_rays_step_where_they_are_flagged():
-    recipe = replace(SMALL, cosmic_rays=0.01, noise=QUIET, n_groups=8, border=0)
-    exposure = simulate(recipe)
+    scenario = replace(SMALL, cosmic_rays=0.01, noise=QUIET, n_groups=8, border=0)
+    exposure = simulate(scenario)
     steps = np.diff(exposure.data[0], axis=0) > 10
     flagged = (exposure.group_dq[0, 1:] & JUMP_DET) != 0
     assert np.all(steps[flagged])

@@ -43,8 +43,8 @@ def nircam(tmp_path):
     return write(SERIES["nircam"], tmp_path)
 
 
-def write(recipe, folder):
-    with model_from_simulation(simulate(recipe, seed=5)) as model:
+def write(scenario, folder):
+    with model_from_simulation(simulate(scenario, seed=5)) as model:
         model.add_history_entry("made by hand")
         model.zeroframe = model.data[:, 0].copy()
         model.save(str(folder / NAME))
@@ -386,8 +386,8 @@ CleanFlickerNoiseStep.call(
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="limits of the address space")
 def test_a_file_three_times_as_large_as_the_address_space(tmp_path):
-    recipe = replace(EXPOSURES["nircam"], shape=(512, 1024), n_stars=500)
-    simulated = simulate(recipe, seed=5)
+    scenario = replace(EXPOSURES["nircam"], shape=(512, 1024), n_stars=500)
+    simulated = simulate(scenario, seed=5)
     many = {name: np.tile(getattr(simulated, name), (24, 1, 1, 1)) for name in ("data", "group_dq")}
     path = tmp_path / NAME
     with model_from_simulation(replace(simulated, **many)) as model:

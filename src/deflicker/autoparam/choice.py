@@ -116,17 +116,17 @@ def choose_options(statistics: SceneStatistics) -> Choice:
     """
     rows = statistics.rows
     all_noise = max(each.noise - each.error for each in rows.values())
-    left = {
+    residual = {
         setting: each.light + each.error + (all_noise - (each.noise - each.error)) + each.outputs
         for setting, each in rows.items()
     }
-    enough = (1 + WORTH) * min(left.values())
-    method, by_channel = next(setting for setting, each in left.items() if each <= enough)
+    enough = (1 + WORTH) * min(residual.values())
+    method, by_channel = next(setting for setting, each in residual.items() if each <= enough)
     return Choice(
         background_method=method,
         fit_by_channel=by_channel,
         apply_flat_field=statistics.flat is not None and statistics.flat.fits,
-        expected={setting: math.sqrt(variance) for setting, variance in left.items()},
+        expected={setting: math.sqrt(variance) for setting, variance in residual.items()},
     )
 
 
@@ -171,13 +171,13 @@ def resolve_options(
     --------
     >>> from deflicker import CleanOptions, Exposure
     >>> from deflicker.autoparam.choice import resolve_options
-    >>> from deflicker.simulation.simulate import Recipe, simulate
-    >>> sky = simulate(Recipe(shape=(128, 128), n_outputs=1, n_stars=0), seed=2)
+    >>> from deflicker.simulation.simulate import Scenario, simulate
+    >>> sky = simulate(Scenario(shape=(128, 128), n_outputs=1, n_stars=0), seed=2)
     >>> exposure = Exposure(
     ...     data=sky.data,
     ...     pixel_dq=sky.pixel_dq,
     ...     group_dq=sky.group_dq,
-    ...     readout=sky.recipe.readout,
+    ...     readout=sky.scenario.readout,
     ... )
     >>> options, used = resolve_options(exposure, CleanOptions())
     >>> options.background_method, used["apply_flat_field"]
@@ -223,7 +223,7 @@ def _settings(exposure: Exposure, options: CleanOptions, fixed: Collection[str])
 
 def _tell(choice: Choice, statistics: SceneStatistics, fixed: Collection[str]) -> None:
     """Log the choice and the numbers that it rests on."""
-    told = ", ".join(
+    text = ", ".join(
         f"{name}={getattr(choice, name)}{' (given)' if name in fixed else ''}" for name in NAMES
     )
     numbers = ", ".join(
@@ -234,7 +234,7 @@ def _tell(choice: Choice, statistics: SceneStatistics, fixed: Collection[str]) -
     log.info(
         "autoparam: %s; %.1f %% of the pixels masked, offsets of the outputs %s, %s; expected rms "
         "of eaten light and missed noise in the mean difference: %s",
-        told,
+        text,
         100 * statistics.masked_fraction,
         " ".join(f"{offset:.3g}" for offset in statistics.offsets),
         "no flat field"

@@ -88,7 +88,7 @@ def measure_scene(
     match = turned = None
     sample, indices = _sample(exposure, mask)
     if flat is not None:
-        turned = exposure.readout.turned(flat)
+        turned = exposure.readout.to_detector_copy(flat)
         divided = _mask(exposure, options, flat, user_mask)
         # Neither mask may decide alone: each drops what sticks out of its own image.
         sample, indices = _sample(exposure, mask | divided)
@@ -185,8 +185,8 @@ class _Trial:
             levels = fits[method]
             if not by_channel:
                 # Rows' medians are all but their outputs' medians, weighted by pixels.
-                own = levels - levels.mean(axis=1, keepdims=True)
-                levels = (own * apart).sum(axis=2, keepdims=True) / np.maximum(together, 1)
+                per_output = levels - levels.mean(axis=1, keepdims=True)
+                levels = (per_output * apart).sum(axis=2, keepdims=True) / np.maximum(together, 1)
             found[method, by_channel] = row_statistics(
                 levels,
                 apart if by_channel else together,

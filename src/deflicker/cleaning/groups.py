@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from deflicker.cleaning.guard import guarded, guarded_step
 from deflicker.cleaning.result import CleanResult
 from deflicker.detector.readout import STRIP_ROWS
-from deflicker.noise import RowNoise
+from deflicker.noise import NoiseImage
 from deflicker.noise.fit import DifferenceFit
 from deflicker.noise.method import Integration, Plan
 from deflicker.ramps.exposure import Exposure
@@ -94,7 +94,7 @@ class _Writer:
         self.exposure = exposure
         self.result = result
         self.flat = flat  # in the detector frame
-        self.total: RowNoise | None = None
+        self.total: NoiseImage | None = None
 
     def add(self, integration: Integration, j: int, fitted: DifferenceFit) -> None:
         """Take a difference's noise into the sum; all that is known of it is noted."""
@@ -117,7 +117,7 @@ class _Writer:
             noise = result.noise[integration.number][j + first]  # 0 so far
             self._subtract(self.total, noise, out=noise)
 
-    def _subtract(self, total: RowNoise, group: NDArray, *, out: NDArray) -> None:
+    def _subtract(self, total: NoiseImage, group: NDArray, *, out: NDArray) -> None:
         """Write a group without the noise to ``out``, in strips: no image of the noise is made."""
         readout = self.exposure.readout
         group, out = readout.to_detector(group), readout.to_detector(out)

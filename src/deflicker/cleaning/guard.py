@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from deflicker.detector.measured import LARGEST_VALUE, SMALLEST_DIFFERENCE, is_measured
 from deflicker.errors import CannotClean
-from deflicker.noise import RowNoise
+from deflicker.noise import NoiseImage
 from deflicker.noise.fit import DifferenceFit
 from deflicker.ramps.exposure import Exposure
 from deflicker.stats.constants import MAD_TO_SIGMA
@@ -94,7 +94,7 @@ def guarded(
         fitted.noise, exposure, integration, j, flat=flat
     ):
         return fitted
-    nothing = RowNoise(np.zeros_like(coefficients), fitted.noise.shapes)
+    nothing = NoiseImage(np.zeros_like(coefficients), fitted.noise.shapes)
     return replace(fitted, noise=nothing, dropped=True)
 
 
@@ -134,7 +134,7 @@ def guarded_step(
 
 
 def _harms(
-    noise: RowNoise, exposure: Exposure, integration: int, j: int, *, flat: Image | None
+    noise: NoiseImage, exposure: Exposure, integration: int, j: int, *, flat: Image | None
 ) -> bool:
     """Whether a difference has more variance without the noise."""
     change, error, variance = variance_change(noise, exposure, integration, j, flat=flat)
@@ -143,7 +143,7 @@ def _harms(
 
 
 def variance_change(
-    noise: RowNoise,
+    noise: NoiseImage,
     exposure: Exposure,
     integration: int,
     j: int,
@@ -154,7 +154,7 @@ def variance_change(
 
     Parameters
     ----------
-    noise : RowNoise
+    noise : NoiseImage
         Noise of the difference in the detector frame, finite.
     exposure : Exposure
         What is cleaned.
@@ -179,7 +179,7 @@ def variance_change(
     step = max(exposure.image_shape[0] * exposure.image_shape[1] // MOST_PIXELS, 1)
     some = _every_nth_row(exposure, integration, j, step)
     values = some.difference(0, 0)
-    good = exposure.readout.turned(some.good_pixels(0))
+    good = exposure.readout.to_detector_copy(some.good_pixels(0))
     flags = some.good_differences(0, 0)
     if flags is not None:
         good &= flags

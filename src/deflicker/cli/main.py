@@ -90,14 +90,14 @@ def _demo(name: str, seed: int, folder: Path, parameters: list[str]) -> int:
     from deflicker.models.exposure import model_from_simulation
     from deflicker.models.files import check_folder, write_whole
     from deflicker.simulation.quality import measure_quality
-    from deflicker.simulation.simulate import EXPOSURES as RECIPES
+    from deflicker.simulation.simulate import EXPOSURES as SCENARIOS
     from deflicker.simulation.simulate import simulate
 
     check_folder(folder)
-    recipe = RECIPES[name]
+    scenario = SCENARIOS[name]
     source = folder / f"{name}_ramp.fits"
-    _progress(1, f"simulating a {recipe.instrument} ramp of {recipe.n_groups} groups")
-    truth = simulate(recipe, seed=seed)
+    _progress(1, f"simulating a {scenario.instrument} ramp of {scenario.n_groups} groups")
+    truth = simulate(scenario, seed=seed)
     with model_from_simulation(truth) as model:
         write_whole(model, source)
 
@@ -165,8 +165,8 @@ def _draw(truth: "SimulatedExposure", cleaned: "NDArray[np.float32]", path: Path
     except ImportError:
         print('No picture without matplotlib: python -m pip install "deflicker[plots]"')
         return
-    steps = truth.recipe.n_groups - 1
-    title = f"{truth.recipe.instrument}, simulated: mean of {steps} group differences"
+    steps = truth.scenario.n_groups - 1
+    title = f"{truth.scenario.instrument}, simulated: mean of {steps} group differences"
     before_after(mean_difference(truth.data), mean_difference(cleaned), path, title=title)
 
 

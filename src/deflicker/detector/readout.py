@@ -87,7 +87,7 @@ class Readout:
         flipped = image[..., :: self._step(2), :: self._step(1)]
         return flipped.swapaxes(-1, -2) if abs(self.fast_axis) == 2 else flipped
 
-    def turned(self, image: NDArray) -> NDArray:
+    def to_detector_copy(self, image: NDArray) -> NDArray:
         """Copy an image of the science frame into the detector frame.
 
         Parameters

@@ -390,28 +390,28 @@ def model_from_simulation(simulated: SimulatedExposure) -> datamodels.RampModel:
     RampModel
         With the keywords that the pipeline asks for. The arrays are not copied.
     """
-    recipe = simulated.recipe
-    ny, nx = recipe.shape
+    scenario = simulated.scenario
+    ny, nx = scenario.shape
     model = datamodels.RampModel(
         data=simulated.data, pixeldq=simulated.pixel_dq, groupdq=simulated.group_dq
     )
     model.meta.telescope = "JWST"
     model.meta.bunit_data = "DN"
-    model.meta.instrument.name = recipe.instrument
-    model.meta.instrument.detector = recipe.detector
-    model.meta.exposure.type = recipe.exp_type
-    model.meta.exposure.noutputs = recipe.n_outputs
-    model.meta.exposure.nints = recipe.n_integrations
-    model.meta.exposure.ngroups = recipe.n_groups
-    model.meta.exposure.group_time = recipe.group_time
-    model.meta.exposure.frame_time = recipe.group_time
+    model.meta.instrument.name = scenario.instrument
+    model.meta.instrument.detector = scenario.detector
+    model.meta.exposure.type = scenario.exp_type
+    model.meta.exposure.noutputs = scenario.n_outputs
+    model.meta.exposure.nints = scenario.n_integrations
+    model.meta.exposure.ngroups = scenario.n_groups
+    model.meta.exposure.group_time = scenario.group_time
+    model.meta.exposure.frame_time = scenario.group_time
     model.meta.exposure.nframes = 1
     model.meta.exposure.groupgap = 0
     model.meta.observation.date = "2026-01-01"
     model.meta.observation.time = "00:00:00"
-    model.meta.subarray.name = recipe.subarray
+    model.meta.subarray.name = scenario.subarray
     model.meta.subarray.xstart, model.meta.subarray.ystart = 1, 1
     model.meta.subarray.xsize, model.meta.subarray.ysize = nx, ny
-    model.meta.subarray.fastaxis = recipe.fast_axis
-    model.meta.subarray.slowaxis = recipe.slow_axis
+    model.meta.subarray.fastaxis = scenario.fast_axis
+    model.meta.subarray.slowaxis = scenario.slow_axis
     return model

@@ -49,7 +49,7 @@ def write_spectrum(
     Notes
     -----
     The columns are ``frequency`` in Hz, ``common``, ``per_output`` and ``white``, which is
-    the same at all frequencies; ``knee`` (Hz), ``coherence`` and a note on the
+    the same at all frequencies; ``knee`` (Hz), ``shared_fraction`` and a note on the
     unit are in the metadata.
     """
     from astropy import units
@@ -66,7 +66,7 @@ def write_spectrum(
         meta={
             **meta,
             "knee": float(spectrum.knee),
-            "coherence": float(spectrum.coherence),
+            "coherence": float(spectrum.shared_fraction),
             "note": NOTE,
         },
     )

@@ -4,7 +4,7 @@ A method that is new is one more folder here, and one more line in `deflicker.no
 """
 
 from deflicker.noise.median import median_noise
+from deflicker.noise.noise_image import NoiseImage
 from deflicker.noise.nsclean.fourier import fourier_noise
-from deflicker.noise.rows import RowNoise
 
-__all__ = ["RowNoise", "fourier_noise", "median_noise"]
+__all__ = ["NoiseImage", "fourier_noise", "median_noise"]

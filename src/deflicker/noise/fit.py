@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from deflicker.noise.rows import RowNoise
+from deflicker.noise.noise_image import NoiseImage
 from deflicker.scene.background import BoxBackground
 
 __all__ = ["DifferenceFit"]
@@ -17,7 +17,7 @@ class DifferenceFit:
 
     Parameters
     ----------
-    noise : RowNoise
+    noise : NoiseImage
         Noise in the detector frame, finite everywhere.
     background : BoxBackground, ndarray or float, optional
         Background; boxes are those of the science frame, an array (n_slow, n_fast)
@@ -32,7 +32,7 @@ class DifferenceFit:
         Whether noise was found and dropped, because to subtract it would have done harm.
     """
 
-    noise: RowNoise
+    noise: NoiseImage
     background: BoxBackground | NDArray[np.float32] | float = 0.0
     n_used: int = 0
     model_failed: bool = False

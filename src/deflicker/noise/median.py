@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deflicker.noise.method import ALL_INSTRUMENTS
-from deflicker.noise.rows import RowNoise
+from deflicker.noise.noise_image import NoiseImage
 from deflicker.noise.rowwise.method import RowMethod
 from deflicker.stats.row_medians import row_medians
 from deflicker.stats.shrinkage import pixel_scatter, shrunk_levels
@@ -17,7 +17,7 @@ __all__ = ["MEDIAN", "median_noise"]
 
 def median_noise(
     values: NDArray[np.float32], usable: NDArray[np.bool_], outputs: Sequence[slice]
-) -> RowNoise:
+) -> NoiseImage:
     """Flicker noise as one number per detector row, or per row of each output.
 
     Parameters
@@ -31,7 +31,7 @@ def median_noise(
 
     Returns
     -------
-    RowNoise
+    NoiseImage
         A constant for each output; 0 where a row has no usable pixel.
 
     Notes
@@ -62,7 +62,7 @@ def median_noise(
     shapes = np.zeros((len(outputs), values.shape[1]), dtype=np.float32)
     for shape, output in zip(shapes, outputs, strict=True):
         shape[output] = 1
-    return RowNoise(levels, shapes)
+    return NoiseImage(levels, shapes)
 
 
 MEDIAN: Final = RowMethod(

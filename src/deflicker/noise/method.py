@@ -95,7 +95,7 @@ class Job:
     def flat(self) -> NDArray[np.float32] | None:
         """Flat field in the detector frame, a copy; None where there is none."""
         flat = self.maker.flat
-        return None if flat is None else self.exposure.readout.turned(flat)
+        return None if flat is None else self.exposure.readout.to_detector_copy(flat)
 
 
 class NoiseMethod(Protocol):

@@ -31,7 +31,7 @@ class NoiseSpectrum:
         Correlated noise of one output that the others do not share.
     white : float
         Variance of a pixel that is independent of all others.
-    coherence : float, optional
+    shared_fraction : float, optional
         Fraction of the correlated variance that all outputs share.
 
     Examples
@@ -46,7 +46,7 @@ class NoiseSpectrum:
     common: NDArray[np.float64]
     per_output: NDArray[np.float64]
     white: float
-    coherence: float = 0.0
+    shared_fraction: float = 0.0
 
     @property
     def knee(self) -> float:
@@ -135,12 +135,12 @@ class NoiseSpectrum:
         float
             Of a mean, beyond half its sampling frequency.
         """
-        common, own = self.at(UNRESOLVED_SIZE)
+        common, per_output = self.at(UNRESOLVED_SIZE)
         frequency = np.arange(UNRESOLVED_SIZE // 2 + 1) / UNRESOLVED_SIZE
         fast = frequency > HALF_SAMPLING / binning
         angle = np.pi * frequency[fast]
-        gain = (np.sin(binning * angle) / (binning * np.sin(angle))) ** 2
-        return float(2 * np.sum((common + own)[fast] * gain) / UNRESOLVED_SIZE)
+        transfer = (np.sin(binning * angle) / (binning * np.sin(angle))) ** 2
+        return float(2 * np.sum((common + per_output)[fast] * transfer) / UNRESOLVED_SIZE)
 
     def _interpolate(
         self, power: NDArray[np.float64], frequency: NDArray[np.float64]

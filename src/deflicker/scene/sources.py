@@ -81,19 +81,19 @@ def find_sources(
     limit = CROWDED * (white + correlated) ** 0.5
     level, sigma = noise_level(_some(image, usable), limit, level=0.0)
     low, middle = np.float32(sigma), np.float32(level)
-    left = usable.copy()
+    remaining = usable.copy()
     for size in SCALES:
         if min(image.shape) < 4 * size:
             break
         cap = low * np.float32(PIXEL_CAP * n_sigma if size == 1 else BLOCK_CAP)
         limit = CROWDED * (SMOOTHED * (white + size * correlated)) ** 0.5
         values = image - middle if level else image
-        high = _high_blocks(np.clip(values, -cap, cap), left, size, limit, n_threads) > n_sigma
+        high = _high_blocks(np.clip(values, -cap, cap), remaining, size, limit, n_threads) > n_sigma
         if size == 1:
             high = binary_dilation(high)
         blocks = np.repeat(np.repeat(high, size, axis=0), size, axis=1)
         found[: blocks.shape[0], : blocks.shape[1]] |= blocks
-        np.logical_and(usable, ~found, out=left)
+        np.logical_and(usable, ~found, out=remaining)
     return found
 
 
@@ -218,9 +218,9 @@ def sky_map(
         parts = array[whole].reshape(ny, box, nx, box).swapaxes(1, 2)
         return np.ascontiguousarray(parts.reshape(ny * nx, box * box))
 
-    seen = flattened(usable)
-    known = np.count_nonzero(seen, axis=1).reshape(ny, nx) >= LEAST_COVERED * box * box
-    boxes = row_medians(flattened(image), seen).reshape(ny, nx).astype(np.float32)
+    observed = flattened(usable)
+    known = np.count_nonzero(observed, axis=1).reshape(ny, nx) >= LEAST_COVERED * box * box
+    boxes = row_medians(flattened(image), observed).reshape(ny, nx).astype(np.float32)
     if known.any():
         nearest = distance_transform_edt(~known, return_distances=False, return_indices=True)
         boxes = boxes[tuple(nearest)]
@@ -256,12 +256,12 @@ def fine_structure(
     power that the power of most does not explain: an empirical Wiener filter.
     """
     detail = np.zeros_like(image)
-    left = np.where(usable, image, np.float32(0))
+    remaining = np.where(usable, image, np.float32(0))
     for size in DETAIL_SCALES:
         if min(image.shape) >= 4 * size:
-            detail += _structure(left, usable, size, n_threads)
+            detail += _structure(remaining, usable, size, n_threads)
             if size != DETAIL_SCALES[-1]:
-                np.subtract(left, detail, out=left, where=usable)
+                np.subtract(remaining, detail, out=remaining, where=usable)
     return detail
 
 
@@ -270,19 +270,19 @@ def _structure(
 ) -> NDArray[np.float32]:
     """Structure of one size."""
     covered = _smooth(_block_sums(usable.astype(np.float32), size), n_threads)
-    seen = covered > LEAST_COVERED * size * size
-    if not seen.any():
+    observed = covered > LEAST_COVERED * size * size
+    if not observed.any():
         return np.zeros_like(values)
     smooth = _smooth(_block_sums(values, size), n_threads)
     np.maximum(covered, np.float32(LEAST_COVERED), out=covered)
     smooth /= covered
-    smooth[~seen] = 0
+    smooth[~observed] = 0
     # In units of the noise of a fully covered block.
     power = smooth * smooth
     power *= covered
     power /= np.float32(size * size)
     del covered
-    explained = np.float32(DETAIL_MARGIN * _scatter(np.sqrt(_some(power, seen))) ** 2)
+    explained = np.float32(DETAIL_MARGIN * _scatter(np.sqrt(_some(power, observed))) ** 2)
     if not explained > 0:
         return np.zeros_like(values)
     if size > 1:

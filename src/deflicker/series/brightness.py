@@ -55,15 +55,15 @@ class Brightness:
         with np.errstate(invalid="ignore"):
             bright = light > ILLUMINATED * sigma
         self.illuminated = bright & finite & ~background
-        self._rate = readout.turned(np.where(finite, rate, np.float32(0)))
-        self.light = readout.turned(np.where(finite, light, np.float32(0)))
-        self._seen = readout.turned(self.illuminated)
-        self._dark = readout.turned(background & finite)
+        self._rate = readout.to_detector_copy(np.where(finite, rate, np.float32(0)))
+        self.light = readout.to_detector_copy(np.where(finite, light, np.float32(0)))
+        self._observed = readout.to_detector_copy(self.illuminated)
+        self._dark = readout.to_detector_copy(background & finite)
 
     @property
     def tells(self) -> bool:
         """Whether enough of the scene is bright enough to measure a scale."""
-        return int(np.count_nonzero(self._seen)) >= FEWEST_PIXELS
+        return int(np.count_nonzero(self._observed)) >= FEWEST_PIXELS
 
     def scale(self, rate: Image) -> float | None:
         """Brightness of an integration for that of the template.
@@ -84,15 +84,15 @@ class Brightness:
         solution is a ratio of sums of light; outliers are left out, and so are the levels
         of the rows, as far as the background tells them.
         """
-        turned = self._readout.turned(rate)
+        turned = self._readout.to_detector_copy(rate)
         finite = np.isfinite(turned)
-        seen = self._seen & finite
-        if np.count_nonzero(seen) < FEWEST_PIXELS:
+        observed = self._observed & finite
+        if np.count_nonzero(observed) < FEWEST_PIXELS:
             return None
         levels, errors = self._row_levels(turned, self._dark & finite)
         # Light is that above the background, and so are values.
         values = turned - self._rate + self.light - levels[:, np.newaxis]
-        rows, columns = np.nonzero(seen)
+        rows, columns = np.nonzero(observed)
         fit = _ScaleFit(
             light=self.light[rows, columns].astype(np.float64),
             values=values[rows, columns].astype(np.float64),

@@ -23,7 +23,7 @@ from deflicker.series.template import Template, valid_groups
 from deflicker.stats.row_medians import row_medians
 
 if TYPE_CHECKING:
-    from deflicker.noise.rows import RowNoise
+    from deflicker.noise.noise_image import NoiseImage
 
 __all__ = ["Series", "SeriesIntegration"]
 
@@ -86,7 +86,7 @@ class Series:
             log.warning(
                 "Nothing in the series is bright enough to scale its template by: 1 is taken"
             )
-        turned = exposure.readout.turned
+        turned = exposure.readout.to_detector_copy
         dim = brightness.light <= DIM * maximum_filter(brightness.light, NEAR)
         scene = turned(~self.background)
         levels = [_median(group[self.background]) for group in self.template.groups]
@@ -183,9 +183,9 @@ def share_rows(values: Image, usable: Usable, outputs: Sequence[slice]) -> None:
         return
     measured = usable.copy()
     for number, output in zip(numbers.T, outputs, strict=True):
-        told = numbers.sum(axis=1) - number >= FEWEST_DARK
-        empty = np.flatnonzero((number == 0) & told)
-        both = np.flatnonzero((number >= FEWEST_DARK) & told)
+        enough = numbers.sum(axis=1) - number >= FEWEST_DARK
+        empty = np.flatnonzero((number == 0) & enough)
+        both = np.flatnonzero((number >= FEWEST_DARK) & enough)
         if not empty.size or both.size < FEWEST_ROWS:
             continue
         both = both[:: max(1, both.size // MOST_ROWS)]
@@ -312,7 +312,7 @@ class SeriesIntegration:
         self.number = number
         self._series, self._scene, self._depth = series, scene, depth
         self._shared: Image | None = None
-        self._shared_noise: RowNoise | None = None
+        self._shared_noise: NoiseImage | None = None
         shared = np.zeros(depth.usable.shape, dtype=np.float32)
         buffer = np.empty_like(shared)
         self._usable: dict[int, Usable] = {}
@@ -375,7 +375,7 @@ class SeriesIntegration:
 
     def _template(self, j: int) -> Image:
         """Template of a group as bright as the integration, in the detector frame."""
-        image = self._series.exposure.readout.turned(self._series.template.groups[j])
+        image = self._series.exposure.readout.to_detector_copy(self._series.template.groups[j])
         self._scene.apply(image, j)
         return image
 

@@ -77,7 +77,7 @@ def remove_template_noise(
     about those of the template; see `light_free_levels`.
     """
     first = exposures[0]
-    turned, groups = first.readout.turned, template.groups
+    turned, groups = first.readout.to_detector_copy, template.groups
     times = first.times
     outputs = fitted_outputs(first, options)
     rate = template.rate(times)
@@ -190,10 +190,10 @@ def _noise_of_rate(
     finder = _Finder(dark, fitted_outputs(exposures[0], options), options)
     for k in np.unique(np.linspace(0, number - 1, SAMPLES).astype(int)):
         exposure, i = integrations[k]
-        finder.add(readout.turned(integration_rate(exposure, i).rate - rate))
+        finder.add(readout.to_detector_copy(integration_rate(exposure, i).rate - rate))
     # A sample deviates from a median that it is a part of.
     share = (MEDIAN_VARIANCE if number > 2 else 1.0) / (number - 1)
-    image = readout.turned(np.where(np.isfinite(rate), rate, np.float32(0)))
+    image = readout.to_detector_copy(np.where(np.isfinite(rate), rate, np.float32(0)))
     return finder.noise_of(image, share=share)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deflicker.detector.dq import DO_NOT_USE
-from deflicker.simulation.simulate import DETECTORS, Recipe, SimulatedExposure
+from deflicker.simulation.simulate import DETECTORS, Scenario, SimulatedExposure
 
 __all__ = ["Quality", "mean_difference", "measure_quality", "rate_variance"]
 
@@ -63,13 +63,13 @@ def measure_quality(truth: SimulatedExposure, cleaned: NDArray) -> Quality:
     A cleaning that does nothing removes nothing:
 
     >>> from deflicker.simulation.quality import measure_quality
-    >>> from deflicker.simulation.simulate import Recipe, simulate
-    >>> exposure = simulate(Recipe(shape=(64, 64), n_outputs=1))
+    >>> from deflicker.simulation.simulate import Scenario, simulate
+    >>> exposure = simulate(Scenario(shape=(64, 64), n_outputs=1))
     >>> measure_quality(exposure, exposure.data).removed_rate
     0.0
     """
     good = (truth.pixel_dq & DO_NOT_USE) == 0
-    shape = truth.recipe.shape
+    shape = truth.scenario.shape
     noise_rate, left_rate = np.zeros(shape), np.zeros(shape)
     noise_variance = left_variance = 0.0
     number = 0
@@ -115,12 +115,12 @@ def mean_difference(ramps: NDArray) -> NDArray[np.float64]:
     return (ramps[0, -1].astype(np.float64) - ramps[0, 0]) / (ramps.shape[1] - 1)
 
 
-def rate_variance(recipe: Recipe, light: NDArray) -> NDArray:
+def rate_variance(scenario: Scenario, light: NDArray) -> NDArray:
     """Variance of the mean difference of one integration by white and photon noise.
 
     Parameters
     ----------
-    recipe : Recipe
+    scenario : Scenario
         Detector and number of groups.
     light : ndarray of float
         Electrons per group.
@@ -130,8 +130,8 @@ def rate_variance(recipe: Recipe, light: NDArray) -> NDArray:
     ndarray of float, shape of ``light``
         Square of DN per group: the reads between the first and the last cancel.
     """
-    noise = recipe.noise or DETECTORS[recipe.instrument]
-    n = recipe.n_groups - 1
+    noise = scenario.noise or DETECTORS[scenario.instrument]
+    n = scenario.n_groups - 1
     return 2 * noise.white**2 / n**2 + light / n
 
 

@@ -6,14 +6,14 @@ from typing import Final
 
 from deflicker.detector.readout import Readout
 
-__all__ = ["DETECTORS", "EXPOSURES", "SERIES", "TARGETS", "DetectorNoise", "Recipe"]
+__all__ = ["DETECTORS", "EXPOSURES", "SERIES", "TARGETS", "Scenario", "SimulatedNoise"]
 
 BORDER = 4
 TARGETS: Final = ("trace", "soss", "star")
 
 
 @dataclass(frozen=True, kw_only=True)
-class DetectorNoise:
+class SimulatedNoise:
     """Noise of one read in electrons rms.
 
     Parameters
@@ -43,16 +43,16 @@ class DetectorNoise:
 
 DETECTORS: Final = MappingProxyType(
     {
-        "NIRCAM": DetectorNoise(white=4.4, common=4.0, per_output=1.6, alternating=0.7),
-        "NIRISS": DetectorNoise(white=7.3, common=6.8, per_output=2.0, alternating=1.0),
-        "NIRSPEC": DetectorNoise(white=7.0, common=5.3, per_output=1.8, alternating=0.9),
-        "MIRI": DetectorNoise(white=6.0, columns=3.0),
+        "NIRCAM": SimulatedNoise(white=4.4, common=4.0, per_output=1.6, alternating=0.7),
+        "NIRISS": SimulatedNoise(white=7.3, common=6.8, per_output=2.0, alternating=1.0),
+        "NIRSPEC": SimulatedNoise(white=7.0, common=5.3, per_output=1.8, alternating=0.9),
+        "MIRI": SimulatedNoise(white=6.0, columns=3.0),
     }
 )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
+class Scenario:
     """What to simulate.
 
     Parameters
@@ -101,7 +101,7 @@ class Recipe:
         Full well in electrons.
     border : int
         Width of the frame of reference pixels.
-    noise : DetectorNoise or None
+    noise : SimulatedNoise or None
         The instrument's by default.
 
     Raises
@@ -136,7 +136,7 @@ class Recipe:
     bad_pixels: float = 0.003
     saturation: float = 60000.0
     border: int = BORDER
-    noise: DetectorNoise | None = None
+    noise: SimulatedNoise | None = None
 
     def __post_init__(self) -> None:
         if self.target is None:
@@ -156,14 +156,14 @@ class Recipe:
         return Readout(fast_axis=self.fast_axis, slow_axis=self.slow_axis, n_outputs=self.n_outputs)
 
 
-_NIRISS = Recipe(
+_NIRISS = Scenario(
     instrument="NIRISS",
     detector="NIS",
     exp_type="NIS_IMAGE",
     fast_axis=-2,
     slow_axis=-1,
 )
-_MIRI = Recipe(
+_MIRI = Scenario(
     instrument="MIRI",
     detector="MIRIMAGE",
     exp_type="MIR_IMAGE",
@@ -177,7 +177,7 @@ _MIRI = Recipe(
     n_stars=4000,
     border=0,
 )
-_NIRSPEC = Recipe(
+_NIRSPEC = Scenario(
     instrument="NIRSPEC",
     detector="NRS1",
     exp_type="NRS_IFU",
@@ -206,9 +206,9 @@ _NIRSPEC_WINDOW = replace(
 
 EXPOSURES: Final = MappingProxyType(
     {
-        "nircam": Recipe(),
-        "nircam-galaxy": Recipe(galaxy=6.0),
-        "nircam-stripe": Recipe(
+        "nircam": Scenario(),
+        "nircam-galaxy": Scenario(galaxy=6.0),
+        "nircam-stripe": Scenario(
             exp_type="NRC_TSGRISM",
             detector="NRCALONG",
             subarray="SUBGRISM256",
@@ -239,10 +239,10 @@ EXPOSURES: Final = MappingProxyType(
 )
 
 
-def _transit_of(target: str, recipe: Recipe) -> Recipe:
+def _transit_of(target: str, scenario: Scenario) -> Scenario:
     """Series of a target with a transit and a drift; short groups have few cosmic rays."""
     return replace(
-        recipe,
+        scenario,
         target=target,
         transit_depth=0.01,
         drift=0.04,
@@ -282,7 +282,7 @@ SERIES: Final = MappingProxyType(
         ),
         "imaging": _transit_of(
             "star",
-            Recipe(
+            Scenario(
                 detector="NRCB1",
                 exp_type="NRC_TSIMAGE",
                 subarray="SUB160P",

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from deflicker.simulation.scenarios import Recipe
+from deflicker.simulation.scenarios import Scenario
 
 __all__ = ["SOSS_ORDERS", "drifts", "light_curve", "spectra", "target_light", "transit_shape"]
 
@@ -63,12 +63,12 @@ def transit_shape(n_integrations: int) -> NDArray[np.float64]:
     return np.clip(inside / INGRESS, 0.0, 1.0)
 
 
-def light_curve(recipe: Recipe) -> NDArray[np.float64]:
+def light_curve(scenario: Scenario) -> NDArray[np.float64]:
     """Light of the target in each integration.
 
     Parameters
     ----------
-    recipe : Recipe
+    scenario : Scenario
         What is simulated.
 
     Returns
@@ -76,15 +76,15 @@ def light_curve(recipe: Recipe) -> NDArray[np.float64]:
     ndarray of float64, shape (n_integrations,)
         1 outside the transit.
     """
-    return 1 - recipe.transit_depth * transit_shape(recipe.n_integrations)
+    return 1 - scenario.transit_depth * transit_shape(scenario.n_integrations)
 
 
-def drifts(recipe: Recipe) -> NDArray[np.float64]:
+def drifts(scenario: Scenario) -> NDArray[np.float64]:
     """Distance of the target from its mean place in each integration.
 
     Parameters
     ----------
-    recipe : Recipe
+    scenario : Scenario
         What is simulated.
 
     Returns
@@ -92,17 +92,17 @@ def drifts(recipe: Recipe) -> NDArray[np.float64]:
     ndarray of float64, shape (n_integrations,)
         Pixels along y, linear over the series.
     """
-    if recipe.n_integrations == 1:
+    if scenario.n_integrations == 1:
         return np.zeros(1)
-    return recipe.drift * np.linspace(-0.5, 0.5, recipe.n_integrations)
+    return scenario.drift * np.linspace(-0.5, 0.5, scenario.n_integrations)
 
 
-def target_light(recipe: Recipe, *, shift: float = 0.0) -> NDArray[np.float32]:
+def target_light(scenario: Scenario, *, shift: float = 0.0) -> NDArray[np.float32]:
     """Light of the target outside its transit.
 
     Parameters
     ----------
-    recipe : Recipe
+    scenario : Scenario
         What is simulated, with a target.
     shift : float, optional
         Pixels along y by which the target is away from its mean place.
@@ -117,19 +117,19 @@ def target_light(recipe: Recipe, *, shift: float = 0.0) -> NDArray[np.float32]:
     ValueError
         If the recipe has no target.
     """
-    if recipe.target is None:
+    if scenario.target is None:
         msg = f"the recipe has no target; it may be one of {', '.join(_TARGETS)}"
         raise ValueError(msg)
-    light = _TARGETS[recipe.target](recipe, shift)
-    return (light * recipe.group_time).astype(np.float32)
+    light = _TARGETS[scenario.target](scenario, shift)
+    return (light * scenario.group_time).astype(np.float32)
 
 
-def spectra(recipe: Recipe, shift: float = 0.0) -> NDArray[np.float32]:
+def spectra(scenario: Scenario, shift: float = 0.0) -> NDArray[np.float32]:
     """Spectra along x, a little slanted and bowed.
 
     Parameters
     ----------
-    recipe : Recipe
+    scenario : Scenario
         Their number, brightness and height.
     shift : float, optional
         Pixels along y by which they are away from their mean place.
@@ -139,43 +139,44 @@ def spectra(recipe: Recipe, shift: float = 0.0) -> NDArray[np.float32]:
     ndarray of float32, shape (ny, nx)
         Electrons per second.
     """
-    ny, nx = recipe.shape
+    ny, nx = scenario.shape
     along = np.linspace(-1, 1, nx, dtype=np.float32)
     bow = 0.02 * ny * (along**2 - 0.5) + 0.01 * ny * along
-    light = np.zeros(recipe.shape, dtype=np.float32)
-    for k in range(recipe.traces):
-        center = ny * (k + 0.5) / recipe.traces + bow + shift
-        light += _spectrum(recipe, center)
+    light = np.zeros(scenario.shape, dtype=np.float32)
+    for k in range(scenario.traces):
+        center = ny * (k + 0.5) / scenario.traces + bow + shift
+        light += _spectrum(scenario, center)
     return light
 
 
-def _soss(recipe: Recipe, shift: float) -> NDArray[np.float32]:
+def _soss(scenario: Scenario, shift: float) -> NDArray[np.float32]:
     """Three curved orders in electrons per second."""
-    ny, nx = recipe.shape
+    ny, nx = scenario.shape
     along = np.linspace(0, 1, nx, dtype=np.float32)
-    light = np.zeros(recipe.shape, dtype=np.float32)
+    light = np.zeros(scenario.shape, dtype=np.float32)
     for order in SOSS_ORDERS:
         center = ny * (order.start + order.slope * along + order.bend * along**2) + shift
-        light += np.float32(order.light) * _spectrum(recipe, center)
+        light += np.float32(order.light) * _spectrum(scenario, center)
     return light
 
 
-def _spectrum(recipe: Recipe, center: NDArray[np.floating]) -> NDArray[np.float32]:
+def _spectrum(scenario: Scenario, center: NDArray[np.floating]) -> NDArray[np.float32]:
     """One spectrum with its rows in each column, in electrons per second."""
     along = np.linspace(-1, 1, len(center), dtype=np.float32)
-    brightness = recipe.trace_light * (0.3 + 0.7 * np.cos(0.5 * np.pi * along) ** 2)
-    rows = np.arange(recipe.shape[0], dtype=np.float32)[:, np.newaxis]
-    return brightness * np.exp(-(((rows - center) / recipe.trace_height) ** 4))
+    brightness = scenario.trace_light * (0.3 + 0.7 * np.cos(0.5 * np.pi * along) ** 2)
+    rows = np.arange(scenario.shape[0], dtype=np.float32)[:, np.newaxis]
+    return brightness * np.exp(-(((rows - center) / scenario.trace_height) ** 4))
 
 
-def _star(recipe: Recipe, shift: float) -> NDArray[np.float32]:
+def _star(scenario: Scenario, shift: float) -> NDArray[np.float32]:
     """A defocused star in the middle of the image, in electrons per second."""
-    ny, nx = recipe.shape
+    ny, nx = scenario.shape
     y, x = np.ogrid[:ny, :nx]
     radius = np.hypot(y - (0.5 * (ny - 1) + shift), x - 0.5 * (nx - 1))
-    return (recipe.trace_light * np.exp(-((radius / recipe.trace_height) ** 4))).astype(np.float32)
+    light = scenario.trace_light * np.exp(-((radius / scenario.trace_height) ** 4))
+    return light.astype(np.float32)
 
 
-_TARGETS: Final[Mapping[str, Callable[[Recipe, float], NDArray[np.float32]]]] = MappingProxyType(
+_TARGETS: Final[Mapping[str, Callable[[Scenario, float], NDArray[np.float32]]]] = MappingProxyType(
     {"trace": spectra, "soss": _soss, "star": _star}
 )

@@ -13,16 +13,16 @@ from scipy.fft import irfft, next_fast_len, rfft
 from scipy.ndimage import gaussian_filter
 
 from deflicker.detector.dq import DO_NOT_USE, JUMP_DET, REFERENCE_PIXEL, SATURATED
-from deflicker.simulation.scenarios import DETECTORS, EXPOSURES, SERIES, DetectorNoise, Recipe
+from deflicker.simulation.scenarios import DETECTORS, EXPOSURES, SERIES, Scenario, SimulatedNoise
 from deflicker.simulation.series import drifts, light_curve, spectra, target_light
 
 __all__ = [
     "DETECTORS",
     "EXPOSURES",
     "SERIES",
-    "DetectorNoise",
-    "Recipe",
+    "Scenario",
     "SimulatedExposure",
+    "SimulatedNoise",
     "simulate",
 ]
 
@@ -35,7 +35,7 @@ class SimulatedExposure:
 
     Parameters
     ----------
-    recipe : Recipe
+    scenario : Scenario
         What was simulated.
     data : ndarray of float32, shape (n_integrations, n_groups, ny, nx)
         Ramps in DN, in the science frame.
@@ -53,7 +53,7 @@ class SimulatedExposure:
         The target's share of the scene at its mean place.
     """
 
-    recipe: Recipe
+    scenario: Scenario
     data: NDArray[np.float32]
     pixel_dq: NDArray[np.uint32]
     group_dq: NDArray[np.uint8]
@@ -63,12 +63,12 @@ class SimulatedExposure:
     target: NDArray[np.float32] | None = None
 
 
-def simulate(recipe: Recipe, *, seed: int = 1) -> SimulatedExposure:
+def simulate(scenario: Scenario, *, seed: int = 1) -> SimulatedExposure:
     """Simulate an exposure.
 
     Parameters
     ----------
-    recipe : Recipe
+    scenario : Scenario
         What to simulate; `EXPOSURES` and `SERIES` have some.
     seed : int, optional
         Seed of the random numbers.
@@ -80,46 +80,46 @@ def simulate(recipe: Recipe, *, seed: int = 1) -> SimulatedExposure:
 
     Examples
     --------
-    >>> from deflicker.simulation.simulate import Recipe, simulate
-    >>> exposure = simulate(Recipe(shape=(64, 64), n_outputs=1, n_stars=3))
+    >>> from deflicker.simulation.simulate import Scenario, simulate
+    >>> exposure = simulate(Scenario(shape=(64, 64), n_outputs=1, n_stars=3))
     >>> exposure.data.shape
     (1, 5, 64, 64)
     """
     rng = np.random.default_rng(seed)
-    field = _field(recipe, rng)
-    curve, shifts = light_curve(recipe), drifts(recipe)
-    shape = (recipe.n_integrations, recipe.n_groups, *recipe.shape)
+    field = _field(scenario, rng)
+    curve, shifts = light_curve(scenario), drifts(scenario)
+    shape = (scenario.n_integrations, scenario.n_groups, *scenario.shape)
     correlated = np.empty(shape, dtype=np.float32)
     data = np.empty(shape, dtype=np.float32)
     group_dq = np.zeros(shape, dtype=np.uint8)
-    border = _border(recipe)
-    noise = recipe.noise or DETECTORS[recipe.instrument]
-    for integration in range(recipe.n_integrations):
+    border = _border(scenario)
+    noise = scenario.noise or DETECTORS[scenario.instrument]
+    for integration in range(scenario.n_integrations):
         scene = field
-        if recipe.target:
-            light = target_light(recipe, shift=shifts[integration])
+        if scenario.target:
+            light = target_light(scenario, shift=shifts[integration])
             scene = field + np.float32(curve[integration]) * light
-        charge = np.zeros(recipe.shape, dtype=np.float32)
-        for group in range(recipe.n_groups):
+        charge = np.zeros(scenario.shape, dtype=np.float32)
+        for group in range(scenario.n_groups):
             index = (integration, group)
-            charge += rng.poisson(scene) if recipe.photon_noise else scene
-            _hit(charge, group_dq[index], recipe, first=group == 0, rng=rng)
-            correlated[index] = _correlated(recipe, noise, rng)
-            white = rng.standard_normal(recipe.shape, dtype=np.float32)
+            charge += rng.poisson(scene) if scenario.photon_noise else scene
+            _hit(charge, group_dq[index], scenario, first=group == 0, rng=rng)
+            correlated[index] = _correlated(scenario, noise, rng)
+            white = rng.standard_normal(scenario.shape, dtype=np.float32)
             data[index] = np.where(border, 0, charge) + correlated[index] + noise.white * white
-        full = data[integration] >= recipe.saturation
-        np.minimum(data[integration], np.float32(recipe.saturation), out=data[integration])
+        full = data[integration] >= scenario.saturation
+        np.minimum(data[integration], np.float32(scenario.saturation), out=data[integration])
         full = np.logical_or.accumulate(full, axis=0)
         group_dq[integration][full] |= np.uint8(SATURATED)
     group_dq[:, :, border] = 0
     target = None
-    if recipe.target:
-        target = np.where(border, np.float32(0), target_light(recipe))
+    if scenario.target:
+        target = np.where(border, np.float32(0), target_light(scenario))
         field += target
     return SimulatedExposure(
-        recipe=recipe,
+        scenario=scenario,
         data=data,
-        pixel_dq=_pixel_dq(recipe, border, data, rng),
+        pixel_dq=_pixel_dq(scenario, border, data, rng),
         group_dq=group_dq,
         correlated=correlated,
         scene=np.where(border, np.float32(0), field),
@@ -128,74 +128,74 @@ def simulate(recipe: Recipe, *, seed: int = 1) -> SimulatedExposure:
     )
 
 
-def _field(recipe: Recipe, rng: np.random.Generator) -> NDArray[np.float32]:
+def _field(scenario: Scenario, rng: np.random.Generator) -> NDArray[np.float32]:
     """Light of all but the target in electrons per group."""
-    ny, nx = recipe.shape
-    points = np.zeros(recipe.shape, dtype=np.float32)
-    flux = np.minimum(3.0 * rng.random(recipe.n_stars) ** -1.25, recipe.brightest_star)
+    ny, nx = scenario.shape
+    points = np.zeros(scenario.shape, dtype=np.float32)
+    flux = np.minimum(3.0 * rng.random(scenario.n_stars) ** -1.25, scenario.brightest_star)
     np.add.at(
-        points, (rng.integers(0, ny, recipe.n_stars), rng.integers(0, nx, recipe.n_stars)), flux
+        points, (rng.integers(0, ny, scenario.n_stars), rng.integers(0, nx, scenario.n_stars)), flux
     )
     light = 0.8 * gaussian_filter(points, 1.1) + 0.15 * gaussian_filter(points, 8.0)
     light += 0.05 * gaussian_filter(points, 40.0)
-    if recipe.galaxy:
+    if scenario.galaxy:
         y, x = np.ogrid[:ny, :nx]
         across, along = (y - 0.5 * ny) / 0.6, x - 0.5 * nx
         radius = np.hypot(across, along) / (min(ny, nx) / 8)
-        light += recipe.galaxy * np.exp(-radius)
-    if recipe.traces and recipe.target != "trace":
-        light += spectra(recipe)
-    return ((light + recipe.sky) * recipe.group_time).astype(np.float32)
+        light += scenario.galaxy * np.exp(-radius)
+    if scenario.traces and scenario.target != "trace":
+        light += spectra(scenario)
+    return ((light + scenario.sky) * scenario.group_time).astype(np.float32)
 
 
-def _border(recipe: Recipe) -> NDArray[np.bool_]:
+def _border(scenario: Scenario) -> NDArray[np.bool_]:
     """Reference pixels."""
-    border = np.ones(recipe.shape, dtype=bool)
-    width = recipe.border
-    border[width : recipe.shape[0] - width, width : recipe.shape[1] - width] = False
+    border = np.ones(scenario.shape, dtype=bool)
+    width = scenario.border
+    border[width : scenario.shape[0] - width, width : scenario.shape[1] - width] = False
     return border
 
 
 def _hit(
     charge: NDArray[np.float32],
     dq: NDArray[np.uint8],
-    recipe: Recipe,
+    scenario: Scenario,
     *,
     first: bool,
     rng: np.random.Generator,
 ) -> None:
     """Add cosmic rays to the charge, and flags to all but one in twenty, in place."""
-    number = 0 if first else rng.poisson(recipe.cosmic_rays * charge.size)
+    number = 0 if first else rng.poisson(scenario.cosmic_rays * charge.size)
     hits = rng.choice(charge.size, number, replace=False)
     charge.flat[hits] += rng.exponential(500.0, number).astype(np.float32) + 30
     dq.flat[hits[rng.random(number) < 0.95]] |= np.uint8(JUMP_DET)
 
 
 def _pixel_dq(
-    recipe: Recipe,
+    scenario: Scenario,
     border: NDArray[np.bool_],
     data: NDArray[np.float32],
     rng: np.random.Generator,
 ) -> NDArray[np.uint32]:
     """Flag reference and bad pixels; a tenth of the bad ones become NaN in ``data``."""
     dq = np.where(border, np.uint32(REFERENCE_PIXEL | DO_NOT_USE), np.uint32(0))
-    chance = rng.random(recipe.shape)
-    dq[(chance < recipe.bad_pixels) & ~border] |= np.uint32(DO_NOT_USE)
-    data[:, :, (chance < 0.1 * recipe.bad_pixels) & ~border] = np.nan
+    chance = rng.random(scenario.shape)
+    dq[(chance < scenario.bad_pixels) & ~border] |= np.uint32(DO_NOT_USE)
+    data[:, :, (chance < 0.1 * scenario.bad_pixels) & ~border] = np.nan
     return dq
 
 
 def _correlated(
-    recipe: Recipe, noise: DetectorNoise, rng: np.random.Generator
+    scenario: Scenario, noise: SimulatedNoise, rng: np.random.Generator
 ) -> NDArray[np.float32]:
     """Correlated noise of one read in the science frame."""
-    ny, nx = recipe.shape
+    ny, nx = scenario.shape
     if noise.columns:
         columns = noise.columns * _coloured(nx, 0.5, rng)
-        return np.broadcast_to(columns, recipe.shape)
-    n_slow, n_fast = (ny, nx) if abs(recipe.fast_axis) == 1 else (nx, ny)
+        return np.broadcast_to(columns, scenario.shape)
+    n_slow, n_fast = (ny, nx) if abs(scenario.fast_axis) == 1 else (nx, ny)
     image = np.empty((n_slow, n_fast), dtype=np.float32)
-    outputs = recipe.readout.output_slices(n_fast)
+    outputs = scenario.readout.output_slices(n_fast)
     width = outputs[0].stop
 
     def record() -> NDArray[np.float32]:
@@ -210,7 +210,7 @@ def _correlated(
     for k, output in enumerate(outputs):
         own = shared + noise.per_output * record()
         image[:, output] = own[:, ::-1] if k % 2 else own
-    return recipe.readout.to_science(image)
+    return scenario.readout.to_science(image)
 
 
 def _coloured(

@@ -97,8 +97,8 @@ def pixel_scatter(
     total = int(np.count_nonzero(usable))
     step = max(total // ENOUGH_PIXELS, 1)
     found = [
-        (part[seen], np.count_nonzero(seen, axis=1))
-        for part, seen in ((values[::step, o], usable[::step, o]) for o in outputs)
+        (part[observed], np.count_nonzero(observed, axis=1))
+        for part, observed in ((values[::step, o], usable[::step, o]) for o in outputs)
     ]
     pairs = np.concatenate([_pairs_of_rows(some, number) for some, number in found])
     if not len(pairs):
@@ -157,17 +157,17 @@ def shrunk_levels(
     if not filled.any() or not scatter.variance > 0:
         return y.astype(np.float32)
     error = scatter.variance * median_variances(number)
-    center, shared, own = _moments(y, error, scatter)
+    center, shared, per_output = _moments(y, error, scatter)
     y = np.where(filled, y - center, 0.0)
-    reach = FARTHEST * np.sqrt(shared + own + error)
+    reach = FARTHEST * np.sqrt(shared + per_output + error)
     np.clip(y, -reach, reach, out=y, where=number <= FRAGILE)
-    weight = 1 / (own + error)  # of what an output tells of what its row shares
+    weight = 1 / (per_output + error)  # of what an output tells of what its row shares
     total = weight.sum(axis=1)
     mean = np.divide((weight * y).sum(axis=1), total, out=np.zeros_like(total), where=total > 0)
     row = (_trust(shared * total) * mean)[:, np.newaxis]
     rest = y - row
     certain = FARTHEST**2 / np.maximum(rest**2 / error, FARTHEST**2)
-    trust = np.maximum(_trust(own / error), 1 - certain**2)
+    trust = np.maximum(_trust(per_output / error), 1 - certain**2)
     guess = center + row + trust * rest
     guess[~filled.any(axis=1)] = 0
     return guess.astype(np.float32)
@@ -198,9 +198,9 @@ def _moments(
         variance = total + error
         weight = np.divide(1.0, variance, out=np.zeros_like(y), where=filled)
         reach = FARTHEST * np.sqrt(variance)
-        seen = weight.sum(axis=0)
+        observed = weight.sum(axis=0)
         moved = (weight * np.clip(y - center, -reach, reach)).sum(axis=0)
-        center = center + np.divide(moved, seen, out=np.zeros_like(moved), where=seen > 0)
+        center = center + np.divide(moved, observed, out=np.zeros_like(moved), where=observed > 0)
         distance = np.clip(y - center, -reach, reach)
         excess = float(np.average(distance**2 - error, weights=weight**2))
         total = max(excess, 0.0)

@@ -457,8 +457,8 @@ def test_orientations(rng, axes):
 
 def test_errors_of_differences_cancel_in_the_rate(monkeypatch):
     """Pixels that each difference chooses at 2 sigma for itself cost the rate over 4 points."""
-    recipe = replace(EXPOSURES["nirspec-bots"], shape=(32, 1024), n_integrations=4)
-    truths = [simulate(recipe, seed=seed) for seed in (1, 2, 3)]
+    scenario = replace(EXPOSURES["nirspec-bots"], shape=(32, 1024), n_integrations=4)
+    truths = [simulate(scenario, seed=seed) for seed in (1, 2, 3)]
 
     def removed():
         found = []
@@ -488,9 +488,9 @@ GAPS = {
 @pytest.mark.parametrize("gap", list(GAPS))
 def test_gaps_get_no_more_noise_than_there_was(gap, seen):
     """Columns without a usable pixel: the fit of some of them once gave eight times the noise."""
-    recipe = replace(EXPOSURES["nirspec-ifu"], shape=(2048, 200), n_groups=2, traces=0, border=0)
-    truth = simulate(recipe, seed=3)
-    low = recipe.readout.turned(truth.correlated[0, 1] - truth.correlated[0, 0])
+    scenario = replace(EXPOSURES["nirspec-ifu"], shape=(2048, 200), n_groups=2, traces=0, border=0)
+    truth = simulate(scenario, seed=3)
+    low = scenario.readout.to_detector_copy(truth.correlated[0, 1] - truth.correlated[0, 0])
     low = low - np.median(low)
     rng = np.random.default_rng(3)
     values = (low + rng.normal(0, 10, low.shape)).astype(np.float32)
@@ -511,11 +511,11 @@ def test_gaps_get_no_more_noise_than_there_was(gap, seen):
 @pytest.mark.parametrize("gap", [np.s_[100:200], np.s_[:, 4:], np.s_[:, 8:24], np.s_[300:]])
 def test_gaps_of_windows_get_no_more_noise_than_there_was(gap, seen):
     """Mean over four seeds: the power of noise of which few pixels tell is uncertain."""
-    recipe = replace(EXPOSURES["nirspec-bots"], shape=(32, 512), n_groups=2, n_integrations=1)
+    scenario = replace(EXPOSURES["nirspec-bots"], shape=(32, 512), n_groups=2, n_integrations=1)
     found = []
     for seed in range(4):
-        truth = simulate(replace(recipe, traces=0), seed=seed)
-        low = recipe.readout.turned(truth.correlated[0, 1] - truth.correlated[0, 0])
+        truth = simulate(replace(scenario, traces=0), seed=seed)
+        low = scenario.readout.to_detector_copy(truth.correlated[0, 1] - truth.correlated[0, 0])
         low = low - np.median(low)
         rng = np.random.default_rng(seed)
         values = (low + rng.normal(0, 10, low.shape)).astype(np.float32)

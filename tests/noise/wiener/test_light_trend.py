@@ -8,7 +8,7 @@ from deflicker.noise.wiener.light_trend import LightTrend
 from deflicker.noise.wiener.mean_image import MeanImage
 from deflicker.noise.wiener.solver import Records
 from deflicker.noise.wiener.spectrum import typical_spectrum
-from deflicker.simulation.simulate import DETECTORS, Recipe, simulate
+from deflicker.simulation.simulate import DETECTORS, Scenario, simulate
 
 SHAPE = (128, 128)
 WHITE = 4.4
@@ -25,16 +25,18 @@ def problem(scene):
     mean = MeanImage(scene, np.full(SHAPE, 4, np.uint8), pairs)
     clock = Clock(n_slow=SHAPE[0], n_fast=SHAPE[1])
     spectrum = typical_spectrum(white=WHITE**2, n_outputs=1)
-    return LightTrend.of(mean, spectrum, Records(clock), gain=1.0, allowed=EVERYWHERE)
+    return LightTrend.of(
+        mean, spectrum, Records(clock), photon_variance_per_dn=1.0, allowed=EVERYWHERE
+    )
 
 
 def noise(seed, scene):
     """Noise of a read of a detector much like the spectrum's, and photons."""
-    recipe = Recipe(
+    scenario = Scenario(
         shape=SHAPE, n_outputs=1, n_groups=2, n_stars=0, sky=0.0, border=0, bad_pixels=0.0,
         cosmic_rays=0.0, noise=DETECTORS["NIRCAM"],
     )  # fmt: skip
-    read = simulate(recipe, seed=seed).data[0, 0]
+    read = simulate(scenario, seed=seed).data[0, 0]
     rng = np.random.default_rng(seed)
     return read + (np.sqrt(scene) * rng.standard_normal(SHAPE)).astype(np.float32)
 

@@ -7,7 +7,7 @@ from deflicker.detector.clock import Clock
 from deflicker.noise.wiener.mean import (
     LEAST_BRIGHTNESS,
     WINGS,
-    SkyImage,
+    WeightedImage,
     _brightness,
     _first_sources,
     _SkyAndNoise,
@@ -15,7 +15,7 @@ from deflicker.noise.wiener.mean import (
 from deflicker.noise.wiener.sky import SkySplines, SmoothSky, sky_penalty
 from deflicker.noise.wiener.solver import Records
 from deflicker.noise.wiener.spectrum import typical_spectrum
-from deflicker.noise.wiener.weights import RecordWeights, SeenPixels, in_bins
+from deflicker.noise.wiener.weights import ObservedPixels, RecordWeights, in_bins
 from deflicker.scene.sources import source_halos
 
 SHAPE = (40, 64)
@@ -103,7 +103,7 @@ def test_a_smooth_sky_is_found(rng):
 @pytest.mark.parametrize("with_flat", [False, True])
 def test_weights_do_not_see_the_sky(rng, with_flat, interleaved):
     flat = rng.uniform(0.7, 1.3, SHAPE).astype(np.float32) if with_flat else None
-    pixels = SeenPixels(np.zeros(SHAPE, np.float32), np.full(SHAPE, 2, np.float32), flat)
+    pixels = ObservedPixels(np.zeros(SHAPE, np.float32), np.full(SHAPE, 2, np.float32), flat)
     splines = SkySplines(SHAPE, spacing=10)
     y, x = np.indices((40, 16))
     halo = np.exp(-((y - 20) ** 2 + (4 * x - 32) ** 2) / 30).astype(np.float32)
@@ -120,13 +120,15 @@ def test_weights_do_not_see_the_sky(rng, with_flat, interleaved):
     weights = RecordWeights(pixels, records, sky)
 
     def weighted(image):
-        return records.pixels(weights.told(image))
+        return records.pixels(weights.right_hand_side(image))
 
     assert np.abs(weighted(pixels.of_sky(seen))).max() < 0.3
     noise = rng.normal(size=SHAPE).astype(np.float32)
     assert np.std(weighted(noise)) > 1.5
     np.testing.assert_allclose(
-        weights.normal(records.spectra(records.filled(noise))), weights.told(noise), atol=1e-3
+        weights.normal(records.spectra(records.filled(noise))),
+        weights.right_hand_side(noise),
+        atol=1e-3,
     )
 
 
@@ -157,7 +159,7 @@ def sky_and_noise(values, *, level, flat=None):
     """Noise of 0.1, which is little beside the light."""
     ones = np.ones(values.shape, np.float32)
     seen = values if flat is None else values * flat
-    image = SkyImage(values=seen, variance=0.01 * ones, usable=ones > 0, flat=flat)
+    image = WeightedImage(values=seen, variance=0.01 * ones, usable=ones > 0, flat=flat)
     clock = Clock(n_slow=values.shape[0], n_fast=values.shape[1])
     spectrum = typical_spectrum(white=0.01, n_outputs=1)
     return _SkyAndNoise(image, spectrum, clock, level=np.float32(level), n_threads=1), spectrum
@@ -169,7 +171,7 @@ def test_prior_of_the_sky_is_its_brightness(rng, with_flat):
     values = np.where(np.arange(256) < 160, 3, 53) + rng.normal(0, 0.1, (96, 256))
     flat = rng.uniform(0.8, 1.2, values.shape).astype(np.float32) if with_flat else None
     both, spectrum = sky_and_noise(values.astype(np.float32), level=3, flat=flat)
-    found = both._brightness(both._seen(np.ones(values.shape, bool)))
+    found = both._brightness(both._observed(np.ones(values.shape, bool)))
     columns = both.splines.centres()[1]
     assert (columns <= 96).any()
     assert (columns >= 192).any()
@@ -201,7 +203,7 @@ def test_a_galaxy_does_not_mask_the_rest_of_its_rows(rng):
     values = galaxy + rng.normal(0, 0.85, (256, 1)) + rng.normal(0, 1, galaxy.shape)
     ones = np.ones(galaxy.shape, np.float32)
     found = _first_sources(
-        SkyImage(values=values.astype(np.float32), variance=ones, usable=ones > 0),
+        WeightedImage(values=values.astype(np.float32), variance=ones, usable=ones > 0),
         typical_spectrum(white=1.0, n_outputs=1),
         Clock(n_slow=256, n_fast=320),
         4.0,

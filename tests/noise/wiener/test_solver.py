@@ -8,7 +8,7 @@ from deflicker.noise.spectrum import NoiseSpectrum
 from deflicker.noise.wiener.coupling import SlowModes, _inverse_prior
 from deflicker.noise.wiener.sky import HALO_FRACTION, SkySplines, SmoothSky, sky_penalty
 from deflicker.noise.wiener.solver import NoiseEquations, NoisePrior, Records, solve_noise
-from deflicker.noise.wiener.weights import RecordWeights, SeenPixels
+from deflicker.noise.wiener.weights import ObservedPixels, RecordWeights
 
 FREQUENCY = np.concatenate([np.geomspace(1e-4, 0.25, 30), 0.5 - np.geomspace(0.24, 1e-3, 30)])
 SPECTRUM = NoiseSpectrum(
@@ -16,7 +16,7 @@ SPECTRUM = NoiseSpectrum(
     common=0.05 / FREQUENCY,
     per_output=0.01 / FREQUENCY,
     white=2.0,
-    coherence=0.8,
+    shared_fraction=0.8,
 )
 
 
@@ -51,7 +51,7 @@ def covariance(clock):
     return of_lags(common)[lag] + of_lags(own)[lag] * (output[:, None] == output[None, :])
 
 
-def solve(clock, pixels, *, sky=None, improve=True, tolerance=1e-6):
+def solve(clock, pixels, *, sky=None, correction=True, tolerance=1e-6):
     records = Records(clock)
     prior = NoisePrior.of(SPECTRUM, records)
     weights = RecordWeights(pixels, records, sky)
@@ -60,9 +60,13 @@ def solve(clock, pixels, *, sky=None, improve=True, tolerance=1e-6):
         prior=prior,
         weights=weights,
         mean_weight=float(pixels.weights.mean()),
-        improve=SlowModes(sky, pixels, prior, records) if sky is not None and improve else None,
+        correction=SlowModes(sky, pixels, prior, records)
+        if sky is not None and correction
+        else None,
     )
-    solution, _ = solve_noise(equations, weights.told(pixels.values), tolerance=tolerance)
+    solution, _ = solve_noise(
+        equations, weights.right_hand_side(pixels.values), tolerance=tolerance
+    )
     return clock.image(records.pixels(solution))
 
 
@@ -86,7 +90,7 @@ def test_solution_is_that_of_dense_matrices(n_outputs):
     data = noise[np.ix_(seen, seen)] + np.diag(1 / w[seen])
     expected = noise[:, seen] @ np.linalg.solve(data, values.ravel()[seen].astype(float))
     np.testing.assert_allclose(
-        solve(clock, SeenPixels(values, weights)).ravel(),
+        solve(clock, ObservedPixels(values, weights)).ravel(),
         expected,
         atol=2e-4 * np.abs(expected).max(),
     )
@@ -99,7 +103,7 @@ def test_solution_with_a_sky_is_that_of_dense_matrices(with_flat, with_halos):
     rng = np.random.default_rng(3)
     flat = rng.uniform(0.8, 1.2, values.shape).astype(np.float32) if with_flat else None
     halos = rng.uniform(0, 1, (2 if with_halos else 0, 24, 8)).astype(np.float32)
-    pixels = SeenPixels(values, weights, flat)
+    pixels = ObservedPixels(values, weights, flat)
     sky = make_sky(pixels, halos=halos)
     splines, penalty = sky.splines, sky.penalty.toarray()
     matrix = np.stack([splines.image(c.reshape(splines.grid)).ravel()
@@ -131,30 +135,30 @@ def test_solution_with_a_sky_is_that_of_dense_matrices(with_flat, with_halos):
 
 def test_slow_modes_change_the_way_and_not_the_solution():
     clock, weights, values = problem(n_slow=24, width=16)
-    pixels = SeenPixels(values, weights)
+    pixels = ObservedPixels(values, weights)
     sky = make_sky(pixels)
     with_modes = solve(clock, pixels, sky=sky)
-    without = solve(clock, pixels, sky=sky, improve=False)
+    without = solve(clock, pixels, sky=sky, correction=False)
     np.testing.assert_allclose(with_modes, without, atol=2e-3 * np.abs(without).max())
 
 
 def test_slow_modes_save_iterations(monkeypatch):
     clock, weights, values = problem(n_slow=256, width=64)
-    pixels = SeenPixels(values, weights)
+    pixels = ObservedPixels(values, weights)
     sky = make_sky(pixels)
     applied = []
     apply = NoiseEquations.apply
     monkeypatch.setattr(NoiseEquations, "apply", lambda *args: applied.append(1) or apply(*args))
     solve(clock, pixels, sky=sky, tolerance=1e-3)
     number = len(applied)
-    solve(clock, pixels, sky=sky, tolerance=1e-3, improve=False)
+    solve(clock, pixels, sky=sky, tolerance=1e-3, correction=False)
     assert 1.2 * number < len(applied) - number
 
 
 def test_binned_pixels_are_weighted_means():
     _, weights, values = problem()
     flat = np.random.default_rng(3).uniform(0.8, 1.2, values.shape).astype(np.float32)
-    binned = SeenPixels(values, weights, flat).binned(4)
+    binned = ObservedPixels(values, weights, flat).binned(4)
     w = weights.reshape(12, 4, 4)
     np.testing.assert_allclose(binned.weights, w.sum(axis=2), rtol=1e-6)
     some = w.sum(axis=2) > 0
@@ -181,7 +185,7 @@ def test_noise_of_means_of_pixels_is_that_of_the_pixels(interleaved):
 
 def test_no_pixel_no_noise():
     clock, weights, values = problem()
-    np.testing.assert_array_equal(solve(clock, SeenPixels(values, 0 * weights)), 0)
+    np.testing.assert_array_equal(solve(clock, ObservedPixels(values, 0 * weights)), 0)
 
 
 def equations_of(records, pixels):
@@ -198,20 +202,20 @@ def test_threads_change_nothing():
     clock, weights, values = problem(n_outputs=4)
     results = []
     for n_threads in (1, 3):
-        told, equations = equations_of(Records(clock, n_threads), SeenPixels(values, weights))
-        results.append(solve_noise(equations, told.told(values))[0])
+        matrix, equations = equations_of(Records(clock, n_threads), ObservedPixels(values, weights))
+        results.append(solve_noise(equations, matrix.right_hand_side(values))[0])
     np.testing.assert_array_equal(*results)
 
 
 def test_a_start_is_only_a_start():
     clock, weights, values = problem()
     records = Records(clock)
-    told, equations = equations_of(records, SeenPixels(values, weights))
-    cold, _ = solve_noise(equations, told.told(values), tolerance=1e-6)
+    matrix, equations = equations_of(records, ObservedPixels(values, weights))
+    cold, _ = solve_noise(equations, matrix.right_hand_side(values), tolerance=1e-6)
     start = records.spectra(
         records.filled(np.random.default_rng(2).normal(size=values.shape).astype(np.float32))
     )
-    warm, _ = solve_noise(equations, told.told(values), tolerance=1e-6, start=start)
+    warm, _ = solve_noise(equations, matrix.right_hand_side(values), tolerance=1e-6, start=start)
     scale = np.abs(records.pixels(cold)).max()
     np.testing.assert_allclose(records.pixels(warm), records.pixels(cold), atol=1e-3 * scale)
 

@@ -16,22 +16,22 @@ from deflicker.noise.wiener.spectrum import (
     measure_spectrum,
     typical_spectrum,
 )
-from deflicker.simulation.scenarios import DetectorNoise
-from deflicker.simulation.simulate import Recipe, simulate
+from deflicker.simulation.scenarios import SimulatedNoise
+from deflicker.simulation.simulate import Scenario, simulate
 
-NOISE = DetectorNoise(white=4.0, common=4.0, per_output=2.0, alternating=1.5)
+NOISE = SimulatedNoise(white=4.0, common=4.0, per_output=2.0, alternating=1.5)
 CLOCK = Clock(n_slow=256, n_fast=1024, n_outputs=4)
 
 
 def images(noise, clock=CLOCK, *, number=6, masked=0.3, seed=1):
     """Pure noise of independent reads, with holes that hold rubbish."""
-    recipe = Recipe(
+    scenario = Scenario(
         shape=(clock.n_slow, clock.n_fast), fast_axis=1, n_outputs=clock.n_outputs,
         n_groups=number, sky=0.0, n_stars=0, cosmic_rays=0.0, bad_pixels=0.0, border=0,
         noise=noise,
     )  # fmt: skip
     rng = np.random.default_rng(seed)
-    for read in simulate(recipe, seed=seed).data[0]:
+    for read in simulate(scenario, seed=seed).data[0]:
         usable = rng.random(read.shape) > masked
         yield np.where(usable, read, np.float32(1e4)), usable
 
@@ -69,8 +69,8 @@ def test_alternating_columns_are_power_near_half_the_sampling_frequency():
 def test_coherence_tells_how_much_the_outputs_share():
     shared = measure_spectrum(images(replace(NOISE, per_output=0.2)), CLOCK)
     alone = measure_spectrum(images(replace(NOISE, common=0.0, alternating=0.0)), CLOCK)
-    assert shared.coherence > 0.9
-    assert abs(alone.coherence) < 0.1
+    assert shared.shared_fraction > 0.9
+    assert abs(alone.shared_fraction) < 0.1
 
 
 def test_one_output_has_noise_of_its_own_only():
@@ -78,7 +78,7 @@ def test_one_output_has_noise_of_its_own_only():
     spectrum = measure_spectrum(images(NOISE, clock, number=10), clock)
     f = spectrum.frequency
     assert not spectrum.common.any()
-    assert spectrum.coherence == 0
+    assert spectrum.shared_fraction == 0
     own = pink(20**0.5, f, clock) + pink(1.5, f, clock) / 2
     assert in_bins(spectrum.per_output, f, own, 1e-3, 1e-1) == pytest.approx(1, abs=0.12)
     assert spectrum.white == pytest.approx(16, rel=0.1)
@@ -165,8 +165,8 @@ def test_variance_that_means_of_pixels_do_not_resolve():
     spectrum = NoiseSpectrum(frequency=frequency, common=flat, per_output=flat, white=1.0)
     # The mean of four has a quarter of the variance, and keeps the slow part of it.
     slow = np.linspace(1e-6, 0.125, 5000)
-    gain = (np.sin(4 * np.pi * slow) / (4 * np.sin(np.pi * slow))) ** 2
-    resolved = 2 * 6 * np.trapezoid(gain, slow)
+    photon_variance_per_dn = (np.sin(4 * np.pi * slow) / (4 * np.sin(np.pi * slow))) ** 2
+    resolved = 2 * 6 * np.trapezoid(photon_variance_per_dn, slow)
     assert spectrum.unresolved_variance(4) == pytest.approx(6 / 4 - resolved, abs=0.01)
     assert spectrum.unresolved_variance(1) == 0
     # Alternating columns are not in it.

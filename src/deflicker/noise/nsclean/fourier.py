@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import irfft, rfft
 
+from deflicker.noise.noise_image import NoiseImage
 from deflicker.noise.nsclean.wave_fit import Seen, fit_waves, powers_of_each, wave_powers
 from deflicker.noise.nsclean.waves import Waves, make_waves
 from deflicker.noise.nsclean.windows import subarray_noise
-from deflicker.noise.rows import RowNoise
 from deflicker.stats.constants import MAD_TO_SIGMA
 from deflicker.stats.row_medians import row_medians_and_deviations
 from deflicker.stats.shrinkage import pixel_scatter
@@ -32,7 +32,7 @@ def fourier_noise(
     values: NDArray[np.float32],
     usable: NDArray[np.bool_],
     outputs: Sequence[slice],  # noqa: ARG001 - of the shared signature; outputs share their noise
-) -> RowNoise:
+) -> NoiseImage:
     """Flicker noise as a few low frequencies.
 
     Parameters
@@ -46,7 +46,7 @@ def fourier_noise(
 
     Returns
     -------
-    RowNoise
+    NoiseImage
         In DN, finite everywhere.
 
     Notes
@@ -55,7 +55,7 @@ def fourier_noise(
     """
     if values.shape == FULL_FRAME:
         return full_frame_noise(values, usable)
-    return RowNoise(subarray_noise(values, usable))
+    return NoiseImage(subarray_noise(values, usable))
 
 
 def full_frame_noise(
@@ -63,7 +63,7 @@ def full_frame_noise(
     usable: NDArray[np.bool_],
     *,
     reference_rows: int = REFERENCE_ROWS,
-) -> RowNoise:
+) -> NoiseImage:
     """Flicker noise of a full frame, each detector row by its lowest frequencies.
 
     Parameters
@@ -77,7 +77,7 @@ def full_frame_noise(
 
     Returns
     -------
-    RowNoise
+    NoiseImage
         In DN, finite everywhere.
 
     Notes
@@ -98,15 +98,15 @@ def full_frame_noise(
     rows = rows[usable[rows].any(axis=1)]
     coefficients = np.zeros((n_slow, len(waves.order)), dtype=np.float32)
     if len(rows):
-        seen = [
+        observed = [
             _see_rows(values[block], usable[block], waves)
             for block in np.array_split(rows, ceil(len(rows) / BLOCK_ROWS))
         ]
         scatter = pixel_scatter(values, usable, [slice(0, n_fast)]).variance
-        powers = powers_of_each(seen, wave_powers(seen, scatter=scatter))
-        found = np.concatenate([fit_waves(part, powers) for part in seen])
+        powers = powers_of_each(observed, wave_powers(observed, scatter=scatter))
+        found = np.concatenate([fit_waves(part, powers) for part in observed])
         coefficients[rows] = found * gains[waves.order]
-    return RowNoise(coefficients, waves.images().astype(np.float32))
+    return NoiseImage(coefficients, waves.images().astype(np.float32))
 
 
 def low_pass(frequency: NDArray[np.float64]) -> NDArray[np.float64]:

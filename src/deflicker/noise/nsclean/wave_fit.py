@@ -81,12 +81,12 @@ class WavePowers:
         return part.kinds @ self.kinds if self.each is None else self.each
 
 
-def wave_powers(seen: Sequence[Seen], *, scatter: float) -> WavePowers:
+def wave_powers(observed: Sequence[Seen], *, scatter: float) -> WavePowers:
     """Powers of the waves and of the white noise, from what all sequences tell.
 
     Parameters
     ----------
-    seen : sequence of Seen
+    observed : sequence of Seen
         Sequences with at least one usable value each.
     scatter : float
         Variance of the values about those next to them, the least that is white noise.
@@ -103,15 +103,15 @@ def wave_powers(seen: Sequence[Seen], *, scatter: float) -> WavePowers:
     powers, as is the sum of the squares of the values; no power is negative. A second round
     counts each square by the inverse of the variance that the first one expects of it.
     """
-    mean = _mean(seen)
-    kinds_of = [part.kinds for part in seen]
-    system, right, chance = _moments(seen, mean, kinds_of)
+    mean = _mean(observed)
+    kinds_of = [part.kinds for part in observed]
+    system, right, chance = _moments(observed, mean, kinds_of)
     # Values that are all equal, as saturated ones are, hold no noise.
     first = _solve(system, right, chance) if right[-1] > 0 else np.zeros_like(right)
     if not first.any():
         return WavePowers(mean, 0.0, first[:-1])
-    expected = [_expected_squares(part, first) for part in seen]
-    system, right, chance = _moments(seen, mean, kinds_of, expected)
+    expected = [_expected_squares(part, first) for part in observed]
+    system, right, chance = _moments(observed, mean, kinds_of, expected)
     found = _solve(system, right, chance)
     # By as much may chance have made a power too large: it matters where it made most of it.
     powers, itself = found[:-1], np.diag(system)[:-1]
@@ -140,12 +140,12 @@ def _expected_squares(part: Seen, found: NDArray[np.float64]) -> NDArray[np.floa
     return power + found[-1] * np.einsum("wkk->wk", part.matrix) * inverse
 
 
-def powers_of_each(seen: Sequence[Seen], powers: WavePowers) -> WavePowers:
+def powers_of_each(observed: Sequence[Seen], powers: WavePowers) -> WavePowers:
     """Power of each wave by itself, as far as the sequences tell it.
 
     Parameters
     ----------
-    seen : sequence of Seen
+    observed : sequence of Seen
         Sequences with at least one usable value each, all of the same waves.
     powers : WavePowers
         Powers of the kinds, from which each wave may differ by about its own power.
@@ -155,11 +155,11 @@ def powers_of_each(seen: Sequence[Seen], powers: WavePowers) -> WavePowers:
     WavePowers
         In the unit of the values, and its square.
     """
-    expected = powers.of(seen[0])
+    expected = powers.of(observed[0])
     if not expected.any():
         return powers
     n_waves = len(expected)
-    system, right, chance = _moments(seen, powers.mean, [np.eye(n_waves)] * len(seen))
+    system, right, chance = _moments(observed, powers.mean, [np.eye(n_waves)] * len(observed))
     expected = np.maximum(expected, LEAST_EXPECTED * expected.max())
     near = np.eye(n_waves, n_waves + 1) / expected[:, np.newaxis]
     found, _ = nnls(
@@ -170,7 +170,7 @@ def powers_of_each(seen: Sequence[Seen], powers: WavePowers) -> WavePowers:
 
 
 def _moments(
-    seen: Sequence[Seen],
+    observed: Sequence[Seen],
     mean: float,
     kinds: Sequence[NDArray[np.float64]],
     expected: Sequence[NDArray[np.float64]] | None = None,
@@ -178,7 +178,7 @@ def _moments(
     """Equations of the powers and of the white noise: matrix, right side and its error."""
     n = kinds[0].shape[1]
     system, right, chance = np.zeros((n + 1, n + 1)), np.zeros(n + 1), np.zeros(n + 1)
-    for number, (part, kind) in enumerate(zip(seen, kinds, strict=True)):
+    for number, (part, kind) in enumerate(zip(observed, kinds, strict=True)):
         inverse = 1 / part.error
         counts = np.ones_like(part.products)
         if expected is not None:
@@ -201,12 +201,12 @@ def _moments(
     return system, right, np.maximum(np.sqrt(chance), np.maximum(least, TINY))
 
 
-def _mean(seen: Sequence[Seen]) -> float:
+def _mean(observed: Sequence[Seen]) -> float:
     """Mean of all values, as far as its own error lets it be believed."""
-    parts = np.concatenate([part.products[:, 0] / part.error for part in seen])
-    weight = sum(float(np.sum(part.weight / part.error)) for part in seen)
+    parts = np.concatenate([part.products[:, 0] / part.error for part in observed])
+    weight = sum(float(np.sum(part.weight / part.error)) for part in observed)
     total = float(parts.sum())
-    chance = seen[0].overlap * float(np.einsum("w,w->", parts, parts))
+    chance = observed[0].overlap * float(np.einsum("w,w->", parts, parts))
     return total / weight * max(1 - chance / total**2, 0.0) if total else 0.0
 
 

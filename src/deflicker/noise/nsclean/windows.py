@@ -67,17 +67,17 @@ def subarray_noise(values: NDArray[np.float32], usable: NDArray[np.bool_]) -> ND
     weights *= weights
     clocked = _clocked(np.where(usable, values, np.float32(0)))
     per_row = np.count_nonzero(usable, axis=1)
-    seen = [
+    observed = [
         (rows, _see_windows(clocked[rows], weights[rows], corners))
         for rows in _alike(window_rows(per_row), per_row, n_ticks=clocked.shape[1])
     ]
     total = np.zeros_like(clocked)
-    if not seen:
+    if not observed:
         return total[:, : values.shape[1]].copy()
     scatter = pixel_scatter(values, usable, [slice(0, values.shape[1])]).variance
-    powers = wave_powers([part for _, part in seen], scatter=scatter)
+    powers = wave_powers([part for _, part in observed], scatter=scatter)
     share = np.zeros(len(values), np.float32)
-    for rows, part in seen:
+    for rows, part in observed:
         blend = _blend(rows, len(values))
         noise = _noise_of_windows(part, powers, corners)
         total += blend @ noise.reshape(-1, clocked.shape[1])

@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 
 from deflicker.detector.readout import Readout
 from deflicker.noise.method import Job, Plan
-from deflicker.noise.rows import RowNoise
+from deflicker.noise.noise_image import NoiseImage
 from deflicker.noise.rowwise.one_by_one import fitted_one_by_one
 from deflicker.options import CleanOptions
 from deflicker.scene.draft_masks import masks_of_exposure
 
 __all__ = ["NoiseModel", "RowMethod"]
 
-NoiseModel = Callable[[NDArray[np.float32], NDArray[np.bool_], Sequence[slice]], RowNoise]
+NoiseModel = Callable[[NDArray[np.float32], NDArray[np.bool_], Sequence[slice]], NoiseImage]
 
 
 def _any_clip(shape: tuple[int, ...]) -> float:  # noqa: ARG001 - the signature of others
@@ -33,7 +33,7 @@ class RowMethod:
     fit : callable
         ``fit(values, usable, outputs)`` of the detector frame: a background-subtracted
         difference (n_slow, n_fast) float32 in DN, where it may be used, and the slices of
-        the fast axis that are fitted on their own. Gives a `RowNoise` in DN, finite everywhere.
+        the fast axis that are fitted on their own. Gives a `NoiseImage` in DN, finite everywhere.
     instruments : frozenset of str
         Whom it is for.
     detectors : str

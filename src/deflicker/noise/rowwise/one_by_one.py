@@ -89,6 +89,6 @@ def fitted_one_by_one(
             number=number,
             options=options,
             method=method,
-            usable=exposure.readout.turned(usable),
+            usable=exposure.readout.to_detector_copy(usable),
             flat=flat,
         )

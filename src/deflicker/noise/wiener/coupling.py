@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from deflicker.noise.wiener.sky import SmoothSky
 from deflicker.noise.wiener.solver import NoisePrior, Records, Spectra
-from deflicker.noise.wiener.weights import SeenPixels, in_bins
+from deflicker.noise.wiener.weights import ObservedPixels, in_bins
 
 __all__ = ["SlowModes"]
 
@@ -23,7 +23,7 @@ class SlowModes:
     ----------
     sky : SmoothSky
         The sky that is eliminated.
-    pixels : SeenPixels
+    pixels : ObservedPixels
         Weights and flat field of the pixels.
     prior : NoisePrior
         Covariance of the noise.
@@ -32,7 +32,7 @@ class SlowModes:
     """
 
     def __init__(
-        self, sky: SmoothSky, pixels: SeenPixels, prior: NoisePrior, records: Records
+        self, sky: SmoothSky, pixels: ObservedPixels, prior: NoisePrior, records: Records
     ) -> None:
         clock = records.clock
         self.n = max(1, min(CYCLES, clock.n_slow // 4))
@@ -40,7 +40,7 @@ class SlowModes:
         waves = _waves(self.n, records)
         splines = sky.splines
         size = clock.n_fast // splines.n_bins
-        seen = in_bins(pixels.of_sky(pixels.weights), size).astype(np.float64)
+        observed = in_bins(pixels.of_sky(pixels.weights), size).astype(np.float64)
         width = splines.n_bins // n_outputs
         matrix = np.zeros((n_outputs, n_modes, n_outputs, n_modes))
         coupling = np.zeros((*splines.grid, n_outputs, n_modes))
@@ -48,7 +48,7 @@ class SlowModes:
             rows = pixels.weights[:, k * clock.width : (k + 1) * clock.width].sum(axis=1)
             matrix[k, :, k] = waves.T @ (rows.astype(np.float64)[:, np.newaxis] * waves)
             columns = slice(k * width, (k + 1) * width)
-            along = (splines.fast[columns].T @ seen[:, columns].T).T
+            along = (splines.fast[columns].T @ observed[:, columns].T).T
             for b in np.flatnonzero(along.any(axis=0)):
                 coupling[:, b, k] = splines.slow.T @ (along[:, b : b + 1] * waves)
         flattened = coupling.reshape(-1, n_outputs * n_modes)
@@ -57,12 +57,12 @@ class SlowModes:
         square += _inverse_prior(prior, self.n, n_outputs)
         self._inverse = np.linalg.inv((square + square.T) / 2)
 
-    def __call__(self, residual: Spectra, improved: Spectra) -> None:
+    def __call__(self, residual: Spectra, corrected: Spectra) -> None:
         """Replace what the preconditioner made of the slow frequencies, in place."""
         slow = slice(1, self.n + 1)
         parts = np.concatenate([residual[:, slow].real, residual[:, slow].imag], axis=1)
         solved = (self._inverse @ parts.ravel().astype(np.float64)).reshape(parts.shape)
-        improved[:, slow] = solved[:, : self.n] + 1j * solved[:, self.n :]
+        corrected[:, slow] = solved[:, : self.n] + 1j * solved[:, self.n :]
 
 
 def _waves(n: int, records: Records) -> NDArray[np.float64]:

@@ -39,10 +39,10 @@ def find_directions(
     parts = []
     for k in range(clock.n_outputs):
         part = slice(k * clock.width, (k + 1) * clock.width)
-        seen = usable[:, part]
-        number = np.maximum(np.count_nonzero(seen, axis=1), 1)[:, np.newaxis]
-        kept = np.where(seen, values[:, part], np.float32(0))
-        kept -= np.where(seen, kept.sum(axis=1, keepdims=True) / number, np.float32(0))
+        observed = usable[:, part]
+        number = np.maximum(np.count_nonzero(observed, axis=1), 1)[:, np.newaxis]
+        kept = np.where(observed, values[:, part], np.float32(0))
+        kept -= np.where(observed, kept.sum(axis=1, keepdims=True) / number, np.float32(0))
         # Sums of a few pixels have less white noise.
         size = next(n for n in (DIRECTION_BIN, 1) if clock.width % n == 0)
         parts.append(np.einsum("sfb->sf", kept.reshape(len(kept), -1, size)))

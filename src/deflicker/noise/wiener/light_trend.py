@@ -71,7 +71,7 @@ class LightTrend:
         spectrum: NoiseSpectrum,
         records: Records,
         *,
-        gain: float,
+        photon_variance_per_dn: float,
         allowed: Usable,
     ) -> "LightTrend | None":
         """Choose bright pixels of a mean.
@@ -84,7 +84,7 @@ class LightTrend:
             Noise of one read.
         records : Records
             Order of the pixels.
-        gain : float
+        photon_variance_per_dn : float
             Photon variance of a difference for each DN of light.
         allowed : ndarray of bool, shape (n_slow, n_fast)
             Pixels that may be used; somewhere.
@@ -101,7 +101,7 @@ class LightTrend:
         unit = float(np.sqrt(np.mean(light**2)))
         light /= unit
         variance = spectrum.white + spectrum.correlated_variance
-        photons = gain * unit * light
+        photons = photon_variance_per_dn * unit * light
         weights = 1 / (mean.reads * variance + photons)
         terms = np.stack([light, light**2]) * weights
         prior = NoisePrior.of(spectrum, records)
@@ -158,11 +158,11 @@ class LightTrend:
         blocks, must be better without what the other half tells: a hit that is not flagged,
         or a source that varies, is in one of them alone.
         """
-        seen = good.flat[self.places]
+        observed = good.flat[self.places]
         rows, columns = np.divmod(self.places, values.shape[1])
         fitted = self._fit(
             values.flat[self.places],
-            seen,
+            observed,
             factor=factor,
             shared=shared,
             half=(rows // BLOCK + columns // BLOCK) % 2 == 0,
@@ -214,8 +214,8 @@ class LightTrend:
             used &= np.abs(data - found @ terms) < limit
         # White and photon noise as the residuals tell, of what they would be without their pixel.
         leverage = np.einsum("ip,ij,jp->p", terms, inverse, terms) * weights
-        left = weights * (data - found @ terms) / np.maximum(1 - leverage, LEAST_FREEDOM)
-        scores = terms * left
+        residual = weights * (data - found @ terms) / np.maximum(1 - leverage, LEAST_FREEDOM)
+        scores = terms * residual
         covariance = inverse @ (factor * self.noise + scores @ scores.T) @ inverse
         chi_squared = found @ np.linalg.pinv(covariance, rcond=TINY, hermitian=True) @ found
         if not chi_squared > SIGNIFICANT:

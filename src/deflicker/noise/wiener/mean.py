@@ -18,7 +18,7 @@ from deflicker.noise.wiener.solver import (
     solve_noise,
 )
 from deflicker.noise.wiener.stars import spare_faint_stars
-from deflicker.noise.wiener.weights import RecordWeights, SeenPixels
+from deflicker.noise.wiener.weights import ObservedPixels, RecordWeights
 from deflicker.scene.sources import (
     BOX,
     CROWDED,
@@ -30,7 +30,7 @@ from deflicker.scene.sources import (
 )
 from deflicker.stats.row_medians import row_medians
 
-__all__ = ["SkyFit", "SkyImage", "fit_noise", "fit_noise_and_sky"]
+__all__ = ["SkyFit", "WeightedImage", "fit_noise", "fit_noise_and_sky"]
 
 Image = NDArray[np.float32]
 Usable = NDArray[np.bool_]
@@ -72,7 +72,7 @@ class SkyFit:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SkyImage:
+class WeightedImage:
     """An image of sky, sources and noise.
 
     Parameters
@@ -105,7 +105,7 @@ class SkyImage:
         weights = np.zeros_like(self.variance)
         return np.divide(1, self.variance, out=weights, where=self.usable)
 
-    def seen(self, light: Image) -> Image:
+    def observed(self, light: Image) -> Image:
         """Light through the flat field."""
         return light if self.flat is None else light * self.flat
 
@@ -113,14 +113,14 @@ class SkyImage:
         """Light without the flat field."""
         return light if self.flat is None else light / self.flat
 
-    def without(self, light: Image) -> "SkyImage":
+    def without(self, light: Image) -> "WeightedImage":
         """Image without some light; 0 where it may not be used."""
-        values = np.where(self.usable, self.values - self.seen(light), np.float32(0))
+        values = np.where(self.usable, self.values - self.observed(light), np.float32(0))
         return replace(self, values=values)
 
 
 def fit_noise_and_sky(
-    image: SkyImage,
+    image: WeightedImage,
     spectrum: NoiseSpectrum,
     clock: Clock,
     *,
@@ -132,7 +132,7 @@ def fit_noise_and_sky(
 
     Parameters
     ----------
-    image : SkyImage
+    image : WeightedImage
         The image.
     spectrum : NoiseSpectrum
         Spectrum of its noise.
@@ -176,11 +176,11 @@ def fit_noise_and_sky(
     for _ in range(solutions if limit > 0 else 1):
         state.solve(mask)
         if limit > 0:
-            left = state.left()
+            residual = state.residual()
             mask = _left_over(
                 usable,
                 find_sources(
-                    left,
+                    residual,
                     usable,
                     n_sigma=limit,
                     white=spectrum.white,
@@ -189,11 +189,11 @@ def fit_noise_and_sky(
                 ),
             )
             if level is not None:
-                left += state.detail
-                left -= level
-                state.detail = fine_structure(left, mask, n_threads=n_threads)
+                residual += state.detail
+                residual -= level
+                state.detail = fine_structure(residual, mask, n_threads=n_threads)
                 state.detail += level
-            del left  # full arrays are large, and the solution needs some
+            del residual  # full arrays are large, and the solution needs some
     noise, finished = state.finish(mask)
     converged = state.converged and finished
     return SkyFit(noise=noise, sky=state.sky(), mask=mask, converged=converged)
@@ -205,7 +205,7 @@ def _left_over(usable: Usable, sources: Usable) -> Usable:
     return mask if mask.any() else usable
 
 
-def _level(image: SkyImage, spectrum: NoiseSpectrum) -> tuple[np.float32, bool]:
+def _level(image: WeightedImage, spectrum: NoiseSpectrum) -> tuple[np.float32, bool]:
     """Level of the sky, the median or what most agree on, and whether light fills the image."""
     limit = CROWDED * (spectrum.white + spectrum.correlated_variance) ** 0.5
     values = image.before_flat(image.values)[image.usable]
@@ -214,7 +214,7 @@ def _level(image: SkyImage, spectrum: NoiseSpectrum) -> tuple[np.float32, bool]:
 
 
 def _first_sources(
-    image: SkyImage,
+    image: WeightedImage,
     spectrum: NoiseSpectrum,
     clock: Clock,
     limit: float,
@@ -226,15 +226,18 @@ def _first_sources(
     usable = image.usable
     noise = {"white": spectrum.white, "correlated": spectrum.correlated_variance}
     values = image.before_flat(image.values)
-    left = values - (sky_map(values, usable)[1] if level is None else level)
+    residual = values - (sky_map(values, usable)[1] if level is None else level)
     found = find_sources(
-        left, usable, n_sigma=max(limit, FIRST_SOURCES), n_threads=n_threads, **noise
+        residual, usable, n_sigma=max(limit, FIRST_SOURCES), n_threads=n_threads, **noise
     )
     for k in range(clock.n_outputs):
         part = slice(k * clock.width, (k + 1) * clock.width)
-        seen = np.ascontiguousarray(usable[:, part] & ~found[:, part])
-        left[:, part] -= row_medians(np.ascontiguousarray(left[:, part]), seen)[:, np.newaxis]
-    return found | find_sources(left, usable & ~found, n_sigma=limit, n_threads=n_threads, **noise)
+        observed = np.ascontiguousarray(usable[:, part] & ~found[:, part])
+        levels = row_medians(np.ascontiguousarray(residual[:, part]), observed)
+        residual[:, part] -= levels[:, np.newaxis]
+    return found | find_sources(
+        residual, usable & ~found, n_sigma=limit, n_threads=n_threads, **noise
+    )
 
 
 class _SkyAndNoise:
@@ -245,7 +248,7 @@ class _SkyAndNoise:
 
     def __init__(
         self,
-        image: SkyImage,
+        image: WeightedImage,
         spectrum: NoiseSpectrum,
         clock: Clock,
         *,
@@ -276,46 +279,47 @@ class _SkyAndNoise:
         sky += self.detail
         return sky
 
-    def left(self) -> Image:
+    def residual(self) -> Image:
         """Image without noise and sky, before the flat field."""
-        left = self.image.values - np.repeat(self._noise, self.size, axis=1)
-        left = self.image.before_flat(left)
-        left -= self.sky()
-        return left
+        residual = self.image.values - np.repeat(self._noise, self.size, axis=1)
+        residual = self.image.before_flat(residual)
+        residual -= self.sky()
+        return residual
 
     def solve(self, mask: Usable) -> None:
         """Fit slow noise and sky of what the mask leaves."""
-        seen = self._seen(mask)
-        brightness = self._brightness(seen) if self.has_sky else None
-        seen = seen.binned(self.size)
-        seen = replace(seen, weights=seen.weights * self._known)
+        observed = self._observed(mask)
+        brightness = self._brightness(observed) if self.has_sky else None
+        observed = observed.binned(self.size)
+        observed = replace(observed, weights=observed.weights * self._known)
         sky = None
         if brightness is not None:
             sky = SmoothSky(
                 self.splines,
-                weights=seen.of_sky(seen.of_sky(seen.weights)),
+                weights=observed.of_sky(observed.of_sky(observed.weights)),
                 penalty=sky_penalty(self.splines, brightness),
                 halos=self._halos(mask),
             )
         if sky is not None and self._slow_modes is None:
             # A preconditioner that was made for another mask does as well.
-            self._slow_modes = SlowModes(sky, seen, self.prior, self.records)
-        weights = RecordWeights(seen, self.records, sky)
+            self._slow_modes = SlowModes(sky, observed, self.prior, self.records)
+        weights = RecordWeights(observed, self.records, sky)
         equations = NoiseEquations(
             records=self.records,
             prior=self.prior,
             weights=weights,
-            mean_weight=float(seen.weights.mean(dtype=np.float64)),
-            improve=self._slow_modes,
+            mean_weight=float(observed.weights.mean(dtype=np.float64)),
+            correction=self._slow_modes,
         )
-        told = weights.told(seen.values)
+        rhs = weights.right_hand_side(observed.values)
         self._solution, self.converged = solve_noise(
-            equations, told, tolerance=SKY_TOLERANCE, start=self._solution
+            equations, rhs, tolerance=SKY_TOLERANCE, start=self._solution
         )
         pixels = self.records.pixels(self._solution)
         self._noise = _without_level(self.records.clock.image(pixels))
         if sky is not None:
-            self._smooth = sky.image(seen.of_sky(seen.weights * (seen.values - self._noise)))
+            without_noise = observed.values - self._noise
+            self._smooth = sky.image(observed.of_sky(observed.weights * without_noise))
 
     def finish(self, mask: Usable) -> tuple[Image, bool]:
         """Fit all of the noise, the sky being known; nothing more can be solved then."""
@@ -324,22 +328,22 @@ class _SkyAndNoise:
         self._solution = self._slow_modes = None
         return fit_noise(self._last_image(mask), self.spectrum, records, start=start)
 
-    def _last_image(self, mask: Usable) -> SkyImage:
+    def _last_image(self, mask: Usable) -> WeightedImage:
         """Image without all of the sky, and no other copy of it: the solution needs room."""
         image = replace(self.image.without(self.sky()), usable=mask)
         del self.image
         return image
 
-    def _seen(self, mask: Usable) -> SeenPixels:
+    def _observed(self, mask: Usable) -> ObservedPixels:
         """What the mask leaves of the image without the fine structure of the sky."""
         image = replace(self.image.without(self.detail), usable=mask)
-        return SeenPixels(image.values, image.weights, image.flat)
+        return ObservedPixels(image.values, image.weights, image.flat)
 
-    def _brightness(self, seen: SeenPixels) -> NDArray[np.float64]:
+    def _brightness(self, observed: ObservedPixels) -> NDArray[np.float64]:
         """How bright the sky is near each spline."""
         limit = SIGNIFICANT * _box_variance(self.spectrum, self.clock)
-        values = self.image.before_flat(seen.values)
-        bright = _brightness(values, seen.weights > 0, self.splines)
+        values = self.image.before_flat(observed.values)
+        bright = _brightness(values, observed.weights > 0, self.splines)
         power = np.maximum(bright**2 - limit, 0)
         noise = self.spectrum.correlated_variance + LEAST_WHITE * self.spectrum.white
         least = WINGS**2 * power.max() + LEAST_BRIGHTNESS**2 * noise
@@ -377,7 +381,7 @@ def _brightness(values: Image, usable: Usable, splines: SkySplines) -> NDArray[n
 
 
 def fit_noise(
-    image: SkyImage,
+    image: WeightedImage,
     spectrum: NoiseSpectrum,
     records: Records,
     *,
@@ -388,7 +392,7 @@ def fit_noise(
 
     Parameters
     ----------
-    image : SkyImage
+    image : WeightedImage
         The image; finite.
     spectrum : NoiseSpectrum
         Spectrum of its noise.
@@ -407,7 +411,7 @@ def fit_noise(
         Whether the solution came as near as it was asked to.
     """
     clock = records.clock
-    pixels = SeenPixels(image.values, image.weights)
+    pixels = ObservedPixels(image.values, image.weights)
     weights = RecordWeights(pixels, records)
     prior = NoisePrior.of(spectrum, records)
     mean_weight = float(pixels.weights.mean(dtype=np.float64))
@@ -415,11 +419,11 @@ def fit_noise(
     equations = NoiseEquations(
         records=records, prior=prior, weights=weights, mean_weight=mean_weight
     )
-    told = weights.told(pixels.values)
+    rhs = weights.right_hand_side(pixels.values)
     has_stars = image.has_stars
     del image, pixels  # full arrays are large, and the solution needs some
-    solution, converged = solve_noise(equations, told, tolerance=tolerance, start=start)
-    del equations, weights, told
+    solution, converged = solve_noise(equations, rhs, tolerance=tolerance, start=start)
+    del equations, weights, rhs
     if has_stars and mean_weight > 0:
         spare_faint_stars(solution, records, prior, used=used, mean_weight=mean_weight)
     return _without_level(clock.image(records.pixels(solution))), converged

@@ -127,14 +127,14 @@ class MeanImage:
         """Pixels with as many valid differences as any other."""
         return (self.number == self.number.max()) & self.usable
 
-    def variance(self, white: float, gain: float) -> Image:
+    def variance(self, white: float, photon_variance_per_dn: float) -> Image:
         """White and photon variance of the pixels.
 
         Parameters
         ----------
         white : float
             White variance of a pixel that misses no difference.
-        gain : float
+        photon_variance_per_dn : float
             Photon variance of a difference for each DN of light.
 
         Returns
@@ -147,8 +147,8 @@ class MeanImage:
         else:
             time = np.where(self.usable, self.times, np.float32(1))
         variance = np.float32(white) * (time.max() / time) ** 2
-        if gain:
-            variance += np.float32(gain) * np.maximum(self.values, 0) / time
+        if photon_variance_per_dn:
+            variance += np.float32(photon_variance_per_dn) * np.maximum(self.values, 0) / time
         variance[~self.complete] *= np.float32(INCOMPLETE)
         return variance
 
@@ -197,7 +197,7 @@ class Differences:
         if self.user_mask is not None:
             mask = self.user_mask
             pixels &= mask[integration] if mask.ndim == 3 else mask
-        good = exposure.readout.turned(pixels)
+        good = exposure.readout.to_detector_copy(pixels)
         flags = exposure.good_differences(integration, j)
         if flags is not None:
             good &= flags

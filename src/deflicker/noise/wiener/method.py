@@ -6,7 +6,7 @@ from typing import Final
 
 from deflicker.detector.readout import Readout
 from deflicker.noise.method import NEAR_INFRARED, Job, Plan
-from deflicker.noise.wiener.levels import clipping_level, fit_levels, report_levels
+from deflicker.noise.wiener.wiener_fit import clipping_level, fit_wiener, report_fit
 from deflicker.options import CleanOptions
 
 __all__ = ["WIENER", "WienerMethod"]
@@ -75,7 +75,7 @@ class WienerMethod:
             If no pixel can be used, or there is no noise.
         """
         options = job.options
-        levels = fit_levels(
+        levels = fit_wiener(
             job.exposure,
             options,
             flat=job.flat,
@@ -88,7 +88,7 @@ class WienerMethod:
             n_threads=levels.n_threads(options),
             n_sigma=clipping_level(options),
             spectrum=levels.noise.spectrum,
-            report=partial(report_levels, levels),
+            report=partial(report_fit, levels),
         )
 
 

@@ -235,8 +235,8 @@ class SmoothSky:
             return self.splines.image(coefficients)
         halos = self.halos.reshape(len(self.halos), -1)
         coupling, solved, inverse = self._halo_equations
-        told = (halos @ sums.ravel()).astype(np.float64) - coupling @ coefficients.ravel()
-        amplitudes = inverse @ told
+        rhs = (halos @ sums.ravel()).astype(np.float64) - coupling @ coefficients.ravel()
+        amplitudes = inverse @ rhs
         coefficients -= (solved @ amplitudes).reshape(coefficients.shape)
         image = self.splines.image(coefficients)
         image += (amplitudes.astype(np.float32) @ halos).reshape(image.shape)

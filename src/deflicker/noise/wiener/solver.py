@@ -155,9 +155,9 @@ class NoisePrior:
     @classmethod
     def of(cls, spectrum: NoiseSpectrum, records: Records) -> "NoisePrior":
         """Prior of the noise of a spectrum."""
-        common, own = spectrum.at(records.size, binning=records.clock.binning)
-        mean = records.clock.n_outputs * common + own
-        return cls(mean.astype(np.float32), own.astype(np.float32))
+        common, per_output = spectrum.at(records.size, binning=records.clock.binning)
+        mean = records.clock.n_outputs * common + per_output
+        return cls(mean.astype(np.float32), per_output.astype(np.float32))
 
     def apply(self, spectra: Spectra) -> Spectra:
         """Apply S to spectra (n_outputs, size // 2 + 1)."""
@@ -168,7 +168,7 @@ class NoisePrior:
         one = np.float32(1)
         return _in_modes(part, one / self.mean[block], one / self.deviation[block])
 
-    def beside(
+    def noise_gain(
         self, part: Spectra, light: NDArray[np.float32], block: slice, *, weight: float
     ) -> Spectra:
         """Apply (S + weight^-1) (S + weight^-1 + light)^-1: noise that may be light as well."""
@@ -205,7 +205,7 @@ class NoiseEquations:
         The symmetric matrix W.
     mean_weight : float
         Mean diagonal element of W, for the preconditioner.
-    improve : callable, optional
+    correction : callable, optional
         Given a residual and what the preconditioner made of it, changes the latter.
     """
 
@@ -213,7 +213,7 @@ class NoiseEquations:
     prior: NoisePrior
     weights: Weights
     mean_weight: float
-    improve: Callable[[Spectra, Spectra], None] | None = None
+    correction: Callable[[Spectra, Spectra], None] | None = None
 
     def apply(self, spectra: Spectra) -> Spectra:
         """Apply the matrix."""
@@ -227,13 +227,13 @@ class NoiseEquations:
         for block in self.records.blocks():
             part = residual[:, block]
             out[:, block] = self.prior.precondition(part, block, weight=self.mean_weight)
-        if self.improve is not None:
-            self.improve(residual, out)
+        if self.correction is not None:
+            self.correction(residual, out)
 
 
 def solve_noise(
     equations: NoiseEquations,
-    told: Spectra,
+    rhs: Spectra,
     *,
     tolerance: float = TOLERANCE,
     start: Spectra | None = None,
@@ -244,7 +244,7 @@ def solve_noise(
     ----------
     equations : NoiseEquations
         Prior, weights and order of the pixels.
-    told : ndarray of complex64, shape (n_outputs, size // 2 + 1)
+    rhs : ndarray of complex64, shape (n_outputs, size // 2 + 1)
         Right side ``A^T W d``; changed.
     tolerance : float, optional
         Of the residual, relative to the first, both in the preconditioner's norm.
@@ -265,7 +265,7 @@ def solve_noise(
     (Wiener 1949; in this form e.g. Elsner and Wandelt 2013, A&A 549, A111).
     """
     records = equations.records
-    residual = told
+    residual = rhs
     direction = np.empty_like(residual)
     equations.precondition(residual, out=direction)
     power = records.product(residual, direction)
@@ -285,14 +285,14 @@ def solve_noise(
         for block in records.blocks():
             residual[:, block] -= step * image[:, block]
             solution[:, block] += step * direction[:, block]
-        improved = image  # the memory, for something new
-        equations.precondition(residual, out=improved)
-        previous, power = power, records.product(residual, improved)
+        corrected = image  # the memory, for something new
+        equations.precondition(residual, out=corrected)
+        previous, power = power, records.product(residual, corrected)
         share = np.float32(power / previous)
         for block in records.blocks():
             direction[:, block] *= share
-            direction[:, block] += improved[:, block]
-        del image, improved
+            direction[:, block] += corrected[:, block]
+        del image, corrected
     return solution, power <= enough
 
 

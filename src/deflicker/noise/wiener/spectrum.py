@@ -40,15 +40,15 @@ def typical_spectrum(*, white: float, n_outputs: int) -> NoiseSpectrum:
     least = 1e-7
     frequency = np.geomspace(least, HALF_SAMPLING / 2, 64)
     pink = 1 / frequency / (2 * np.log(HALF_SAMPLING / 1e-6))
-    common, own = 0.85**2 * white * pink, 0.3**2 * white * pink
+    common, per_output = 0.85**2 * white * pink, 0.3**2 * white * pink
     if n_outputs == 1:
-        common, own = np.zeros_like(own), common + own
+        common, per_output = np.zeros_like(per_output), common + per_output
     return NoiseSpectrum(
         frequency=frequency,
         common=common,
-        per_output=own,
+        per_output=per_output,
         white=white,
-        coherence=0.0 if n_outputs == 1 else 0.85**2 / (0.85**2 + 0.3**2),
+        shared_fraction=0.0 if n_outputs == 1 else 0.85**2 / (0.85**2 + 0.3**2),
     )
 
 
@@ -90,19 +90,23 @@ def measure_spectrum(
     if not white > 0:
         return None
     limit = LEAST_OF_LAW * law
-    own = np.maximum(total - common - white, 0)
+    per_output = np.maximum(total - common - white, 0)
     slow = frequency <= HALF_SAMPLING / 2
     # Beyond the knee a difference of two large powers is worth less than the law.
     weak = slow & (law < white / 3)
-    own = np.where(weak, law, np.maximum(own, np.where(slow, limit, law)))
+    per_output = np.where(weak, law, np.maximum(per_output, np.where(slow, limit, law)))
     common = np.maximum(common, 0)
     if cross is None:
-        coherence = 0.0
+        shared_fraction = 0.0
     else:
-        shared, alone = (np.trapezoid(x[slow], frequency[slow]) for x in (common, own))
-        coherence = float(shared / (shared + alone)) if shared > 0 else 0.0
+        shared, alone = (np.trapezoid(x[slow], frequency[slow]) for x in (common, per_output))
+        shared_fraction = float(shared / (shared + alone)) if shared > 0 else 0.0
     return NoiseSpectrum(
-        frequency=frequency, common=common, per_output=own, white=white, coherence=coherence
+        frequency=frequency,
+        common=common,
+        per_output=per_output,
+        white=white,
+        shared_fraction=shared_fraction,
     )
 
 

@@ -42,7 +42,7 @@ def spare_faint_stars(
     for block in records.blocks():
         light = _star_power(records, block)
         light *= np.float32(STAR_POWER * used / mean_weight)
-        spectra[:, block] = prior.beside(spectra[:, block], light, block, weight=mean_weight)
+        spectra[:, block] = prior.noise_gain(spectra[:, block], light, block, weight=mean_weight)
 
 
 def _star_power(records: Records, block: slice) -> NDArray[np.float32]:

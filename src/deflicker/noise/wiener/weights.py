@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from deflicker.noise.wiener.sky import SmoothSky
 from deflicker.noise.wiener.solver import Records
 
-__all__ = ["RecordWeights", "SeenPixels", "in_bins"]
+__all__ = ["ObservedPixels", "RecordWeights", "in_bins"]
 
 TINY = np.float32(1e-30)
 Image = NDArray[np.float32]
@@ -35,7 +35,7 @@ def in_bins(image: Image, size: int) -> Image:
 
 
 @dataclass(frozen=True)
-class SeenPixels:
+class ObservedPixels:
     """Pixels that see a sky through a flat field.
 
     Parameters
@@ -56,7 +56,7 @@ class SeenPixels:
         """Apply F: what weighted data tell of the sky."""
         return weighted if self.flat is None else weighted * self.flat
 
-    def binned(self, size: int) -> "SeenPixels":
+    def binned(self, size: int) -> "ObservedPixels":
         """Take means of neighbouring pixels along the fast axis.
 
         Parameters
@@ -66,7 +66,7 @@ class SeenPixels:
 
         Returns
         -------
-        SeenPixels
+        ObservedPixels
             Weighted means, with the sums of the weights.
         """
         if size == 1:
@@ -75,9 +75,9 @@ class SeenPixels:
         number: Image = np.maximum(weights, TINY)
         values = in_bins(self.values * self.weights, size) / number
         if self.flat is None:
-            return SeenPixels(values, weights)
+            return ObservedPixels(values, weights)
         flat = in_bins(self.weights * self.flat, size) / number
-        return SeenPixels(values, weights, flat)
+        return ObservedPixels(values, weights, flat)
 
 
 class RecordWeights:
@@ -85,7 +85,7 @@ class RecordWeights:
 
     Parameters
     ----------
-    pixels : SeenPixels
+    pixels : ObservedPixels
         Weights w of the pixels, and flat field F.
     records : Records
         Where the pixels are.
@@ -97,7 +97,9 @@ class RecordWeights:
     Applies ``w - w F E (E^T F w F E + penalty)^-1 E^T F w``.
     """
 
-    def __init__(self, pixels: SeenPixels, records: Records, sky: SmoothSky | None = None) -> None:
+    def __init__(
+        self, pixels: ObservedPixels, records: Records, sky: SmoothSky | None = None
+    ) -> None:
         self._records, self._sky = records, sky
         self._weights = records.filled(pixels.weights)
         if sky is not None:
@@ -107,7 +109,7 @@ class RecordWeights:
             self._flat = None if pixels.flat is None else records.clock.ordered(pixels.flat)
             self._of_sky = records.clock.ordered(pixels.of_sky(pixels.weights))
 
-    def told(self, image: Image) -> NDArray[np.complex64]:
+    def right_hand_side(self, image: Image) -> NDArray[np.complex64]:
         """Apply A^T W to an image (n_slow, n_fast) of finite float32."""
         values = self._records.filled(image)
         self._weigh(values)
@@ -128,8 +130,8 @@ class RecordWeights:
             return
         clock = self._records.clock
         pixels = clock.pixels(values)
-        seen = pixels if self._flat is None else pixels * self._flat
-        sky = self._sky.image(self._bins.image(in_bins(seen, self._size)))
+        observed = pixels if self._flat is None else pixels * self._flat
+        sky = self._sky.image(self._bins.image(in_bins(observed, self._size)))
         for k, bins in enumerate(self._bins.ordered(sky)):
             light = np.repeat(bins, self._size, axis=1)
             light *= self._of_sky[k]

@@ -11,7 +11,7 @@ from deflicker import CleanOptions, Exposure, NothingToClean, clean_exposure
 from deflicker.detector.dq import DO_NOT_USE, JUMP_DET, SATURATED
 from deflicker.noise.wiener.mean_image import Differences, MeanImage
 from deflicker.simulation.quality import measure_quality
-from deflicker.simulation.simulate import DETECTORS, EXPOSURES, Recipe, simulate
+from deflicker.simulation.simulate import DETECTORS, EXPOSURES, Scenario, simulate
 
 WIENER = CleanOptions(fit_method="wiener")
 STRIPE = replace(
@@ -45,7 +45,7 @@ def quality_of_last_difference(truth, data, result):
 
 
 @pytest.mark.parametrize(
-    "recipe",
+    "scenario",
     [
         STRIPE,
         replace(STRIPE, instrument="NIRISS", fast_axis=-2, slow_axis=-1, shape=(1024, 256)),
@@ -58,10 +58,10 @@ def quality_of_last_difference(truth, data, result):
     ],
     ids=lambda r: f"{r.instrument}-{r.shape}-{r.n_integrations}x{r.n_groups}",
 )
-def test_less_noise_than_with_any_other_method(recipe):
-    truth = simulate(recipe, seed=2)
+def test_less_noise_than_with_any_other_method(scenario):
+    truth = simulate(scenario, seed=2)
     ours = quality(truth)
-    for by_channel in {False, recipe.n_outputs > 1}:
+    for by_channel in {False, scenario.n_outputs > 1}:
         other = quality(truth, CleanOptions(fit_by_channel=by_channel))
         assert ours.removed_differences > other.removed_differences
         assert ours.removed_rate > other.removed_rate
@@ -71,13 +71,15 @@ def test_less_noise_than_with_any_other_method(recipe):
 def test_noise_of_a_read_is_measured(with_products):
     spectrum = with_products.spectrum
     assert spectrum.white**0.5 == pytest.approx(4.4, rel=0.05)
-    assert spectrum.coherence > 0.7
+    assert spectrum.shared_fraction > 0.7
 
 
 def test_three_lines_tell_what_was_measured(stripe, caplog):
-    with caplog.at_level(logging.INFO, logger="deflicker.noise.wiener.levels"):
+    with caplog.at_level(logging.INFO, logger="deflicker.noise.wiener.wiener_fit"):
         cleaned(stripe)
-    lines = [r.getMessage() for r in caplog.records if r.name == "deflicker.noise.wiener.levels"]
+    lines = [
+        r.getMessage() for r in caplog.records if r.name == "deflicker.noise.wiener.wiener_fit"
+    ]
     assert len(lines) == 3
     assert "white" in lines[0]
     assert "kHz" in lines[1]
@@ -153,21 +155,21 @@ def test_jumps_and_hits_without_a_flag_leave_no_mark():
 
 def test_light_does_not_become_noise():
     """A galaxy finer than the sky's splines; then the same without any correlated noise."""
-    recipe = replace(STRIPE, galaxy=30.0, n_stars=0, cosmic_rays=0.0, bad_pixels=0.0)
-    truth = simulate(recipe, seed=8)
+    scenario = replace(STRIPE, galaxy=30.0, n_stars=0, cosmic_rays=0.0, bad_pixels=0.0)
+    truth = simulate(scenario, seed=8)
     ours = quality(truth)
     assert ours.removed_rate > 60
     assert abs(ours.flux_eaten) < 6
     without = replace(truth, data=truth.data - truth.correlated, correlated=0 * truth.correlated)
     result = cleaned(without)
-    rate = (without.data[0, -1] - result.data[0, -1]) / (recipe.n_groups - 1)
+    rate = (without.data[0, -1] - result.data[0, -1]) / (scenario.n_groups - 1)
     assert np.std(rate) < 0.02 * np.ptp(truth.scene)
 
 
 def test_wings_of_stars_are_left_to_the_sky():
     """Without them in the sky, 7 percent of the light would be noise."""
-    recipe = replace(STRIPE, group_time=40.0, cosmic_rays=0.0, bad_pixels=0.0)
-    ours = quality(simulate(recipe, seed=3))
+    scenario = replace(STRIPE, group_time=40.0, cosmic_rays=0.0, bad_pixels=0.0)
+    ours = quality(simulate(scenario, seed=3))
     assert ours.removed_rate > 50
     assert abs(ours.flux_eaten) < 2
 
@@ -281,7 +283,7 @@ def test_a_group_that_nobody_may_use(stripe):
 
 def test_interleaved_reference_pixels_are_time_too(stripe, with_products):
     """The wrong clock finds less, and still does not harm."""
-    wrong = replace(stripe.recipe.readout, interleaved=True)
+    wrong = replace(stripe.scenario.readout, interleaved=True)
     result = cleaned(stripe, readout=wrong)
     figures = measure_quality(stripe, result.data)
     right = measure_quality(stripe, with_products.data)
@@ -326,7 +328,7 @@ def test_flat_field_is_of_the_sky_and_not_of_the_noise(rng):
 
 @pytest.mark.parametrize("value", [0.0, 7.0, np.nan])
 def test_no_noise_is_a_reason(value):
-    truth = simulate(Recipe(shape=(64, 64), n_outputs=1, n_stars=0))
+    truth = simulate(Scenario(shape=(64, 64), n_outputs=1, n_stars=0))
     exposure = exposure_of(truth, data=np.full_like(truth.data, value))
     with pytest.raises(NothingToClean):
         clean_exposure(exposure, WIENER)
@@ -347,7 +349,7 @@ def test_what_does_not_apply_is_said_once(stripe, caplog):
     "shape", [(8, 8), (16, 64), (64, 16), (33, 47)], ids=lambda s: f"{s[0]}x{s[1]}"
 )
 def test_odd_and_tiny_windows(shape):
-    truth = simulate(Recipe(shape=shape, n_outputs=1, n_stars=0, border=0), seed=1)
+    truth = simulate(Scenario(shape=shape, n_outputs=1, n_stars=0, border=0), seed=1)
     figures = measure_quality(truth, cleaned(truth).data)
     assert figures.new_nan == 0
     assert figures.removed_differences > 25
@@ -395,9 +397,9 @@ def test_variance_of_rates_from_their_mean():
 
 def test_exposure_of_one_rate_without_usable_pixel():
     rate = np.full((1, 1, 32, 32), np.nan, np.float32)
-    truth = simulate(Recipe(shape=(32, 32), n_outputs=1))
+    truth = simulate(Scenario(shape=(32, 32), n_outputs=1))
     exposure = Exposure(
-        data=rate, pixel_dq=truth.pixel_dq, group_dq=None, readout=truth.recipe.readout
+        data=rate, pixel_dq=truth.pixel_dq, group_dq=None, readout=truth.scenario.readout
     )
     with pytest.raises(NothingToClean, match="no pixel can be used"):
         clean_exposure(exposure, WIENER)

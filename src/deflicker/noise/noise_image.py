@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["RowNoise"]
+__all__ = ["NoiseImage"]
 
 
 @dataclass(frozen=True)
-class RowNoise:
+class NoiseImage:
     """Noise whose detector rows are sums of a few shapes, or any noise.
 
     Parameters
@@ -22,8 +22,8 @@ class RowNoise:
     Examples
     --------
     >>> import numpy as np
-    >>> from deflicker.noise import RowNoise
-    >>> noise = RowNoise(np.array([[1], [2]], np.float32), np.ones((1, 3), np.float32))
+    >>> from deflicker.noise import NoiseImage
+    >>> noise = NoiseImage(np.array([[1], [2]], np.float32), np.ones((1, 3), np.float32))
     >>> (noise + noise).image()
     array([[2., 2., 2.],
            [4., 4., 4.]], dtype=float32)
@@ -32,11 +32,11 @@ class RowNoise:
     coefficients: NDArray[np.float32]
     shapes: NDArray[np.float32] | None = None
 
-    def __add__(self, other: "RowNoise") -> "RowNoise":
+    def __add__(self, other: "NoiseImage") -> "NoiseImage":
         """Sum with noise of the same shapes."""
-        return RowNoise(self.coefficients + other.coefficients, self.shapes)
+        return NoiseImage(self.coefficients + other.coefficients, self.shapes)
 
-    def scaled(self, factor: float) -> "RowNoise":
+    def scaled(self, factor: float) -> "NoiseImage":
         """Multiply the noise.
 
         Parameters
@@ -46,10 +46,10 @@ class RowNoise:
 
         Returns
         -------
-        RowNoise
+        NoiseImage
             Of the same shapes.
         """
-        return RowNoise(self.coefficients * np.float32(factor), self.shapes)
+        return NoiseImage(self.coefficients * np.float32(factor), self.shapes)
 
     def mean_square(self) -> float:
         """Mean of the squares over all pixels.

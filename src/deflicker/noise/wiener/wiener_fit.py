@@ -18,18 +18,18 @@ from numpy.typing import NDArray
 from deflicker.detector.clock import Clock
 from deflicker.errors import NothingToClean
 from deflicker.noise.fit import DifferenceFit
-from deflicker.noise.rows import RowNoise
+from deflicker.noise.noise_image import NoiseImage
 from deflicker.noise.spectrum import NoiseSpectrum
-from deflicker.noise.wiener.light_trend import LightTrend
-from deflicker.noise.wiener.mean import SkyFit, SkyImage, fit_noise, fit_noise_and_sky
-from deflicker.noise.wiener.mean_image import Differences, MeanImage
-from deflicker.noise.wiener.read_noise import (
-    ReadNoise,
-    guess_read_noise,
+from deflicker.noise.wiener.detector_noise import (
+    DetectorNoise,
+    guess_detector_noise,
     has_trend,
+    measure_detector_noise,
     measure_image_noise,
-    measure_read_noise,
 )
+from deflicker.noise.wiener.light_trend import LightTrend
+from deflicker.noise.wiener.mean import SkyFit, WeightedImage, fit_noise, fit_noise_and_sky
+from deflicker.noise.wiener.mean_image import Differences, MeanImage
 from deflicker.noise.wiener.solver import Records
 from deflicker.options import CleanOptions
 from deflicker.ramps.exposure import Exposure
@@ -37,11 +37,11 @@ from deflicker.ramps.exposure import Exposure
 __all__ = [
     "LEAST_SIGMA",
     "MOST_SIGMA",
-    "IntegrationLevels",
-    "Levels",
+    "IntegrationFit",
+    "WienerFit",
     "clipping_level",
-    "fit_levels",
-    "report_levels",
+    "fit_wiener",
+    "report_fit",
 ]
 
 log = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ OUTLIER = 5.0  # standard deviations of a difference from the mean: a hit that i
 
 
 @dataclass(frozen=True, kw_only=True)
-class Levels:
+class WienerFit:
     """What is known of an exposure before its differences are fitted.
 
     Parameters
@@ -68,7 +68,7 @@ class Levels:
         Those of the exposure.
     records : Records
         Order of the pixels.
-    noise : ReadNoise
+    noise : DetectorNoise
         Noise of one read.
     mean : MeanImage
         Mean of all differences.
@@ -86,7 +86,7 @@ class Levels:
 
     differences: Differences
     records: Records
-    noise: ReadNoise
+    noise: DetectorNoise
     mean: MeanImage
     noise_of_mean: Image
     mask: Usable
@@ -122,23 +122,23 @@ class Levels:
         readout = self.differences.exposure.readout
         return np.ascontiguousarray(readout.to_science(self.mask))
 
-    def integrations(self) -> Iterator["IntegrationLevels"]:
+    def integrations(self) -> Iterator["IntegrationFit"]:
         """Fit one integration after the other.
 
         Yields
         ------
-        IntegrationLevels
+        IntegrationFit
             What the differences of the next integration are fitted with.
         """
         n = self.differences.exposure.n_integrations
         if n == 1:
-            yield IntegrationLevels(self, 0, self.mean, self.noise_of_mean, self.converged)
+            yield IntegrationFit(self, 0, self.mean, self.noise_of_mean, self.converged)
             return
         for number in range(n):
             mean = self.differences.mean([number])
             noise, converged = self._own(mean, n)
             noise += self.noise_of_mean
-            yield IntegrationLevels(self, number, mean, noise, converged and self.converged)
+            yield IntegrationFit(self, number, mean, noise, converged and self.converged)
 
     @cached_property
     def _dark(self) -> np.float32:
@@ -151,22 +151,22 @@ class Levels:
         """Noise that the mean of one of ``n`` integrations has of its own."""
         # What integrations deviate from their mean by.
         spectrum = self.noise.spectrum.scaled(mean.factor * (1 - 1 / n))
-        variance = mean.variance(spectrum.white, self.noise.gain * (1 - 1 / n))
+        variance = mean.variance(spectrum.white, self.noise.photon_variance_per_dn * (1 - 1 / n))
         # What is masked for its light alone tells too, where a change of it would not show.
         steady = mean.usable & (np.abs(self.mean.values - self._dark) < STEADY * np.sqrt(variance))
-        seen = self.mask & mean.usable | steady
-        values = np.where(seen, mean.values - self.mean.values, np.float32(0))
-        image = SkyImage(values=values, variance=variance, usable=seen)
+        observed = self.mask & mean.usable | steady
+        values = np.where(observed, mean.values - self.mean.values, np.float32(0))
+        image = WeightedImage(values=values, variance=variance, usable=observed)
         return fit_noise(image, spectrum, self.records, tolerance=GAPS)
 
 
 @dataclass(frozen=True)
-class IntegrationLevels:
+class IntegrationFit:
     """What the differences of an integration are fitted with.
 
     Parameters
     ----------
-    levels : Levels
+    levels : WienerFit
         What is known of the exposure.
     number : int
         Index of the integration.
@@ -178,7 +178,7 @@ class IntegrationLevels:
         Whether the solutions for it came as near as they were asked to.
     """
 
-    levels: Levels
+    levels: WienerFit
     number: int
     mean: MeanImage
     noise: Image
@@ -225,19 +225,19 @@ class IntegrationLevels:
             noise = fitted
         n_used = int(np.count_nonzero(good))
         if n_used == 0:
-            return DifferenceFit(noise=RowNoise(np.zeros_like(buffer)))
+            return DifferenceFit(noise=NoiseImage(np.zeros_like(buffer)))
         return DifferenceFit(
-            noise=RowNoise(noise),
+            noise=NoiseImage(noise),
             background=levels.background,
             n_used=n_used,
             converged=converged,
         )
 
-    def _image(self, j: int, values: Image, good: Usable, spectrum: NoiseSpectrum) -> SkyImage:
+    def _image(self, j: int, values: Image, good: Usable, spectrum: NoiseSpectrum) -> WeightedImage:
         """Make an image of a difference from the mean; outliers are no longer good."""
         n, step = self.levels.differences.exposure.n_differences, self.mean.step(j)
         variance = np.maximum(self.mean.values, 0)
-        variance *= np.float32(self.levels.noise.gain * step * (1 - step / n))
+        variance *= np.float32(self.levels.noise.photon_variance_per_dn * step * (1 - step / n))
         variance += np.float32(spectrum.white)
         # The lone difference of a pixel is its own mean, and tells nothing.
         good &= self.mean.number > 1
@@ -246,17 +246,17 @@ class IntegrationLevels:
         with np.errstate(over="ignore"):
             good &= np.square(values) < limit
         np.copyto(values, np.float32(0), where=~good)
-        return SkyImage(values=values, variance=variance, usable=good)
+        return WeightedImage(values=values, variance=variance, usable=good)
 
 
-def fit_levels(
+def fit_wiener(
     exposure: Exposure,
     options: CleanOptions,
     *,
     flat: Image | None,
     science: Usable | None,
     user_mask: Usable | None,
-) -> Levels:
+) -> WienerFit:
     """Measure spectrum and level 1 of an exposure.
 
     Parameters
@@ -274,7 +274,7 @@ def fit_levels(
 
     Returns
     -------
-    Levels
+    WienerFit
         With which the differences of each integration are fitted.
 
     Raises
@@ -299,12 +299,12 @@ def fit_levels(
 
     n_sigma = clipping_level(options)
 
-    def fit(noise: ReadNoise, first: Usable | None = None) -> SkyFit:
+    def fit(noise: DetectorNoise, first: Usable | None = None) -> SkyFit:
         spectrum = noise.spectrum.scaled(mean.factor)
         return _fit_mean(
-            SkyImage(
+            WeightedImage(
                 values=mean.values,
-                variance=mean.variance(spectrum.white, noise.gain),
+                variance=mean.variance(spectrum.white, noise.photon_variance_per_dn),
                 usable=allowed,
                 flat=flat,
                 has_stars=exposure.has_stars,
@@ -319,7 +319,7 @@ def fit_levels(
 
     noise, clock, trend = _noise_and_trend(differences, mean, clock, allowed, options.n_threads)
     if noise is None:
-        noise = guess_read_noise(mean, clock, allowed=allowed)
+        noise = guess_detector_noise(mean, clock, allowed=allowed)
         guessed = fit(noise)
         noise = _noise_without(guessed, mean, clock, flat=flat)
         fitted = fit(noise, guessed.mask)
@@ -337,7 +337,7 @@ def fit_levels(
     background: Image | float = 0.0
     if options.save_background:
         background = fitted.sky if flat is None else fitted.sky * flat
-    return Levels(
+    return WienerFit(
         differences=differences,
         # Outputs share the threads where there are several, and differences else.
         records=Records(clock, options.n_threads if clock.n_outputs > 1 else 1),
@@ -353,17 +353,23 @@ def fit_levels(
 
 def _noise_and_trend(
     differences: Differences, mean: MeanImage, clock: Clock, allowed: Usable, n_threads: int
-) -> tuple[ReadNoise | None, Clock, LightTrend | None]:
+) -> tuple[DetectorNoise | None, Clock, LightTrend | None]:
     """Measure the noise; without the trend of the light again, if there is any."""
 
-    def measure(trend: LightTrend | None) -> tuple[ReadNoise | None, Clock]:
-        return measure_read_noise(
+    def measure(trend: LightTrend | None) -> tuple[DetectorNoise | None, Clock]:
+        return measure_detector_noise(
             differences, mean, clock, allowed=allowed, trend=trend, n_threads=n_threads
         )
 
-    def trend_of(noise: ReadNoise) -> LightTrend | None:
+    def trend_of(noise: DetectorNoise) -> LightTrend | None:
         records = Records(clock)
-        return LightTrend.of(mean, noise.spectrum, records, gain=noise.gain, allowed=allowed)
+        return LightTrend.of(
+            mean,
+            noise.spectrum,
+            records,
+            photon_variance_per_dn=noise.photon_variance_per_dn,
+            allowed=allowed,
+        )
 
     noise, clock = measure(None)
     if noise is None or differences.exposure.n_differences == 1:
@@ -381,7 +387,9 @@ def _noise_and_trend(
     return noise, clock, trend_of(noise)
 
 
-def _fit_mean(image: SkyImage, spectrum: NoiseSpectrum, clock: Clock, **options: Any) -> SkyFit:
+def _fit_mean(
+    image: WeightedImage, spectrum: NoiseSpectrum, clock: Clock, **options: Any
+) -> SkyFit:
     """Fit noise and sky, where there are enough pixels to tell one from the other."""
     try:
         return fit_noise_and_sky(image, spectrum, clock, **options)
@@ -411,7 +419,7 @@ def clipping_level(options: CleanOptions) -> float:
     return min(max(n_sigma, LEAST_SIGMA), MOST_SIGMA) if n_sigma else n_sigma
 
 
-def _without_light(fitted: SkyFit, noise: ReadNoise, mean: MeanImage) -> SkyFit:
+def _without_light(fitted: SkyFit, noise: DetectorNoise, mean: MeanImage) -> SkyFit:
     """Take no noise off the mean where what was found is more than noise can be."""
     found = float(np.var(fitted.noise, dtype=np.float64))
     expected = noise.spectrum.correlated_variance * mean.factor
@@ -432,42 +440,42 @@ def _without_light(fitted: SkyFit, noise: ReadNoise, mean: MeanImage) -> SkyFit:
 
 def _noise_without(
     first: SkyFit, mean: MeanImage, clock: Clock, *, flat: Image | None
-) -> ReadNoise:
+) -> DetectorNoise:
     """Measure the noise of the mean without a first guess of its sky.
 
     A few pixels of each row, or light that is left, make a spectrum that no detector has:
     a typical one is taken then.
     """
-    left = mean.values - (first.sky if flat is None else first.sky * flat)
+    residual = mean.values - (first.sky if flat is None else first.sky * flat)
     usable = first.mask & mean.complete
-    typical = guess_read_noise(replace(mean, values=left), clock, allowed=usable)
-    measured = measure_image_noise(mean, left, usable, clock)
+    typical = guess_detector_noise(replace(mean, values=residual), clock, allowed=usable)
+    measured = measure_image_noise(mean, residual, usable, clock)
     return measured if measured is not None and measured.is_like(typical) else typical
 
 
-def report_levels(levels: Levels, noise_rms: float) -> None:
+def report_fit(levels: WienerFit, noise_rms: float) -> None:
     """Say what was measured, in three lines.
 
     Parameters
     ----------
-    levels : Levels
+    levels : WienerFit
         The spectrum.
     noise_rms : float
         Root mean square of what was removed from the differences.
     """
     spectrum, exposure = levels.noise.spectrum, levels.differences.exposure
     common = 2 * np.trapezoid(spectrum.common, spectrum.frequency)
-    own = 2 * np.trapezoid(spectrum.per_output, spectrum.frequency)
+    per_output = 2 * np.trapezoid(spectrum.per_output, spectrum.frequency)
     log.info(
         "Noise of one read: rms %.3g common to the outputs, %.3g per output, %.3g white",
         max(common, 0.0) ** 0.5,
-        max(own, 0.0) ** 0.5,
+        max(per_output, 0.0) ** 0.5,
         spectrum.white**0.5,
     )
     log.info(
         "Correlated noise falls below the white noise at %.3g kHz; the outputs share %.0f %% of it",
         spectrum.knee / 1000,
-        100 * spectrum.coherence,
+        100 * spectrum.shared_fraction,
     )
     reads = 1 if exposure.group_dq is None else 2
     expected = reads * spectrum.correlated_variance

@@ -64,11 +64,11 @@ def test_groups_that_are_not_evenly_spaced(rng, caplog, known, ratio):
 
 def test_a_response_that_is_not_linear(rng, caplog):
     """One percent is left at the brightest pixel of the last group."""
-    recipe = replace(
+    scenario = replace(
         EXPOSURES["nirspec-ifu"], shape=(256, 256), n_outputs=4, n_groups=6, traces=8,
         trace_light=500.0, trace_height=6.0, cosmic_rays=0.0,
     )  # fmt: skip
-    truth = simulate(recipe, seed=3)
+    truth = simulate(scenario, seed=3)
     charge = truth.scene * np.arange(1, 7, dtype=np.float32).reshape(-1, 1, 1)
     bent = replace(truth, data=truth.data - 0.01 * charge**2 / charge.max())
     best = figures(truth).removed_differences
@@ -79,9 +79,9 @@ def test_a_response_that_is_not_linear(rng, caplog):
 
 @pytest.mark.parametrize("scene", ["stars", "galaxy"])
 def test_steady_light_is_linear(caplog, scene):
-    recipe = replace(STRIPE, galaxy=300.0 if scene == "galaxy" else 0.0, group_time=10.0)
+    scenario = replace(STRIPE, galaxy=300.0 if scene == "galaxy" else 0.0, group_time=10.0)
     for seed in (1, 2):
-        figures(simulate(recipe, seed=seed))
+        figures(simulate(scenario, seed=seed))
     assert "not linear" not in caplog.text
 
 
@@ -138,9 +138,9 @@ def test_clipping_levels_that_nobody_means(caplog, n_sigma):
 
 @pytest.mark.parametrize(("sigma", "peak"), [(1.06, 6000.0), (1.4, 1000.0), (1.06, 20000.0)])
 def test_a_wide_trace_in_a_narrow_window(rng, sigma, peak):
-    recipe = replace(WINDOW, shape=(16, 512), subarray="SUB512S", n_groups=5)
-    truth = simulate(recipe, seed=1)
-    scene = trace(recipe.shape, row=8.3, peak=peak, sigma=sigma)
+    scenario = replace(WINDOW, shape=(16, 512), subarray="SUB512S", n_groups=5)
+    truth = simulate(scenario, seed=1)
+    scene = trace(scenario.shape, row=8.3, peak=peak, sigma=sigma)
     scene = scene * (1 + 0.3 * np.sin(np.arange(512) / 40))
     found = figures(with_light(truth, scene, 1.0 + np.arange(5), rng))
     assert found.removed_differences > 50
@@ -150,9 +150,9 @@ def test_a_wide_trace_in_a_narrow_window(rng, sigma, peak):
 
 def test_a_window_that_light_fills(rng, caplog):
     """No pixel sees sky: only what differences have of their own is removed."""
-    recipe = replace(WINDOW, shape=(16, 512), subarray="SUB512S", n_groups=5)
-    truth = simulate(recipe, seed=1)
-    scene = trace(recipe.shape, row=8.3, peak=6000.0, sigma=2.5)
+    scenario = replace(WINDOW, shape=(16, 512), subarray="SUB512S", n_groups=5)
+    truth = simulate(scenario, seed=1)
+    scene = trace(scenario.shape, row=8.3, peak=6000.0, sigma=2.5)
     found = figures(with_light(truth, scene, 1.0 + np.arange(5), rng))
     assert found.removed_differences > 40
     assert found.removed_rate > -5
@@ -161,7 +161,7 @@ def test_a_window_that_light_fills(rng, caplog):
 
 def rate_of(truth, light, rng):
     """Rate of a ramp, and its correlated noise, in DN per group."""
-    steps = truth.recipe.n_groups - 1
+    steps = truth.scenario.n_groups - 1
     rate = (truth.data[:, -1:] - truth.data[:, :1]) / steps
     photons = np.sqrt(np.abs(light) / steps) * rng.standard_normal(light.shape)
     noise = (truth.correlated[0, -1] - truth.correlated[0, 0]) / steps

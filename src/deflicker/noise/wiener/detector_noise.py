@@ -17,11 +17,11 @@ from deflicker.noise.wiener.spectrum import measure_spectrum, typical_spectrum
 from deflicker.stats.constants import MAD_TO_SIGMA
 
 __all__ = [
-    "ReadNoise",
-    "guess_read_noise",
+    "DetectorNoise",
+    "guess_detector_noise",
     "has_trend",
+    "measure_detector_noise",
     "measure_image_noise",
-    "measure_read_noise",
 ]
 
 Image = NDArray[np.float32]
@@ -44,26 +44,26 @@ SIGNIFICANT_SLOPE = 5.0
 
 
 @dataclass(frozen=True)
-class ReadNoise:
+class DetectorNoise:
     """Noise of one read, or of one rate image.
 
     Parameters
     ----------
     spectrum : NoiseSpectrum
         Its spectrum, without photon noise.
-    gain : float
+    photon_variance_per_dn : float
         Photon variance of a difference for each DN of light.
     """
 
     spectrum: NoiseSpectrum
-    gain: float = 0.0
+    photon_variance_per_dn: float = 0.0
 
-    def is_like(self, typical: "ReadNoise") -> bool:
+    def is_like(self, typical: "DetectorNoise") -> bool:
         """Tell whether it may be the noise of a detector.
 
         Parameters
         ----------
-        typical : ReadNoise
+        typical : DetectorNoise
             Noise of detectors as they are, of the same scale.
 
         Returns
@@ -78,7 +78,7 @@ class ReadNoise:
         )
 
 
-def measure_read_noise(
+def measure_detector_noise(
     differences: Differences,
     mean: MeanImage,
     clock: Clock,
@@ -86,7 +86,7 @@ def measure_read_noise(
     allowed: Usable,
     trend: LightTrend | None = None,
     n_threads: int = 1,
-) -> tuple[ReadNoise | None, Clock]:
+) -> tuple[DetectorNoise | None, Clock]:
     """Measure the noise from the differences' deviations from their mean.
 
     Parameters
@@ -106,7 +106,7 @@ def measure_read_noise(
 
     Returns
     -------
-    noise : ReadNoise or None
+    noise : DetectorNoise or None
         None where there is but one difference, or too few pixels.
     clock : Clock
         With the directions in which outputs are read, as the noise tells them.
@@ -124,11 +124,13 @@ def measure_read_noise(
     if spectrum is None:
         return None, clock
     scale = float(np.mean(samples.factors))
-    gain = max(float(np.median(samples.gains)), 0.0) if samples.gains else 0.0
+    slopes = samples.photon_slopes
+    per_dn = max(float(np.median(slopes)), 0.0) if slopes else 0.0
     dim = allowed & (mean.values <= samples.bright)
     light = max(float(np.median(mean.values[dim])), 0.0)
-    photons = gain * light * (1 - 1 / exposure.n_differences)
-    return ReadNoise(spectrum.with_white(spectrum.white - photons).scaled(1 / scale), gain), clock
+    photons = per_dn * light * (1 - 1 / exposure.n_differences)
+    spectrum = spectrum.with_white(spectrum.white - photons).scaled(1 / scale)
+    return DetectorNoise(spectrum, photon_variance_per_dn=per_dn), clock
 
 
 def has_trend(
@@ -167,16 +169,16 @@ class _Samples:
         self.trend, self.has_trend = trend, False
         self.bright = np.float32(np.percentile(mean.values[allowed], DIM))
         self.factors: list[float] = []
-        self.gains: list[float] = []
+        self.photon_slopes: list[float] = []
 
     def __iter__(self) -> Iterator[tuple[Image, Usable]]:
         n = self.differences.exposure.n_differences
-        for j, own, values, good in self.deviations():
+        for j, of_integration, values, good in self.deviations():
             if n > 1:
-                step = own.step(j)
-                gain = _photon_gain(values, good, own.values)
-                self.gains.append(gain / (step * (1 - step / n)))
-            yield values, _without_outliers(values, good & (own.values <= self.bright))
+                step = of_integration.step(j)
+                slope = _photon_variance_per_dn(values, good, of_integration.values)
+                self.photon_slopes.append(slope / (step * (1 - step / n)))
+            yield values, _without_outliers(values, good & (of_integration.values <= self.bright))
 
     def deviations(self) -> Iterator[tuple[int, MeanImage, Image, Usable]]:
         """Index of each, mean of its integration, deviation from that, and where it is good."""
@@ -185,19 +187,21 @@ class _Samples:
         buffer = np.empty(self.mean.values.shape, dtype=np.float32)
         for i, j in _sample(self.mean):
             several = n_integrations > 1 and n > 1
-            own = self.differences.mean([i]) if several else self.mean
+            of_integration = self.differences.mean([i]) if several else self.mean
             values, good = self.differences.deviation(
-                i, j, own, among=own.complete & self.allowed, out=buffer
+                i, j, of_integration, among=of_integration.complete & self.allowed, out=buffer
             )
-            factor = own.deviation_factor(i, j) if good.any() else 0.0
+            factor = of_integration.deviation_factor(i, j) if good.any() else 0.0
             if not factor > 0:
                 continue
             self.factors.append(factor)
             if self.trend is not None and n > 1:
-                shared = own.shared_factor(i, j) / n_integrations
-                scale = self.trend.remove(values, good, own.values, factor=factor, shared=shared)
+                shared = of_integration.shared_factor(i, j) / n_integrations
+                scale = self.trend.remove(
+                    values, good, of_integration.values, factor=factor, shared=shared
+                )
                 self.has_trend |= scale != 0
-            yield j, own, values, good
+            yield j, of_integration, values, good
 
 
 def _sample(mean: MeanImage) -> list[tuple[int, int]]:
@@ -214,7 +218,7 @@ def _without_outliers(values: Image, good: Usable) -> Usable:
     return good & (np.abs(values) < np.float32(OUTLIER) * sigma)
 
 
-def _photon_gain(values: Image, good: Usable, light: Image) -> float:
+def _photon_variance_per_dn(values: Image, good: Usable, light: Image) -> float:
     """Slope of the variance of neighbouring pixels' differences with their light."""
     values, light = values[::GAIN_ROWS], light[::GAIN_ROWS]
     both = good[::GAIN_ROWS, 1:] & good[::GAIN_ROWS, :-1]
@@ -250,7 +254,7 @@ def _significant_slope(
     return slope if slope > SIGNIFICANT_SLOPE / power**0.5 else 0.0
 
 
-def guess_read_noise(mean: MeanImage, clock: Clock, *, allowed: Usable) -> ReadNoise:
+def guess_detector_noise(mean: MeanImage, clock: Clock, *, allowed: Usable) -> DetectorNoise:
     """Noise of detectors as they are, scaled to the differences of neighbouring pixels.
 
     Parameters
@@ -264,7 +268,7 @@ def guess_read_noise(mean: MeanImage, clock: Clock, *, allowed: Usable) -> ReadN
 
     Returns
     -------
-    ReadNoise
+    DetectorNoise
         With a typical spectrum.
 
     Raises
@@ -282,12 +286,12 @@ def guess_read_noise(mean: MeanImage, clock: Clock, *, allowed: Usable) -> ReadN
         msg = "fit_method='wiener' finds no noise in the exposure: use 'median'"
         raise NothingToClean(msg)
     spectrum = typical_spectrum(white=white, n_outputs=clock.n_outputs)
-    return ReadNoise(spectrum.scaled(1 / mean.factor))
+    return DetectorNoise(spectrum.scaled(1 / mean.factor))
 
 
 def measure_image_noise(
     mean: MeanImage, noise: Image, usable: Usable, clock: Clock
-) -> ReadNoise | None:
+) -> DetectorNoise | None:
     """Measure the noise from the only image that there is, without its sky.
 
     Parameters
@@ -303,8 +307,8 @@ def measure_image_noise(
 
     Returns
     -------
-    ReadNoise or None
+    DetectorNoise or None
         None where too few pixels are usable.
     """
     spectrum = measure_spectrum([(noise, _without_outliers(noise, usable))], clock)
-    return None if spectrum is None else ReadNoise(spectrum.scaled(1 / mean.factor))
+    return None if spectrum is None else DetectorNoise(spectrum.scaled(1 / mean.factor))

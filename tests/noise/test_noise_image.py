@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from deflicker.noise import RowNoise
+from deflicker.noise import NoiseImage
 
 SHAPE = (40, 60)
 
@@ -9,9 +9,9 @@ SHAPE = (40, 60)
 @pytest.fixture(params=[1, 4, None])
 def noise(request, rng):
     if request.param is None:
-        return RowNoise(rng.normal(size=SHAPE).astype(np.float32))
+        return NoiseImage(rng.normal(size=SHAPE).astype(np.float32))
     coefficients = rng.normal(size=(SHAPE[0], request.param)).astype(np.float32)
-    return RowNoise(coefficients, rng.normal(size=(request.param, SHAPE[1])).astype(np.float32))
+    return NoiseImage(coefficients, rng.normal(size=(request.param, SHAPE[1])).astype(np.float32))
 
 
 def dense(noise):
