@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from deflicker.noise.method import ALL_INSTRUMENTS
+from deflicker.detector.facts import ALL_INSTRUMENTS
 from deflicker.noise.noise_image import NoiseImage
 from deflicker.noise.rowwise.method import RowMethod
 

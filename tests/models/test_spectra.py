@@ -13,7 +13,7 @@ from stdatamodels.jwst import datamodels
 from conftest import exposure_of
 from deflicker import CleanFlickerNoiseStep, CleanOptions, clean_exposure
 from deflicker.cli.main import main
-from deflicker.detector.clock import PIXEL_SECONDS
+from deflicker.detector.facts import PIXEL_SECONDS
 from deflicker.models.exposure import model_from_simulation
 from deflicker.models.spectra import read_spectrum, write_spectrum
 from deflicker.noise.spectrum import NoiseSpectrum

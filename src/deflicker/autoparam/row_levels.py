@@ -11,13 +11,12 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from deflicker.stats.constants import MEDIAN_VARIANCE, PINK_STEP
+
 __all__ = ["RowStatistics", "output_offsets", "row_statistics"]
 
 # Columns on either side of the border of two outputs, near and far from it.
 BORDER_COLUMNS = 16
-# Cin(pi): half the mean square of the step between neighbours in pink noise is this over
-# ln(n / 2) of the variance of n samples.
-PINK_STEP = 1.6483
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +127,7 @@ def row_statistics(
     rest = levels - means
     mean = rest.mean(axis=0)
     total = float(np.mean(mean**2))
-    error = math.pi / 2 * pixel_error * float(np.mean((number > 0) / np.maximum(number, 1)))
+    error = MEDIAN_VARIANCE * pixel_error * float(np.mean((number > 0) / np.maximum(number, 1)))
     fraction = n_integrations / len(levels) ** 2
     if fraction < 1:
         noise = float(np.mean((rest - mean) ** 2)) * fraction / (1 - fraction)

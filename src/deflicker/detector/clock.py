@@ -5,14 +5,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["PIXEL_SECONDS", "Clock"]
+from deflicker.detector.facts import IRS2_BLOCK, IRS2_ROW_TICKS, IRS2_SCIENCE, ROW_OVERHEAD
 
-PIXEL_SECONDS = 1e-5
-ROW_OVERHEAD = 12
-# IRS2 reads 8 science, 4 reference and 8 science pixels, again and again.
-IRS2_ROW_TICKS = 712
-IRS2_SCIENCE = 8
-IRS2_BLOCK = 20
+__all__ = ["Clock"]
 
 
 @dataclass(frozen=True, kw_only=True)

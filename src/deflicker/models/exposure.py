@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from stdatamodels.jwst import datamodels
 
 from deflicker.detector.dq import DO_NOT_USE
+from deflicker.detector.facts import NEAR_INFRARED
 from deflicker.detector.readout import Readout, count_outputs
 from deflicker.errors import CannotClean, NothingToClean
 from deflicker.noise.registry import METHODS
@@ -40,7 +41,6 @@ _NEW_AXES: Final[Mapping[type, tuple[Any, ...]]] = MappingProxyType(
     }
 )
 _NIRSPEC_DETECTORS: Final = ("NRS1", "NRS2")
-_NEAR_INFRARED: Final = ("NIRCAM", "NIRISS", "NIRSPEC")
 _EVEN: Final = 1e-6  # of the mean step: groups that differ by less are evenly spaced
 _FEW_SPECTRA: Final = ("NRS_BRIGHTOBJ", "NRS_FIXEDSLIT")  # and no other light
 # What the integrations of a series share: the light that falls on each pixel, and its read-out.
@@ -100,7 +100,7 @@ def exposure_from_model(model: datamodels.JwstDataModel) -> Exposure:
     exp_type = str(_required(model, "exposure.type", "EXP_TYPE")).upper()
     instrument = str(_required(model, "instrument.name", "INSTRUME")).upper()
     detector = str(_required(model, "instrument.detector", "DETECTOR")).upper()
-    if instrument not in _NEAR_INFRARED and exp_type != "MIR_IMAGE":
+    if instrument not in NEAR_INFRARED and exp_type != "MIR_IMAGE":
         msg = f"flicker noise of {instrument} exposures of type {exp_type} is not cleaned"
         raise NothingToClean(msg)
     if instrument == "NIRSPEC" and detector not in _NIRSPEC_DETECTORS:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from deflicker.detector.clock import PIXEL_SECONDS
+from deflicker.detector.facts import PIXEL_SECONDS
 from deflicker.noise.spectrum import NoiseSpectrum
 from deflicker.storage.unfinished import unfinished_folder
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +14,7 @@ from deflicker.options import CleanOptions
 from deflicker.ramps.exposure import Exposure
 from deflicker.scene.draft_masks import MaskMaker
 
-__all__ = ["ALL_INSTRUMENTS", "NEAR_INFRARED", "Integration", "Job", "NoiseMethod", "Plan"]
-
-NEAR_INFRARED: Final = frozenset({"NIRCAM", "NIRISS", "NIRSPEC"})
-ALL_INSTRUMENTS: Final = NEAR_INFRARED | {"MIRI"}
+__all__ = ["Integration", "Job", "NoiseMethod", "Plan"]
 
 
 class Integration(Protocol):

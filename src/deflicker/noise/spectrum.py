@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from deflicker.detector.clock import PIXEL_SECONDS
+from deflicker.detector.facts import PIXEL_SECONDS
 
 __all__ = ["HALF_SAMPLING", "NoiseSpectrum"]
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deflicker.detector.dq import MSA_FAILED_OPEN
+from deflicker.detector.facts import FIXED_SLIT_QUADRANT, FIXED_SLIT_ROWS, FULL_FRAME
 from deflicker.errors import CannotClean
 
 __all__ = [
@@ -16,10 +17,6 @@ __all__ = [
     "open_slits",
     "slit_footprints",
 ]
-
-FULL_FRAME = (2048, 2048)
-FIXED_SLIT_ROWS = slice(922, 1116)
-FIXED_SLIT_QUADRANT = 5
 
 
 def ifu_slices(wcs: Any, shape: tuple[int, int]) -> NDArray[np.bool_]:

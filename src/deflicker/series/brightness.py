@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deflicker.detector.readout import Readout
-from deflicker.stats.constants import MAD_TO_SIGMA
+from deflicker.stats.constants import MAD_TO_SIGMA, MEDIAN_ERROR
 from deflicker.stats.row_medians import row_medians
 
 __all__ = ["FEWEST_DARK", "Brightness"]
@@ -18,7 +18,6 @@ ILLUMINATED = 10.0  # standard deviations of the template's background
 FEWEST_PIXELS = 20
 # Pixels of background that tell the level of a row: fewer know it less well than its scene.
 FEWEST_DARK = 8
-MEDIAN_ERROR = 1.2533  # of a Gaussian, for that of its mean
 TINY = 1e-30
 OUTLIER, ROUNDS = 4.0, 10
 # Scales that are not of this series, and errors that tell nothing.

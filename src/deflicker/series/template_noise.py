@@ -14,6 +14,7 @@ from deflicker.ramps.outputs import fitted_outputs
 from deflicker.scene.draft_masks import integration_rate
 from deflicker.series.brightness import FEWEST_DARK, TINY
 from deflicker.series.template import Template
+from deflicker.stats.constants import MEDIAN_VARIANCE
 from deflicker.stats.row_medians import row_medians
 
 __all__ = ["light_free_levels", "remove_template_noise"]
@@ -25,8 +26,6 @@ Levels = NDArray[np.float64]
 # Integrations whose row levels tell the noise; the variance of 8 times some hundred levels is
 # known to a few percent, and each costs a draft rate.
 SAMPLES = 8
-# Variance of the median of many Gaussian values, for that of their mean.
-MEDIAN_VARIANCE = np.pi / 2
 # Levels that stick out of the noise by more standard deviations than this are light. Noise does
 # so once in 2000 levels.
 LIGHT = 3.5

@@ -4,11 +4,11 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
+from deflicker.detector.facts import REFERENCE_BORDER
 from deflicker.detector.readout import Readout
 
 __all__ = ["DETECTORS", "EXPOSURES", "SERIES", "TARGETS", "Scenario", "SimulatedNoise"]
 
-BORDER = 4
 TARGETS: Final = ("trace", "soss", "star")
 
 
@@ -135,7 +135,7 @@ class Scenario:
     cosmic_rays: float = 2e-4
     bad_pixels: float = 0.003
     saturation: float = 60000.0
-    border: int = BORDER
+    border: int = REFERENCE_BORDER
     noise: SimulatedNoise | None = None
 
     def __post_init__(self) -> None:

@@ -13,6 +13,7 @@ from scipy.fft import irfft, next_fast_len, rfft
 from scipy.ndimage import gaussian_filter
 
 from deflicker.detector.dq import DO_NOT_USE, JUMP_DET, REFERENCE_PIXEL, SATURATED
+from deflicker.detector.facts import ROW_OVERHEAD
 from deflicker.simulation.scenarios import DETECTORS, EXPOSURES, SERIES, Scenario, SimulatedNoise
 from deflicker.simulation.series import drifts, light_curve, spectra, target_light
 
@@ -25,8 +26,6 @@ __all__ = [
     "SimulatedNoise",
     "simulate",
 ]
-
-ROW_OVERHEAD = 12
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from deflicker.stats.constants import MIDDLE_QUARTER
+
 __all__ = ["ClipLimits", "SortedValues", "background_limits", "outlier_limits"]
 
 log = logging.getLogger(__name__)
@@ -24,7 +26,6 @@ CHUNK = 1 << 16
 # Light below the background: more than this fraction of the values lies so far below, in
 # standard deviations of the densest quarter. Bad pixels are fewer.
 NEGATIVE_FRACTION, NEGATIVE_SIGMA = 0.05, 5.0
-QUARTER_WIDTH = 0.6373  # of the middle quarter of a Gaussian, in standard deviations
 FEWEST_VALUES, ENOUGH_VALUES = 50, 20_000
 # A sum that lost this factor by subtraction has too few digits left.
 CANCELLATION = 1e6
@@ -318,7 +319,7 @@ def _densest(values: NDArray) -> tuple[float, float]:
     quarter = len(some) // 4
     widths = some[quarter:] - some[: len(some) - quarter]
     first = int(np.argmin(widths))
-    return float(some[first + quarter // 2]), float(widths[first]) / QUARTER_WIDTH
+    return float(some[first + quarter // 2]), float(widths[first]) / MIDDLE_QUARTER
 
 
 def _gathered(values: NDArray, usable: NDArray[np.bool_]) -> NDArray:

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
-from deflicker.stats.constants import MAD_TO_SIGMA
+from deflicker.stats.constants import MAD_TO_SIGMA, MEDIAN_VARIANCE
 
 __all__ = ["BLOCK_ROWS", "row_medians", "row_medians_and_deviations", "row_stripes"]
 
@@ -160,7 +160,7 @@ def row_stripes(
     stripes = np.where(filled, levels - smooth, 0.0)
 
     smallest = np.finfo(np.float32).tiny
-    error = np.maximum(np.pi / 2 * sigma**2 / np.maximum(number, 1), smallest)
+    error = np.maximum(MEDIAN_VARIANCE * sigma**2 / np.maximum(number, 1), smallest)
     excess = float(np.mean(stripes[filled] ** 2 - error[filled]))
     # Where errors are larger than the stripes, limits that follow them only add noise.
     trust = np.zeros(len(values))

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from deflicker.stats.constants import MAD_TO_SIGMA, VARIANCE_WITHIN_3_SIGMA
+
 __all__ = ["PixelScatter", "median_variances", "pixel_scatter", "shrunk_levels"]
 
-MAD_TO_SIGMA = 1.4826
 # Pixels from which the scatter is measured: the error of its square is then 1.5 percent.
 ENOUGH_PIXELS = 20_000
-# Pairs beyond 3 sigma are outliers; this is the variance of a Gaussian without them.
-OUTLIERS = 3.0
-CLIPPED_VARIANCE = 0.9733
+OUTLIERS = 3.0  # standard deviations of a pair
 # Levels beyond 4 standard deviations of all levels count as that far only: they see light.
 FARTHEST = 4.0
 ROUNDS = 5
@@ -108,7 +107,7 @@ def pixel_scatter(
     pairs = pairs.astype(np.float64)
     limit = OUTLIERS * MAD_TO_SIGMA * float(np.median(np.abs(pairs)))
     kept = pairs[np.abs(pairs) <= limit]
-    return PixelScatter(float(np.mean(kept**2)) / (2 * CLIPPED_VARIANCE), len(pairs))
+    return PixelScatter(float(np.mean(kept**2)) / (2 * VARIANCE_WITHIN_3_SIGMA), len(pairs))
 
 
 def _pairs_of_rows(values: NDArray[np.float32], number: NDArray[np.int_]) -> NDArray[np.float32]:

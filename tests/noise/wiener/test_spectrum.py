@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from deflicker.detector.clock import PIXEL_SECONDS, Clock
+from deflicker.detector.clock import Clock
+from deflicker.detector.facts import PIXEL_SECONDS
 from deflicker.noise.spectrum import NoiseSpectrum
 from deflicker.noise.wiener.directions import find_directions
 from deflicker.noise.wiener.spectrum import (

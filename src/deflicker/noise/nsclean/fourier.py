@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import irfft, rfft
 
+from deflicker.detector.facts import FULL_FRAME, REFERENCE_BORDER
 from deflicker.noise.noise_image import NoiseImage
 from deflicker.noise.nsclean.wave_fit import Seen, fit_waves, powers_of_each, wave_powers
 from deflicker.noise.nsclean.waves import Waves, make_waves
@@ -17,7 +18,6 @@ from deflicker.stats.shrinkage import pixel_scatter
 
 __all__ = ["fourier_noise", "full_frame_noise", "low_pass"]
 
-FULL_FRAME = (2048, 2048)
 BLOCK_ROWS = 64
 
 # Full frame, in units of pixels and cycles per pixel.
@@ -25,7 +25,6 @@ HALF_POWER = 1 / 256
 ROLL_OFF = 1 / 1024
 DENSITY_SIGMA = 32.0
 ROW_OUTLIERS = 3.0
-REFERENCE_ROWS = 4
 
 
 def fourier_noise(
@@ -62,7 +61,7 @@ def full_frame_noise(
     values: NDArray[np.float32],
     usable: NDArray[np.bool_],
     *,
-    reference_rows: int = REFERENCE_ROWS,
+    reference_rows: int = REFERENCE_BORDER,
 ) -> NoiseImage:
     """Flicker noise of a full frame, each detector row by its lowest frequencies.
 

@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from deflicker.noise.nsclean.fourier import FULL_FRAME, fourier_noise
+from deflicker.detector.facts import FULL_FRAME
+from deflicker.noise.nsclean.fourier import fourier_noise
 from deflicker.noise.rowwise.method import RowMethod
 
 __all__ = ["NSCLEAN"]

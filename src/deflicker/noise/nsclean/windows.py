@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.fft import fft, irfft, next_fast_len, rfft
 from scipy.sparse import csc_array
 
+from deflicker.detector.facts import PIXEL_SECONDS, ROW_OVERHEAD
 from deflicker.noise.nsclean.wave_fit import Seen, WavePowers, fit_waves, wave_powers
 from deflicker.noise.nsclean.waves import Waves, make_waves
 from deflicker.stats.constants import MAD_TO_SIGMA
@@ -17,7 +18,6 @@ from deflicker.stats.shrinkage import pixel_scatter
 
 __all__ = ["subarray_noise", "window_rows"]
 
-ROW_OVERHEAD = 12  # ticks
 WINDOW_PIXELS = 512
 OUTLIERS = 4.0
 # Corners of the filter in Hz: pass, stop, stop, pass. Rows of sub-arrays that are wide
@@ -25,7 +25,6 @@ OUTLIERS = 4.0
 NARROW = (1061.0, 1211.0, 49943.0, 49957.0)
 WIDE = (150.0, 200.0, 49943.0, 49957.0)
 WIDEST_NARROW = 64  # pixels along the fast axis
-TICK = 1e-5  # seconds per pixel
 # Low frequencies of a window, and those about the alternation of the columns: about as many
 # as 512 pixels can tell, however long the window.
 MOST_LOW, MOST_HIGH = 32, 8
@@ -172,7 +171,7 @@ def _density(
     usable: NDArray[np.float32], corners: tuple[float, float, float, float]
 ) -> NDArray[np.float32]:
     """Local density of usable pixels in clock order, over an eighth of the corner's period."""
-    sigma = 1 / ((corners[0] + corners[1]) / 2) / (2 * 4 * TICK)
+    sigma = 1 / ((corners[0] + corners[1]) / 2) / (2 * 4 * PIXEL_SECONDS)
     # Overlapping blocks, of which the kernel spoils the ends, stay in a processor's cache.
     reach = ceil(KERNEL_REACH * sigma)
     length = next_fast_len(16 * reach, real=True)
@@ -222,7 +221,7 @@ def _see_windows(
 
 def _passed(n_ticks: int, corners: tuple[float, float, float, float]) -> tuple[int, ...]:
     """Frequencies that the filter lets pass, the lowest and those nearest to the alternation."""
-    frequency = np.arange(n_ticks // 2 + 1) / (n_ticks * TICK)
+    frequency = np.arange(n_ticks // 2 + 1) / (n_ticks * PIXEL_SECONDS)
     passed = np.flatnonzero(_gain(frequency, corners) > 1e-12)
     low, high = passed[passed < n_ticks // 4], passed[passed >= n_ticks // 4]
     chosen = [*low[:MOST_LOW], *high[-MOST_HIGH:]]
@@ -252,7 +251,7 @@ def _noise_of_windows(
 ) -> NDArray[np.float32]:
     """Noise (n_windows, n_ticks) of windows of one length."""
     waves = part.waves
-    gain = waves.amplitude * _gain(waves.order / (waves.n_ticks * TICK), corners)
+    gain = waves.amplitude * _gain(waves.order / (waves.n_ticks * PIXEL_SECONDS), corners)
     spectrum = np.zeros((len(part.weight), 2 * (waves.n_ticks // 2 + 1)), np.float32)
     spectrum[:, waves.places] = fit_waves(part, powers) * gain
     return irfft(spectrum.view(np.complex64), waves.n_ticks, axis=1, norm="forward")

@@ -14,7 +14,7 @@ from deflicker.noise.wiener.directions import find_directions
 from deflicker.noise.wiener.light_trend import LightTrend
 from deflicker.noise.wiener.mean_image import Differences, MeanImage
 from deflicker.noise.wiener.spectrum import measure_spectrum, typical_spectrum
-from deflicker.stats.constants import MAD_TO_SIGMA
+from deflicker.stats.constants import MAD_TO_SIGMA, MEDIAN_OF_SQUARE
 
 __all__ = [
     "DetectorNoise",
@@ -38,7 +38,6 @@ GAIN_PERCENTILES = (1, 50, 80, 90, 95, 98, 99, 99.7)
 GAIN_PIXELS = 100
 # Variances for those of typical detectors, of which the white one holds what neighbours differ by.
 LEAST_WHITE, MOST_CORRELATED = 0.5, 4.0
-MEDIAN_OF_SQUARE = 0.4549  # of a Gaussian of unit variance
 SQUARE_ERROR = 2.5
 SIGNIFICANT_SLOPE = 5.0
 

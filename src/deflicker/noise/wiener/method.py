@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+from deflicker.detector.facts import NEAR_INFRARED
 from deflicker.detector.readout import Readout
-from deflicker.noise.method import NEAR_INFRARED, Job, Plan
+from deflicker.noise.method import Job, Plan
 from deflicker.noise.wiener.wiener_fit import clipping_level, fit_wiener, report_fit
 from deflicker.options import CleanOptions
 
