@@ -3,7 +3,7 @@
 import logging
 
 from deflicker.cleaning.result import CleanResult
-from deflicker.noise.wiener.wiener_fit import LEAST_SIGMA, MOST_SIGMA
+from deflicker.stats.clipping import LEAST_SIGMA, MOST_SIGMA
 
 __all__ = ["report_result"]
 

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from deflicker.stats.clipping import SortedValues
+from deflicker.storage.unfinished import written_whole
 
 __all__ = ["before_after", "spectrum_plot"]
 
@@ -54,7 +55,8 @@ def before_after(
     figure.supxlabel("x (pixels)", fontsize="medium")
     figure.supylabel("y (pixels)", fontsize="medium")
     figure.colorbar(drawn, ax=panels, label="DN per group above the background", shrink=0.9)
-    figure.savefig(path, dpi=110)
+    with written_whole(path) as unfinished:
+        figure.savefig(unfinished, dpi=110)
 
 
 def spectrum_plot(table: Any, path: Path) -> None:
@@ -95,4 +97,5 @@ def spectrum_plot(table: Any, path: Path) -> None:
     axes.set_ylabel(f"power ({power.to_string('unicode')})")
     axes.grid(alpha=0.3)
     axes.legend()
-    figure.savefig(path, dpi=110)
+    with written_whole(path) as unfinished:
+        figure.savefig(unfinished, dpi=110)

@@ -11,7 +11,7 @@ from deflicker.models.round_trip import check_content, check_tree, load_arrays, 
 from deflicker.storage.fits_structure import check_file
 from deflicker.storage.on_disk import can_stay_on_disk, open_on_disk, write_on_disk
 from deflicker.storage.stored_array import Placeholder
-from deflicker.storage.unfinished import remove_leftovers, unfinished_folder
+from deflicker.storage.unfinished import remove_leftovers, unfinished_folder, written_whole
 
 __all__ = [
     "check_folder",
@@ -224,11 +224,8 @@ def write_whole(model: datamodels.JwstDataModel, path: Path) -> None:
         if isinstance(getattr(model, "data", None), Placeholder):
             write_on_disk(model, path)
             return
-        # In a folder of its own the new file has its final name, which goes into its header.
-        with unfinished_folder(path.parent) as folder:
-            unfinished = folder / path.name
+        with written_whole(path) as unfinished:
             model.save(str(unfinished))
-            unfinished.replace(path)
     except MemoryError:
         raise
     except Exception as error:

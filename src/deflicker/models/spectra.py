@@ -8,7 +8,7 @@ import numpy as np
 
 from deflicker.detector.facts import PIXEL_SECONDS
 from deflicker.noise.spectrum import NoiseSpectrum
-from deflicker.storage.unfinished import unfinished_folder
+from deflicker.storage.unfinished import written_whole
 
 __all__ = ["read_spectrum", "write_spectrum"]
 
@@ -70,10 +70,8 @@ def write_spectrum(
             "note": NOTE,
         },
     )
-    with unfinished_folder(path.parent) as folder:
-        unfinished = folder / path.name
+    with written_whole(path) as unfinished:
         table.write(unfinished, format="ascii.ecsv")
-        unfinished.replace(path)
 
 
 def read_spectrum(path: str | Path) -> Any:

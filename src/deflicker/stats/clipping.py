@@ -14,10 +14,20 @@ from numpy.typing import NDArray
 
 from deflicker.stats.constants import MIDDLE_QUARTER
 
-__all__ = ["ClipLimits", "SortedValues", "background_limits", "outlier_limits"]
+__all__ = [
+    "LEAST_SIGMA",
+    "MOST_SIGMA",
+    "ClipLimits",
+    "SortedValues",
+    "background_limits",
+    "outlier_limits",
+]
 
 log = logging.getLogger(__name__)
 
+# Clipping levels in standard deviations that can do their work: below the first, pixels are chosen
+# by their noise; beyond the second, sources are background.
+LEAST_SIGMA, MOST_SIGMA = 0.5, 10.0
 CLIP_SIGMA = 3.0
 CLIP_ROUNDS = 5
 HISTOGRAM_SIGMA = 4.0

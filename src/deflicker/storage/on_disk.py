@@ -19,7 +19,7 @@ from stdatamodels.jwst import datamodels
 
 from deflicker.storage.fits_structure import check_file
 from deflicker.storage.stored_array import Placeholder, StoredArray
-from deflicker.storage.unfinished import unfinished_folder
+from deflicker.storage.unfinished import written_whole
 
 __all__ = [
     "can_stay_on_disk",
@@ -124,8 +124,9 @@ def write_on_disk(model: datamodels.RampModel, path: Path) -> None:
     stored = model.data.stored
     parts = _parts(fits_support.to_fits(model.instance, model.schema))
     offset = _offset(parts, stored)
-    with unfinished_folder(path.parent) as folder:
-        unfinished = stored.path if stored.writable else folder / path.name
+    with written_whole(path) as unfinished:
+        if stored.writable:
+            stored.path = stored.path.replace(unfinished)
         with unfinished.open("r+b" if stored.writable else "wb") as stream:
             if stored.writable:
                 _move(stream, stored, offset)
@@ -139,7 +140,6 @@ def write_on_disk(model: datamodels.RampModel, path: Path) -> None:
                     for integration in range(len(part)):
                         stream.write(part[integration].reshape(-1).view(np.uint8).data)
             stream.truncate()
-        unfinished.replace(path)
     offsets = {id(part): _offset(parts, part) for part in parts if isinstance(part, StoredArray)}
     for name, value in _placeholders(model):
         given = value.stored

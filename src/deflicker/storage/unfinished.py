@@ -15,7 +15,7 @@ try:
 except ImportError:  # another system: folders are made, and none is taken for a leftover
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["UnfinishedFolder", "remove_leftovers", "unfinished_folder"]
+__all__ = ["UnfinishedFolder", "remove_leftovers", "unfinished_folder", "written_whole"]
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +78,35 @@ def unfinished_folder(parent: Path) -> Iterator[Path]:
         yield folder.path
     finally:
         folder.remove()
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Let a file be written completely or not at all.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file. One that exists stays until the new one is complete.
+
+    Yields
+    ------
+    pathlib.Path
+        Where to write, under the same name in a hidden folder beside it: writers put the name
+        into headers.
+
+    Raises
+    ------
+    FileNotFoundError
+        If its folder does not exist.
+    """
+    if not path.parent.is_dir():
+        msg = f"{path} cannot be written: folder {path.parent} does not exist"
+        raise FileNotFoundError(msg)
+    with unfinished_folder(path.parent) as folder:
+        unfinished = folder / path.name
+        yield unfinished
+        unfinished.replace(path)
 
 
 def remove_leftovers(parent: Path) -> None:

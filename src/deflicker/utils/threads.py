@@ -6,6 +6,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TypeVar
 
@@ -102,7 +103,11 @@ def share_freed_memory() -> None:
 
 
 def map_in_order(
-    function: Callable[[Item], Result], items: Iterable[Item], *, n_threads: int = 1
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    *,
+    n_threads: int = 1,
+    pool: ThreadPoolExecutor | None = None,
 ) -> Iterator[Result]:
     """Apply a function to each item, on several threads, and give the results in order.
 
@@ -114,6 +119,9 @@ def map_in_order(
         The items, taken one by one by the calling thread.
     n_threads : int, optional
         Number of threads, and of results that may wait.
+    pool : ThreadPoolExecutor, optional
+        Threads for work that is done again and again; made for this one by default. What they
+        do must not wait for other work in the same pool.
 
     Yields
     ------
@@ -123,11 +131,11 @@ def map_in_order(
     if n_threads <= 1:
         yield from map(function, items)
         return
-    with ThreadPoolExecutor(n_threads) as pool:
+    with nullcontext(pool) if pool is not None else ThreadPoolExecutor(n_threads) as threads:
         waiting: deque[Future[Result]] = deque()
         try:
             for item in items:
-                waiting.append(pool.submit(function, item))
+                waiting.append(threads.submit(function, item))
                 if len(waiting) > n_threads:
                     yield waiting.popleft().result()
             while waiting:

@@ -5,8 +5,6 @@ import pytest
 
 from deflicker.detector.clock import Clock
 from deflicker.noise.wiener.mean import (
-    LEAST_BRIGHTNESS,
-    WINGS,
     WeightedImage,
     _brightness,
     _first_sources,
@@ -15,10 +13,12 @@ from deflicker.noise.wiener.mean import (
 from deflicker.noise.wiener.sky import SkySplines, SmoothSky, sky_penalty
 from deflicker.noise.wiener.solver import Records
 from deflicker.noise.wiener.spectrum import typical_spectrum
+from deflicker.noise.wiener.tuning import WienerTuning
 from deflicker.noise.wiener.weights import ObservedPixels, RecordWeights, in_bins
 from deflicker.scene.sources import source_halos
 
 SHAPE = (40, 64)
+TUNING = WienerTuning()
 
 
 def dense(splines):
@@ -148,7 +148,7 @@ def test_brightness_near_each_spline_is_that_above_the_level(rng):
     usable = rng.random(shape) < 0.8
     values[~usable] = 1e6
     splines = SkySplines(shape, spacing=32)
-    found = _brightness(values.astype(np.float32), usable, splines)
+    found = _brightness(values.astype(np.float32), usable, splines, dark=TUNING.dark_percentile)
     assert found.shape == splines.grid
     columns = splines.centres()[1]
     np.testing.assert_allclose(found[:, columns <= 96], 0, atol=0.5)
@@ -162,7 +162,8 @@ def sky_and_noise(values, *, level, flat=None):
     image = WeightedImage(values=seen, variance=0.01 * ones, usable=ones > 0, flat=flat)
     clock = Clock(n_slow=values.shape[0], n_fast=values.shape[1])
     spectrum = typical_spectrum(white=0.01, n_outputs=1)
-    return _SkyAndNoise(image, spectrum, clock, level=np.float32(level), n_threads=1), spectrum
+    both = _SkyAndNoise(image, spectrum, clock, level=np.float32(level), n_threads=1, tuning=TUNING)
+    return both, spectrum
 
 
 @pytest.mark.parametrize("with_flat", [False, True])
@@ -175,7 +176,7 @@ def test_prior_of_the_sky_is_its_brightness(rng, with_flat):
     columns = both.splines.centres()[1]
     assert (columns <= 96).any()
     assert (columns >= 192).any()
-    dark = WINGS**2 * 50**2 + LEAST_BRIGHTNESS**2 * spectrum.correlated_variance
+    dark = TUNING.wing_fraction**2 * 50**2 + TUNING.noise_fraction**2 * spectrum.correlated_variance
     np.testing.assert_allclose(found[:, columns <= 96], np.sqrt(dark), rtol=0.05)
     np.testing.assert_allclose(found[:, columns >= 192], np.hypot(50, np.sqrt(dark)), rtol=0.05)
 
@@ -206,7 +207,7 @@ def test_a_galaxy_does_not_mask_the_rest_of_its_rows(rng):
         WeightedImage(values=values.astype(np.float32), variance=ones, usable=ones > 0),
         typical_spectrum(white=1.0, n_outputs=1),
         Clock(n_slow=256, n_fast=320),
-        4.0,
+        (4.0, 4.0),
         level=None,
         n_threads=1,
     )

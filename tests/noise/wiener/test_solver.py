@@ -6,8 +6,9 @@ import pytest
 from deflicker.detector.clock import Clock
 from deflicker.noise.spectrum import NoiseSpectrum
 from deflicker.noise.wiener.coupling import SlowModes, _inverse_prior
-from deflicker.noise.wiener.sky import HALO_FRACTION, SkySplines, SmoothSky, sky_penalty
+from deflicker.noise.wiener.sky import SkySplines, SmoothSky, sky_penalty
 from deflicker.noise.wiener.solver import NoiseEquations, NoisePrior, Records, solve_noise
+from deflicker.noise.wiener.tuning import WienerTuning
 from deflicker.noise.wiener.weights import ObservedPixels, RecordWeights
 
 FREQUENCY = np.concatenate([np.geomspace(1e-4, 0.25, 30), 0.5 - np.geomspace(0.24, 1e-3, 30)])
@@ -111,7 +112,7 @@ def test_solution_with_a_sky_is_that_of_dense_matrices(with_flat, with_halos):
     if with_halos:
         matrix = np.concatenate([matrix, halos.reshape(2, -1).T], axis=1)
         penalty = np.pad(penalty, [(0, 2), (0, 2)])
-        penalty[-2:, -2:] = np.eye(2) / HALO_FRACTION**2
+        penalty[-2:, -2:] = np.eye(2) / WienerTuning().halo_fraction ** 2
     # Four pixels of the image share a value.
     matrix = np.repeat(matrix.reshape(24, 8, -1), 4, axis=1).reshape(values.size, -1)
     if with_flat:

@@ -8,9 +8,11 @@ from conftest import exposure_of
 from deflicker import CleanOptions, clean_exposure
 from deflicker.detector.clock import Clock
 from deflicker.noise.wiener.solver import Records
-from deflicker.noise.wiener.stars import STAR_SIGMA, _star_power
+from deflicker.noise.wiener.stars import _star_power
+from deflicker.noise.wiener.tuning import WienerTuning
 from deflicker.simulation.simulate import EXPOSURES, simulate
 
+SIGMA = WienerTuning().star_sigma
 WIENER = CleanOptions(fit_method="wiener")
 DARK = replace(
     EXPOSURES["nircam"], shape=(256, 1024), n_stars=0, cosmic_rays=0.0, bad_pixels=0.0, sky=0.2
@@ -20,7 +22,7 @@ DARK = replace(
 def star(shape, y, x):
     rows, columns = np.ogrid[: shape[0], : shape[1]]
     square = (rows - y) ** 2 + (columns - x) ** 2
-    return np.exp(-square / (2 * STAR_SIGMA**2)) / (2 * np.pi * STAR_SIGMA**2)
+    return np.exp(-square / (2 * SIGMA**2)) / (2 * np.pi * SIGMA**2)
 
 
 def test_power_is_that_of_a_star_in_the_record():
@@ -29,7 +31,7 @@ def test_power_is_that_of_a_star_in_the_record():
     image = star((32, 64), 15, 30).astype(np.float32)
     spectrum = records.spectra(records.filled(image))[0]
     power = np.abs(spectrum) ** 2 * records.size
-    np.testing.assert_allclose(power, _star_power(records, slice(None)), atol=2e-4)
+    np.testing.assert_allclose(power, _star_power(records, slice(None), SIGMA), atol=2e-4)
 
 
 def star_grid(truth, flux):

@@ -5,11 +5,10 @@ from numpy.typing import NDArray
 
 from deflicker.noise.wiener.sky import SmoothSky
 from deflicker.noise.wiener.solver import NoisePrior, Records, Spectra
+from deflicker.noise.wiener.tuning import WienerTuning
 from deflicker.noise.wiener.weights import ObservedPixels, in_bins
 
 __all__ = ["SlowModes"]
-
-CYCLES = 8
 
 
 class SlowModes:
@@ -29,13 +28,21 @@ class SlowModes:
         Covariance of the noise.
     records : Records
         Where the pixels are in time.
+    cycles : int, optional
+        Waves of up to so many cycles in a read-out are solved for.
     """
 
     def __init__(
-        self, sky: SmoothSky, pixels: ObservedPixels, prior: NoisePrior, records: Records
+        self,
+        sky: SmoothSky,
+        pixels: ObservedPixels,
+        prior: NoisePrior,
+        records: Records,
+        *,
+        cycles: int = int(WienerTuning.slow_cycles),
     ) -> None:
         clock = records.clock
-        self.n = max(1, min(CYCLES, clock.n_slow // 4))
+        self.n = max(1, min(cycles, clock.n_slow // 4))
         n_outputs, n_modes = clock.n_outputs, 2 * self.n
         waves = _waves(self.n, records)
         splines = sky.splines

@@ -14,6 +14,7 @@ from deflicker.noise.wiener.directions import find_directions
 from deflicker.noise.wiener.light_trend import LightTrend
 from deflicker.noise.wiener.mean_image import Differences, MeanImage
 from deflicker.noise.wiener.spectrum import measure_spectrum, typical_spectrum
+from deflicker.noise.wiener.tuning import WienerTuning
 from deflicker.stats.constants import MAD_TO_SIGMA, MEDIAN_OF_SQUARE
 
 __all__ = [
@@ -30,16 +31,13 @@ Usable = NDArray[np.bool_]
 # The spectrum is measured from this many pixels, of a few differences.
 SAMPLE_PIXELS = 1 << 23
 MOST_SAMPLES = 16
-OUTLIER = 5.0
 TREND_SAMPLES = 4  # differences: light that is not linear is so in all but the middle one
-DIM = 90  # percent of the pixels that have little photon noise
 GAIN_ROWS = 4  # every how many rows are enough for the photon noise
 GAIN_PERCENTILES = (1, 50, 80, 90, 95, 98, 99, 99.7)
 GAIN_PIXELS = 100
 # Variances for those of typical detectors, of which the white one holds what neighbours differ by.
 LEAST_WHITE, MOST_CORRELATED = 0.5, 4.0
 SQUARE_ERROR = 2.5
-SIGNIFICANT_SLOPE = 5.0
 
 
 @dataclass(frozen=True)
@@ -77,7 +75,7 @@ class DetectorNoise:
         )
 
 
-def measure_detector_noise(
+def measure_detector_noise(  # noqa: PLR0913 - the last two are how, not what
     differences: Differences,
     mean: MeanImage,
     clock: Clock,
@@ -85,6 +83,7 @@ def measure_detector_noise(
     allowed: Usable,
     trend: LightTrend | None = None,
     n_threads: int = 1,
+    tuning: WienerTuning | None = None,
 ) -> tuple[DetectorNoise | None, Clock]:
     """Measure the noise from the differences' deviations from their mean.
 
@@ -102,6 +101,8 @@ def measure_detector_noise(
         What removes light that is not linear in time.
     n_threads : int, optional
         Threads to use.
+    tuning : WienerTuning, optional
+        Numbers that were chosen.
 
     Returns
     -------
@@ -113,13 +114,16 @@ def measure_detector_noise(
     exposure = differences.exposure
     if exposure.n_differences * exposure.n_integrations == 1 or not allowed.any():
         return None, clock
-    samples = _Samples(differences, mean, allowed, trend)
+    tuning = tuning or WienerTuning()
+    samples = _Samples(differences, mean, allowed, trend, tuning)
     images = iter(samples)
     first = next(images, None)
     if first is None:
         return None, clock
     clock = replace(clock, mirrored=find_directions(*first, clock))
-    spectrum = measure_spectrum(chain([first], images), clock, n_threads=n_threads)
+    spectrum = measure_spectrum(
+        chain([first], images), clock, n_threads=n_threads, least_of_law=tuning.least_of_law
+    )
     if spectrum is None:
         return None, clock
     scale = float(np.mean(samples.factors))
@@ -133,7 +137,12 @@ def measure_detector_noise(
 
 
 def has_trend(
-    differences: Differences, mean: MeanImage, trend: LightTrend, *, allowed: Usable
+    differences: Differences,
+    mean: MeanImage,
+    trend: LightTrend,
+    *,
+    allowed: Usable,
+    tuning: WienerTuning | None = None,
 ) -> bool:
     """Tell whether light is not linear in time, from a few differences.
 
@@ -147,13 +156,15 @@ def has_trend(
         Light of that mean.
     allowed : ndarray of bool, shape (n_slow, n_fast)
         Pixels that may be used; somewhere.
+    tuning : WienerTuning, optional
+        Numbers that were chosen.
 
     Returns
     -------
     bool
         True where the noise cannot have made what one of them deviates by.
     """
-    samples = _Samples(differences, mean, allowed, trend)
+    samples = _Samples(differences, mean, allowed, trend, tuning or WienerTuning())
     some = islice(samples.deviations(), TREND_SAMPLES)
     return any(samples.has_trend for _ in some)
 
@@ -162,11 +173,17 @@ class _Samples:
     """Some differences without their mean; what is learnt of each is noted on the way."""
 
     def __init__(
-        self, differences: Differences, mean: MeanImage, allowed: Usable, trend: LightTrend | None
+        self,
+        differences: Differences,
+        mean: MeanImage,
+        allowed: Usable,
+        trend: LightTrend | None,
+        tuning: WienerTuning,
     ) -> None:
+        self.tuning = tuning
         self.differences, self.mean, self.allowed = differences, mean, allowed
         self.trend, self.has_trend = trend, False
-        self.bright = np.float32(np.percentile(mean.values[allowed], DIM))
+        self.bright = np.float32(np.percentile(mean.values[allowed], tuning.dim_percentile))
         self.factors: list[float] = []
         self.photon_slopes: list[float] = []
 
@@ -175,9 +192,12 @@ class _Samples:
         for j, of_integration, values, good in self.deviations():
             if n > 1:
                 step = of_integration.step(j)
-                slope = _photon_variance_per_dn(values, good, of_integration.values)
+                slope = _photon_variance_per_dn(
+                    values, good, of_integration.values, self.tuning.significant_slope
+                )
                 self.photon_slopes.append(slope / (step * (1 - step / n)))
-            yield values, _without_outliers(values, good & (of_integration.values <= self.bright))
+            dim = good & (of_integration.values <= self.bright)
+            yield values, _without_outliers(values, dim, self.tuning.outlier_sigma)
 
     def deviations(self) -> Iterator[tuple[int, MeanImage, Image, Usable]]:
         """Index of each, mean of its integration, deviation from that, and where it is good."""
@@ -210,14 +230,14 @@ def _sample(mean: MeanImage) -> list[tuple[int, int]]:
     return [pairs[k] for k in ((np.arange(wanted) + 0.5) * len(pairs) / max(wanted, 1)).astype(int)]
 
 
-def _without_outliers(values: Image, good: Usable) -> Usable:
+def _without_outliers(values: Image, good: Usable, n_sigma: float) -> Usable:
     if not good.any():
         return good
     sigma = np.float32(MAD_TO_SIGMA * np.median(np.abs(values[good])))
-    return good & (np.abs(values) < np.float32(OUTLIER) * sigma)
+    return good & (np.abs(values) < np.float32(n_sigma) * sigma)
 
 
-def _photon_variance_per_dn(values: Image, good: Usable, light: Image) -> float:
+def _photon_variance_per_dn(values: Image, good: Usable, light: Image, significant: float) -> float:
     """Slope of the variance of neighbouring pixels' differences with their light."""
     values, light = values[::GAIN_ROWS], light[::GAIN_ROWS]
     both = good[::GAIN_ROWS, 1:] & good[::GAIN_ROWS, :-1]
@@ -235,11 +255,16 @@ def _photon_variance_per_dn(values: Image, good: Usable, light: Image) -> float:
             numbers.append(np.count_nonzero(some))
     if len(middles) < 2 or min(variances) <= 0:
         return 0.0
-    return _significant_slope(np.array(middles), np.array(variances), np.array(numbers))
+    return _significant_slope(
+        np.array(middles), np.array(variances), np.array(numbers), significant
+    )
 
 
 def _significant_slope(
-    x: NDArray[np.float64], variances: NDArray[np.float64], numbers: NDArray[np.int_]
+    x: NDArray[np.float64],
+    variances: NDArray[np.float64],
+    numbers: NDArray[np.int_],
+    significant: float,
 ) -> float:
     """Slope of a line through variances; 0 where their errors may have made it."""
     # The median of n squares of a Gaussian has a relative error of 2.34 / sqrt(n), about.
@@ -250,7 +275,7 @@ def _significant_slope(
     if power <= 0:
         return 0.0
     slope = float(np.sum(weights * centred * variances)) / power
-    return slope if slope > SIGNIFICANT_SLOPE / power**0.5 else 0.0
+    return slope if slope > significant / power**0.5 else 0.0
 
 
 def guess_detector_noise(mean: MeanImage, clock: Clock, *, allowed: Usable) -> DetectorNoise:
@@ -289,7 +314,12 @@ def guess_detector_noise(mean: MeanImage, clock: Clock, *, allowed: Usable) -> D
 
 
 def measure_image_noise(
-    mean: MeanImage, noise: Image, usable: Usable, clock: Clock
+    mean: MeanImage,
+    noise: Image,
+    usable: Usable,
+    clock: Clock,
+    *,
+    tuning: WienerTuning | None = None,
 ) -> DetectorNoise | None:
     """Measure the noise from the only image that there is, without its sky.
 
@@ -303,11 +333,15 @@ def measure_image_noise(
         Pixels that hold nothing but noise.
     clock : Clock
         Order of the pixels.
+    tuning : WienerTuning, optional
+        Numbers that were chosen.
 
     Returns
     -------
     DetectorNoise or None
         None where too few pixels are usable.
     """
-    spectrum = measure_spectrum([(noise, _without_outliers(noise, usable))], clock)
+    tuning = tuning or WienerTuning()
+    image = noise, _without_outliers(noise, usable, tuning.outlier_sigma)
+    spectrum = measure_spectrum([image], clock, least_of_law=tuning.least_of_law)
     return None if spectrum is None else DetectorNoise(spectrum.scaled(1 / mean.factor))

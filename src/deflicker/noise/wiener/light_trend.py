@@ -4,7 +4,7 @@ Times that nobody knows, groups that were dropped or averaged, and a response th
 linear leave light in the differences from their mean, which would be taken for noise.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from deflicker.noise.spectrum import NoiseSpectrum
 from deflicker.noise.wiener.mean_image import MeanImage
 from deflicker.noise.wiener.solver import NoisePrior, Records
+from deflicker.noise.wiener.tuning import WienerTuning
 from deflicker.stats.constants import MAD_TO_SIGMA
 
 __all__ = ["LightTrend"]
@@ -20,14 +21,10 @@ Image = NDArray[np.float32]
 Usable = NDArray[np.bool_]
 Matrix = NDArray[np.float64]
 
-BRIGHT = 10.0  # standard deviations of the mean: fainter light tells little, and has bias
 FEWEST = 30  # bright pixels
 MOST = 1 << 17  # bright pixels; more tell hardly more
 ROUNDS = 3
-BEND = 0.1  # of the light, by which pixels of one exposure may differ in their trend
-OUTLIER = 5.0  # standard deviations from the trend
 BLOCK = 32  # pixels of a side of the chessboard whose halves must agree; larger than a star
-SIGNIFICANT = 30.0  # of chi squared with two degrees of freedom: 3e-7 by chance
 LEAST_FREEDOM = 1e-3  # of a pixel from its own residual
 # Of the larger eigenvalue: light of about one brightness tells but one of the two, and what
 # is left of the other is noise of the mean.
@@ -54,6 +51,8 @@ class LightTrend:
         one read.
     variance : float
         Of a pixel in one read.
+    tuning : WienerTuning, optional
+        Numbers that were chosen.
     """
 
     places: NDArray[np.int64]
@@ -63,6 +62,7 @@ class LightTrend:
     unit: float
     noise: Matrix
     variance: float
+    tuning: WienerTuning = field(default_factory=WienerTuning)
 
     @classmethod
     def of(
@@ -73,6 +73,7 @@ class LightTrend:
         *,
         photon_variance_per_dn: float,
         allowed: Usable,
+        tuning: WienerTuning | None = None,
     ) -> "LightTrend | None":
         """Choose bright pixels of a mean.
 
@@ -88,13 +89,16 @@ class LightTrend:
             Photon variance of a difference for each DN of light.
         allowed : ndarray of bool, shape (n_slow, n_fast)
             Pixels that may be used; somewhere.
+        tuning : WienerTuning, optional
+            Numbers that were chosen.
 
         Returns
         -------
         LightTrend or None
             None where hardly anything is bright.
         """
-        places, level = _bright(mean, allowed)
+        tuning = tuning or WienerTuning()
+        places, level = _bright(mean, allowed, tuning.bright_sigma)
         if len(places) < FEWEST:
             return None
         light = mean.values.ravel()[places].astype(np.float64) - level
@@ -122,6 +126,7 @@ class LightTrend:
             unit=unit,
             noise=covariance,
             variance=variance,
+            tuning=tuning,
         )
 
     def remove(
@@ -192,13 +197,15 @@ class LightTrend:
         slopes *= shared * self.variance / self.unit
         used = good & np.isfinite(values)
         data = np.where(used, values, np.float32(0)).astype(np.float64)
-        limit = OUTLIER * np.sqrt(factor * self.variance + 1 / self.weights)
+        limit = self.tuning.outlier_sigma * np.sqrt(factor * self.variance + 1 / self.weights)
         # Hits are bright in the mean, and would be a trend themselves. Most pixels tell about
         # what it is, each with one voice, however bright it is.
         if np.count_nonzero(used) < FEWEST:
             return None
         middle = float(np.median(data[used] / self.light[used]))
-        used &= np.abs(data - middle * self.light) < limit + BEND * self.unit * self.light
+        used &= (
+            np.abs(data - middle * self.light) < limit + self.tuning.bend * self.unit * self.light
+        )
 
         def solve(weights: Matrix) -> tuple[Matrix, Matrix]:
             inverse = np.linalg.pinv(
@@ -218,7 +225,7 @@ class LightTrend:
         scores = terms * residual
         covariance = inverse @ (factor * self.noise + scores @ scores.T) @ inverse
         chi_squared = found @ np.linalg.pinv(covariance, rcond=TINY, hermitian=True) @ found
-        if not chi_squared > SIGNIFICANT:
+        if not chi_squared > self.tuning.trend_chi_squared:
             return None
         for part in (half, ~half):
             trend = solve(weights * ~part)[1] @ terms
@@ -227,12 +234,12 @@ class LightTrend:
         return found
 
 
-def _bright(mean: MeanImage, allowed: Usable) -> tuple[NDArray[np.int64], float]:
+def _bright(mean: MeanImage, allowed: Usable, n_sigma: float) -> tuple[NDArray[np.int64], float]:
     """Flat indices of bright pixels that miss no difference, and the level of all."""
     level = float(np.median(mean.values[allowed]))
     steps = (mean.values[:, 1:] - mean.values[:, :-1])[allowed[:, 1:] & allowed[:, :-1]]
     sigma = MAD_TO_SIGMA * float(np.median(np.abs(steps))) / 2**0.5 if steps.size else 0.0
-    bright = mean.values > np.float32(level + BRIGHT * sigma)
+    bright = mean.values > np.float32(level + n_sigma * sigma)
     bright &= allowed & mean.complete
     places = np.flatnonzero(bright)
     return places[:: len(places) // MOST + 1], level

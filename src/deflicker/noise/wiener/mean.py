@@ -10,7 +10,6 @@ from deflicker.noise.spectrum import NoiseSpectrum
 from deflicker.noise.wiener.coupling import SlowModes
 from deflicker.noise.wiener.sky import SkySplines, SmoothSky, sky_penalty
 from deflicker.noise.wiener.solver import (
-    TOLERANCE,
     NoiseEquations,
     NoisePrior,
     Records,
@@ -18,6 +17,7 @@ from deflicker.noise.wiener.solver import (
     solve_noise,
 )
 from deflicker.noise.wiener.stars import spare_faint_stars
+from deflicker.noise.wiener.tuning import WienerTuning
 from deflicker.noise.wiener.weights import ObservedPixels, RecordWeights
 from deflicker.scene.sources import (
     BOX,
@@ -35,18 +35,9 @@ __all__ = ["SkyFit", "WeightedImage", "fit_noise", "fit_noise_and_sky"]
 Image = NDArray[np.float32]
 Usable = NDArray[np.bool_]
 
-SOURCE_SIGMA = 1.4  # limit of the sources, for each n_sigma of the options
-FIRST_SOURCES = 4.0  # at least, while the noise is in the image
-SKY_TOLERANCE = 1e-3  # of the solutions; between two of them sources are looked for again
+# Searches for sources that end with another solution. Few pixels tell noise from sky less well,
+# and one more costs little.
 SOLUTIONS, FEW_PIXELS = 2, 1 << 20
-DARK = 10  # percentile of the sky's brightness that is its level
-# Brightness of the sky counts beyond this many variances of the noise.
-SIGNIFICANT = 16.0
-# The sky is as bright as this fraction of its brightest part, and of the noise, everywhere.
-WINGS = 0.03
-LEAST_BRIGHTNESS = 0.05
-HALO_LIGHT = 5.0  # standard deviations of pixels whose light has wings
-LEAST_WHITE = 0.01  # of the white noise, where no other is
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +110,7 @@ class WeightedImage:
         return replace(self, values=values)
 
 
-def fit_noise_and_sky(
+def fit_noise_and_sky(  # noqa: PLR0913 - the last four are how, not what
     image: WeightedImage,
     spectrum: NoiseSpectrum,
     clock: Clock,
@@ -127,6 +118,7 @@ def fit_noise_and_sky(
     n_sigma: float = 2.0,
     has_sky: bool = True,
     n_threads: int = 1,
+    tuning: WienerTuning | None = None,
 ) -> SkyFit:
     """Fit the noise of an image together with its sky.
 
@@ -144,6 +136,8 @@ def fit_noise_and_sky(
         Whether there is a sky to fit; else the image is noise and sources alone.
     n_threads : int, optional
         Threads to use.
+    tuning : WienerTuning, optional
+        Numbers that were chosen.
 
     Returns
     -------
@@ -156,22 +150,27 @@ def fit_noise_and_sky(
     equations of the noise, see `deflicker.noise.wiener.sky`. Sources are looked for in what noise
     and sky leave, again and again while the solution becomes better.
     """
+    tuning = tuning or WienerTuning()
     usable = image.usable
     middle, crowded = _level(image, spectrum)
     level = middle if has_sky else None
-    limit = SOURCE_SIGMA * n_sigma
+    limit = tuning.source_sigma * n_sigma
     mask = usable
     if limit > 0 and image.first_mask is not None:
         mask = image.first_mask
     elif limit > 0:
         found = _first_sources(
-            image, spectrum, clock, limit, level=middle if crowded else None, n_threads=n_threads
+            image,
+            spectrum,
+            clock,
+            (max(limit, tuning.first_source_sigma), limit),
+            level=middle if crowded else None,
+            n_threads=n_threads,
         )
         mask = _left_over(usable, found)
         del found
-    state = _SkyAndNoise(image, spectrum, clock, level=level, n_threads=n_threads)
+    state = _SkyAndNoise(image, spectrum, clock, level=level, n_threads=n_threads, tuning=tuning)
     del image
-    # Few pixels tell noise from sky less well, and one more solution costs little.
     solutions = SOLUTIONS + (usable.size < FEW_PIXELS)
     for _ in range(solutions if limit > 0 else 1):
         state.solve(mask)
@@ -217,26 +216,24 @@ def _first_sources(
     image: WeightedImage,
     spectrum: NoiseSpectrum,
     clock: Clock,
-    limit: float,
+    limits: tuple[float, float],
     *,
     level: np.float32 | None,
     n_threads: int,
 ) -> Usable:
-    """Sources of an image with its noise, of which the medians of rows are known."""
+    """Sources of an image with its noise, before and after the medians of rows are subtracted."""
     usable = image.usable
     noise = {"white": spectrum.white, "correlated": spectrum.correlated_variance}
     values = image.before_flat(image.values)
     residual = values - (sky_map(values, usable)[1] if level is None else level)
-    found = find_sources(
-        residual, usable, n_sigma=max(limit, FIRST_SOURCES), n_threads=n_threads, **noise
-    )
+    found = find_sources(residual, usable, n_sigma=limits[0], n_threads=n_threads, **noise)
     for k in range(clock.n_outputs):
         part = slice(k * clock.width, (k + 1) * clock.width)
         observed = np.ascontiguousarray(usable[:, part] & ~found[:, part])
         levels = row_medians(np.ascontiguousarray(residual[:, part]), observed)
         residual[:, part] -= levels[:, np.newaxis]
     return found | find_sources(
-        residual, usable & ~found, n_sigma=limit, n_threads=n_threads, **noise
+        residual, usable & ~found, n_sigma=limits[1], n_threads=n_threads, **noise
     )
 
 
@@ -254,9 +251,13 @@ class _SkyAndNoise:
         *,
         level: np.float32 | None,
         n_threads: int,
+        tuning: WienerTuning,
     ) -> None:
+        self.tuning = tuning
         self.image, self.spectrum, self.clock, self.n_threads = image, spectrum, clock, n_threads
-        self.splines = SkySplines(image.values.shape, width=clock.width)
+        self.splines = SkySplines(
+            image.values.shape, spacing=tuning.knot_spacing, width=clock.width
+        )
         self.has_sky = level is not None
         self._level = np.float32(0) if level is None else level
         self.size = self.splines.fast_bin
@@ -297,12 +298,15 @@ class _SkyAndNoise:
             sky = SmoothSky(
                 self.splines,
                 weights=observed.of_sky(observed.of_sky(observed.weights)),
-                penalty=sky_penalty(self.splines, brightness),
+                penalty=sky_penalty(self.splines, brightness, tuning=self.tuning),
                 halos=self._halos(mask),
+                halo_fraction=self.tuning.halo_fraction,
             )
         if sky is not None and self._slow_modes is None:
             # A preconditioner that was made for another mask does as well.
-            self._slow_modes = SlowModes(sky, observed, self.prior, self.records)
+            self._slow_modes = SlowModes(
+                sky, observed, self.prior, self.records, cycles=int(self.tuning.slow_cycles)
+            )
         weights = RecordWeights(observed, self.records, sky)
         equations = NoiseEquations(
             records=self.records,
@@ -313,7 +317,7 @@ class _SkyAndNoise:
         )
         rhs = weights.right_hand_side(observed.values)
         self._solution, self.converged = solve_noise(
-            equations, rhs, tolerance=SKY_TOLERANCE, start=self._solution
+            equations, rhs, tolerance=self.tuning.sky_tolerance, start=self._solution
         )
         pixels = self.records.pixels(self._solution)
         self._noise = _without_level(self.records.clock.image(pixels))
@@ -326,7 +330,9 @@ class _SkyAndNoise:
         records = Records(self.clock, self.n_threads)
         start = None if self._solution is None else self.records.refined(self._solution, records)
         self._solution = self._slow_modes = None
-        return fit_noise(self._last_image(mask), self.spectrum, records, start=start)
+        return fit_noise(
+            self._last_image(mask), self.spectrum, records, start=start, tuning=self.tuning
+        )
 
     def _last_image(self, mask: Usable) -> WeightedImage:
         """Image without all of the sky, and no other copy of it: the solution needs room."""
@@ -341,12 +347,14 @@ class _SkyAndNoise:
 
     def _brightness(self, observed: ObservedPixels) -> NDArray[np.float64]:
         """How bright the sky is near each spline."""
-        limit = SIGNIFICANT * _box_variance(self.spectrum, self.clock)
+        limit = self.tuning.significant_brightness * _box_variance(self.spectrum, self.clock)
         values = self.image.before_flat(observed.values)
-        bright = _brightness(values, observed.weights > 0, self.splines)
+        bright = _brightness(
+            values, observed.weights > 0, self.splines, dark=self.tuning.dark_percentile
+        )
         power = np.maximum(bright**2 - limit, 0)
-        noise = self.spectrum.correlated_variance + LEAST_WHITE * self.spectrum.white
-        least = WINGS**2 * power.max() + LEAST_BRIGHTNESS**2 * noise
+        noise = self.spectrum.correlated_variance + self.tuning.white_fraction * self.spectrum.white
+        least = self.tuning.wing_fraction**2 * power.max() + self.tuning.noise_fraction**2 * noise
         return np.sqrt(power + least)
 
     def _halos(self, mask: Usable) -> NDArray[np.float32]:
@@ -354,7 +362,7 @@ class _SkyAndNoise:
         light = self.image.before_flat(self.image.values) - self._level
         light -= np.repeat(self._smooth, self.size, axis=1)
         faint = light < self.image.before_flat(
-            np.float32(HALO_LIGHT) * np.sqrt(self.image.variance)
+            np.float32(self.tuning.halo_sigma) * np.sqrt(self.image.variance)
         )
         light[faint | mask | ~self.image.usable] = 0
         return source_halos(light, binning=self.size)
@@ -369,14 +377,16 @@ def _box_variance(spectrum: NoiseSpectrum, clock: Clock) -> float:
     return rows + max(whole - rows, 0.0) / BOX
 
 
-def _brightness(values: Image, usable: Usable, splines: SkySplines) -> NDArray[np.float64]:
+def _brightness(
+    values: Image, usable: Usable, splines: SkySplines, *, dark: float
+) -> NDArray[np.float64]:
     """Brightness of the sky above its level near each spline."""
     boxes, _ = sky_map(values, usable)
     rows, columns = (
         np.clip((centres * number / size).astype(int), 0, number - 1)
         for centres, number, size in zip(splines.centres(), boxes.shape, values.shape, strict=True)
     )
-    above = np.abs(boxes - np.percentile(boxes, DARK))
+    above = np.abs(boxes - np.percentile(boxes, dark))
     return above[np.ix_(rows, columns)].astype(np.float64)
 
 
@@ -386,7 +396,8 @@ def fit_noise(
     records: Records,
     *,
     start: Spectra | None = None,
-    tolerance: float = TOLERANCE,
+    tolerance: float | None = None,
+    tuning: WienerTuning | None = None,
 ) -> tuple[Image, bool]:
     """Noise of an image that holds nothing else, but for stars too faint to be found.
 
@@ -401,7 +412,10 @@ def fit_noise(
     start : ndarray of complex64, shape (n_outputs, records.size // 2 + 1), optional
         Spectra of noise that is near; changed.
     tolerance : float, optional
-        Of the residual, see `solve_noise`. Gaps of some rows are filled last.
+        Of the residual, see `solve_noise`; that of the tuning by default. Gaps of some rows are
+        filled last.
+    tuning : WienerTuning, optional
+        Numbers that were chosen.
 
     Returns
     -------
@@ -410,6 +424,8 @@ def fit_noise(
     converged : bool
         Whether the solution came as near as it was asked to.
     """
+    tuning = tuning or WienerTuning()
+    tolerance = tuning.tolerance if tolerance is None else tolerance
     clock = records.clock
     pixels = ObservedPixels(image.values, image.weights)
     weights = RecordWeights(pixels, records)
@@ -425,7 +441,9 @@ def fit_noise(
     solution, converged = solve_noise(equations, rhs, tolerance=tolerance, start=start)
     del equations, weights, rhs
     if has_stars and mean_weight > 0:
-        spare_faint_stars(solution, records, prior, used=used, mean_weight=mean_weight)
+        spare_faint_stars(
+            solution, records, prior, used=used, mean_weight=mean_weight, tuning=tuning
+        )
     return _without_level(clock.image(records.pixels(solution))), converged
 
 

@@ -14,8 +14,7 @@ __all__ = ["Differences", "MeanImage"]
 Image = NDArray[np.float32]
 Usable = NDArray[np.bool_]
 
-# The correlated noise of other reads is in the mean of a pixel that misses some.
-INCOMPLETE = 2.0
+# Differences with fewer valid pixels, for those of the best one, are not in the mean.
 USED_FRACTION = 0.1
 
 
@@ -127,7 +126,7 @@ class MeanImage:
         """Pixels with as many valid differences as any other."""
         return (self.number == self.number.max()) & self.usable
 
-    def variance(self, white: float, photon_variance_per_dn: float) -> Image:
+    def variance(self, white: float, photon_variance_per_dn: float, *, incomplete: float) -> Image:
         """White and photon variance of the pixels.
 
         Parameters
@@ -136,6 +135,8 @@ class MeanImage:
             White variance of a pixel that misses no difference.
         photon_variance_per_dn : float
             Photon variance of a difference for each DN of light.
+        incomplete : float
+            Factor for pixels that miss differences.
 
         Returns
         -------
@@ -149,7 +150,7 @@ class MeanImage:
         variance = np.float32(white) * (time.max() / time) ** 2
         if photon_variance_per_dn:
             variance += np.float32(photon_variance_per_dn) * np.maximum(self.values, 0) / time
-        variance[~self.complete] *= np.float32(INCOMPLETE)
+        variance[~self.complete] *= np.float32(incomplete)
         return variance
 
 

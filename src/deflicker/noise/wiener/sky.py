@@ -6,18 +6,16 @@ from math import comb
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.interpolate import BSpline
 from scipy.linalg import cho_solve_banded, cholesky_banded
 from scipy.sparse import csr_array, diags_array, eye_array, kron
 from scipy.sparse.linalg import splu
 
+from deflicker.noise.wiener.tuning import WienerTuning
+
 __all__ = ["SkySplines", "SmoothSky", "sky_penalty"]
 
-SPACING = 32.0  # pixels between knots
 FAST_BIN = 4  # pixels along the fast axis that share one value of the sky
-SCALE = 256.0  # pixels over which the sky changes by about itself
-THIRD_DERIVATIVE = 10.0
-LOWER_DERIVATIVES = 3.0
-HALO_FRACTION = 20.0  # of the light of sources: hardly a limit, but for light that is noise
 
 Image = NDArray[np.float32]
 Coefficients = NDArray[np.float64]
@@ -39,7 +37,11 @@ class SkySplines:
     """
 
     def __init__(
-        self, shape: tuple[int, int], *, spacing: float = SPACING, width: int | None = None
+        self,
+        shape: tuple[int, int],
+        *,
+        spacing: float = WienerTuning.knot_spacing,
+        width: int | None = None,
     ) -> None:
         n_slow, n_fast = shape
         self.fast_bin = FAST_BIN if (width or n_fast) % FAST_BIN == 0 else 1
@@ -114,15 +116,8 @@ def _splines(n: int, spacing: float) -> tuple[csr_array, float]:
     """Cubic B-splines at ``n`` pixels, as columns, and the distance of their knots."""
     intervals = max(1, round(n / spacing))
     spacing = n / intervals
-    position = (np.arange(n) + 0.5) / spacing
-    first = np.minimum(position.astype(int), intervals - 1)
-    t = position - first
-    values = np.stack(
-        [(1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3], axis=1
-    )
-    rows = np.repeat(np.arange(n), 4)
-    columns = (first[:, np.newaxis] + np.arange(4)).ravel()
-    return csr_array((values.ravel() / 6, (rows, columns)), shape=(n, intervals + 3)), spacing
+    knots = np.arange(-3.0, intervals + 4.0)
+    return BSpline.design_matrix((np.arange(n) + 0.5) / spacing, knots, 3), spacing
 
 
 def _quotients(n: int, spacing: float, order: int) -> csr_array | None:
@@ -137,7 +132,9 @@ def _quotients(n: int, spacing: float, order: int) -> csr_array | None:
     return matrix
 
 
-def sky_penalty(splines: SkySplines, brightness: NDArray[np.float64]) -> csr_array:
+def sky_penalty(
+    splines: SkySplines, brightness: NDArray[np.float64], *, tuning: WienerTuning | None = None
+) -> csr_array:
     """Inverse prior covariance of the sky's coefficients.
 
     Parameters
@@ -146,6 +143,8 @@ def sky_penalty(splines: SkySplines, brightness: NDArray[np.float64]) -> csr_arr
         The surface.
     brightness : ndarray of float64, shape of ``splines.grid``
         Deviation of the sky from its level near each spline, positive, in DN.
+    tuning : WienerTuning, optional
+        Numbers that were chosen.
 
     Returns
     -------
@@ -159,11 +158,14 @@ def sky_penalty(splines: SkySplines, brightness: NDArray[np.float64]) -> csr_arr
     frequency), first and second derivatives of three times the largest brightness per 256
     pixels and per 256 pixels squared. The level is free.
     """
-    most = LOWER_DERIVATIVES * float(brightness.max())
+    tuning = tuning or WienerTuning()
+    most = tuning.lower_derivatives * float(brightness.max())
     terms = []
     for order in (1, 2, 3):
-        deviation = THIRD_DERIVATIVE * brightness if order == 3 else np.full(splines.grid, most)
-        precision = (SCALE**order / deviation) ** 2
+        deviation = np.full(splines.grid, most)
+        if order == 3:
+            deviation = tuning.third_derivative * brightness
+        precision = (tuning.sky_scale**order / deviation) ** 2
         for slow, fast, multiplicity, matrix in splines.derivatives(order):
             local = precision
             for _ in range(slow):
@@ -194,12 +196,15 @@ class SmoothSky:
         Inverse prior covariance of the coefficients c.
     halos : ndarray of float32, shape (n_halos, n_slow, n_bins), optional
         Images H, of which the sky holds multiples a; these have a Gaussian prior.
+    halo_fraction : float, optional
+        Its standard deviation.
     """
 
     splines: SkySplines
     weights: Image
     penalty: csr_array
     halos: NDArray[np.float32] = field(default_factory=_no_halos)
+    halo_fraction: float = WienerTuning.halo_fraction
 
     @cached_property
     def matrix(self) -> csr_array:
@@ -253,7 +258,7 @@ class SmoothSky:
         solved = cho_solve_banded((self._factors, False), coupling.T, check_finite=False)
         square = (weighted @ halos.T).astype(np.float64)
         regular = square - coupling @ solved
-        regular += np.eye(len(square)) / HALO_FRACTION**2
+        regular += np.eye(len(square)) / self.halo_fraction**2
         return coupling, solved, np.linalg.inv(regular)
 
     def solve(self, sums: Coefficients) -> Coefficients:

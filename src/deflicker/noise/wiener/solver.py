@@ -1,6 +1,7 @@
 """Wiener filter of the outputs' records: the noise that is most probable given the pixels."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
@@ -11,12 +12,12 @@ from scipy.fft import next_fast_len
 
 from deflicker.detector.clock import Clock
 from deflicker.noise.spectrum import NoiseSpectrum
+from deflicker.noise.wiener.tuning import WienerTuning
 from deflicker.utils.threads import map_in_order
 
-__all__ = ["TOLERANCE", "NoiseEquations", "NoisePrior", "Records", "Weights", "solve_noise"]
+__all__ = ["NoiseEquations", "NoisePrior", "Records", "Weights", "solve_noise"]
 
 PADDING = 1.02
-TOLERANCE = 0.02
 MOST_ITERATIONS = 40
 MOST_BINNED = 4
 BLOCK = 1 << 13  # frequencies
@@ -92,8 +93,15 @@ class Records:
         self._for_outputs(transform)
         return spectra
 
+    @cached_property
+    def _threads(self) -> ThreadPoolExecutor:
+        """Threads of all transforms; they end with the records."""
+        return ThreadPoolExecutor(self.n_threads)
+
     def _for_outputs(self, transform: Callable[[int], None]) -> None:
-        for _ in map_in_order(transform, range(self.clock.n_outputs), n_threads=self.n_threads):
+        outputs, n_threads = range(self.clock.n_outputs), self.n_threads
+        pool = self._threads if n_threads > 1 else None
+        for _ in map_in_order(transform, outputs, n_threads=n_threads, pool=pool):
             pass
 
     def refined(self, spectra: Spectra, finer: "Records") -> Spectra:
@@ -235,7 +243,7 @@ def solve_noise(
     equations: NoiseEquations,
     rhs: Spectra,
     *,
-    tolerance: float = TOLERANCE,
+    tolerance: float = WienerTuning.tolerance,
     start: Spectra | None = None,
 ) -> tuple[Spectra, bool]:
     """Posterior mean of the noise.

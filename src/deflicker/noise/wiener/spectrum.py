@@ -9,6 +9,7 @@ from scipy.fft import dct, next_fast_len, rfft
 
 from deflicker.detector.clock import Clock
 from deflicker.noise.spectrum import HALF_SAMPLING, NoiseSpectrum
+from deflicker.noise.wiener.tuning import WienerTuning
 from deflicker.utils.threads import map_in_order
 
 __all__ = ["measure_spectrum", "typical_spectrum"]
@@ -17,8 +18,6 @@ BINS_PER_OCTAVE = 3
 # Bins of a lag window that are used, and the lags that the longest one may have.
 FIRST_BIN, LAST_BIN = 6, 12
 SLOPES = np.arange(0.6, 2.01, 0.05)
-# Power below this fraction of the power law through the spectrum is not believed.
-LEAST_OF_LAW = 0.02
 
 
 def typical_spectrum(*, white: float, n_outputs: int) -> NoiseSpectrum:
@@ -57,6 +56,7 @@ def measure_spectrum(
     clock: Clock,
     *,
     n_threads: int = 1,
+    least_of_law: float = WienerTuning.least_of_law,
 ) -> NoiseSpectrum | None:
     """Measure the spectrum of the noise of images that hold nothing else.
 
@@ -68,6 +68,8 @@ def measure_spectrum(
         Order in which the pixels were read.
     n_threads : int, optional
         Threads to use.
+    least_of_law : float, optional
+        Power below this fraction of the power law through the spectrum is not believed.
 
     Returns
     -------
@@ -89,7 +91,7 @@ def measure_spectrum(
     law, white = _power_law(frequency, total - common)
     if not white > 0:
         return None
-    limit = LEAST_OF_LAW * law
+    limit = least_of_law * law
     per_output = np.maximum(total - common - white, 0)
     slow = frequency <= HALF_SAMPLING / 2
     # Beyond the knee a difference of two large powers is worth less than the law.

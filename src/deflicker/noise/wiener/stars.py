@@ -4,15 +4,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deflicker.noise.wiener.solver import NoisePrior, Records, Spectra
+from deflicker.noise.wiener.tuning import WienerTuning
 
 __all__ = ["spare_faint_stars"]
 
-STAR_SIGMA = 1.0  # pixels; a Gaussian of the core of the point spread function
-STAR_POWER = 8.0  # of the light of faint stars, for each of the white variance
-
 
 def spare_faint_stars(
-    spectra: Spectra, records: Records, prior: NoisePrior, *, used: float, mean_weight: float
+    spectra: Spectra,
+    records: Records,
+    prior: NoisePrior,
+    *,
+    used: float,
+    mean_weight: float,
+    tuning: WienerTuning | None = None,
 ) -> None:
     """Leave to faint stars what of the noise looks like them, in place.
 
@@ -28,6 +32,8 @@ def spare_faint_stars(
         Fraction of the pixels that are used.
     mean_weight : float
         Mean inverse variance w of all pixels, those that are not used among them; positive.
+    tuning : WienerTuning, optional
+        Numbers that were chosen.
 
     Notes
     -----
@@ -39,16 +45,17 @@ def spare_faint_stars(
     large as it must be for stars at the limit of detection to keep their flux to a tenth of
     its error (``benchmarks.photometry``).
     """
+    tuning = tuning or WienerTuning()
     for block in records.blocks():
-        light = _star_power(records, block)
-        light *= np.float32(STAR_POWER * used / mean_weight)
+        light = _star_power(records, block, tuning.star_sigma)
+        light *= np.float32(tuning.star_power * used / mean_weight)
         spectra[:, block] = prior.noise_gain(spectra[:, block], light, block, weight=mean_weight)
 
 
-def _star_power(records: Records, block: slice) -> NDArray[np.float32]:
+def _star_power(records: Records, block: slice, sigma: float) -> NDArray[np.float32]:
     """Power of a point spread function at some frequencies, 1 at 0."""
     along = np.arange(records.size // 2 + 1, dtype=np.float64)[block] / records.size
     across = along * records.clock.row_ticks
     across -= np.round(across)
-    power = np.exp(-((2 * np.pi * STAR_SIGMA) ** 2) * (along**2 + across**2))
+    power = np.exp(-((2 * np.pi * sigma) ** 2) * (along**2 + across**2))
     return power.astype(np.float32)

@@ -8,7 +8,7 @@ have of their own lies between the two and is fitted to what does not vary.
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -31,12 +31,11 @@ from deflicker.noise.wiener.light_trend import LightTrend
 from deflicker.noise.wiener.mean import SkyFit, WeightedImage, fit_noise, fit_noise_and_sky
 from deflicker.noise.wiener.mean_image import Differences, MeanImage
 from deflicker.noise.wiener.solver import Records
+from deflicker.noise.wiener.tuning import WienerTuning
 from deflicker.options import CleanOptions
 from deflicker.ramps.exposure import Exposure
 
 __all__ = [
-    "LEAST_SIGMA",
-    "MOST_SIGMA",
     "IntegrationFit",
     "WienerFit",
     "clipping_level",
@@ -48,14 +47,6 @@ log = logging.getLogger(__name__)
 
 Image = NDArray[np.float32]
 Usable = NDArray[np.bool_]
-
-GAPS = 3e-4  # tolerance where spectra mask whole rows
-STEADY = 5.0  # standard deviations of an integration; one in a hundred of them does not show
-EXCESS = 2.0  # of the variance that the noise of a mean has; what is found has less
-# Clipping levels in standard deviations: below the first, pixels are chosen by their noise;
-# beyond the second, sources are background.
-LEAST_SIGMA, MOST_SIGMA = 0.5, 10.0
-OUTLIER = 5.0  # standard deviations of a difference from the mean: a hit that is not flagged
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +73,8 @@ class WienerFit:
         Whether the solution for the mean came as near as it was asked to.
     trend : LightTrend, optional
         What removes light that is not linear in time.
+    tuning : WienerTuning, optional
+        Numbers that were chosen.
     """
 
     differences: Differences
@@ -93,6 +86,7 @@ class WienerFit:
     background: Image | float = 0.0
     converged: bool = True
     trend: LightTrend | None = None
+    tuning: WienerTuning = field(default_factory=WienerTuning)
 
     def n_threads(self, options: CleanOptions) -> int:
         """Number of differences to fit at the same time.
@@ -151,13 +145,19 @@ class WienerFit:
         """Noise that the mean of one of ``n`` integrations has of its own."""
         # What integrations deviate from their mean by.
         spectrum = self.noise.spectrum.scaled(mean.factor * (1 - 1 / n))
-        variance = mean.variance(spectrum.white, self.noise.photon_variance_per_dn * (1 - 1 / n))
+        variance = mean.variance(
+            spectrum.white,
+            self.noise.photon_variance_per_dn * (1 - 1 / n),
+            incomplete=self.tuning.incomplete,
+        )
         # What is masked for its light alone tells too, where a change of it would not show.
-        steady = mean.usable & (np.abs(self.mean.values - self._dark) < STEADY * np.sqrt(variance))
+        steady = mean.usable & (
+            np.abs(self.mean.values - self._dark) < self.tuning.steady_sigma * np.sqrt(variance)
+        )
         observed = self.mask & mean.usable | steady
         values = np.where(observed, mean.values - self.mean.values, np.float32(0))
         image = WeightedImage(values=values, variance=variance, usable=observed)
-        return fit_noise(image, spectrum, self.records, tolerance=GAPS)
+        return fit_noise(image, spectrum, self.records, tolerance=self.tuning.gap_tolerance)
 
 
 @dataclass(frozen=True)
@@ -219,7 +219,7 @@ class IntegrationFit:
         if factor > 0 and good.any():
             spectrum = levels.noise.spectrum.scaled(factor)
             image = self._image(j, values, good, spectrum)
-            fitted, converged = fit_noise(image, spectrum, levels.records)
+            fitted, converged = fit_noise(image, spectrum, levels.records, tuning=levels.tuning)
             converged &= self.converged
             fitted += noise
             noise = fitted
@@ -242,7 +242,7 @@ class IntegrationFit:
         # The lone difference of a pixel is its own mean, and tells nothing.
         good &= self.mean.number > 1
         limit = variance + np.float32(spectrum.correlated_variance)
-        limit *= np.float32(OUTLIER**2)
+        limit *= np.float32(self.levels.tuning.outlier_sigma**2)
         with np.errstate(over="ignore"):
             good &= np.square(values) < limit
         np.copyto(values, np.float32(0), where=~good)
@@ -256,6 +256,7 @@ def fit_wiener(
     flat: Image | None,
     science: Usable | None,
     user_mask: Usable | None,
+    tuning: WienerTuning | None = None,
 ) -> WienerFit:
     """Measure spectrum and level 1 of an exposure.
 
@@ -271,6 +272,8 @@ def fit_wiener(
         True where science regions are to be masked.
     user_mask : ndarray of bool, shape (ny, nx) or (n_integrations, ny, nx), or None
         True where a pixel may be used.
+    tuning : WienerTuning, optional
+        Numbers that were chosen.
 
     Returns
     -------
@@ -282,6 +285,7 @@ def fit_wiener(
     NothingToClean
         If no pixel can be used, or there is no noise.
     """
+    tuning = tuning or WienerTuning()
     differences = Differences(exposure, user_mask)
     mean = differences.mean(range(exposure.n_integrations))
     readout = exposure.readout
@@ -297,14 +301,16 @@ def fit_wiener(
         msg = "no pixel can be used: all are flagged, not finite, zero or masked"
         raise NothingToClean(msg)
 
-    n_sigma = clipping_level(options)
+    n_sigma = clipping_level(options, tuning)
 
     def fit(noise: DetectorNoise, first: Usable | None = None) -> SkyFit:
         spectrum = noise.spectrum.scaled(mean.factor)
         return _fit_mean(
             WeightedImage(
                 values=mean.values,
-                variance=mean.variance(spectrum.white, noise.photon_variance_per_dn),
+                variance=mean.variance(
+                    spectrum.white, noise.photon_variance_per_dn, incomplete=tuning.incomplete
+                ),
                 usable=allowed,
                 flat=flat,
                 has_stars=exposure.has_stars,
@@ -315,17 +321,20 @@ def fit_wiener(
             n_sigma=n_sigma,
             has_sky=options.background_method is not None,
             n_threads=options.n_threads,
+            tuning=tuning,
         )
 
-    noise, clock, trend = _noise_and_trend(differences, mean, clock, allowed, options.n_threads)
+    noise, clock, trend = _noise_and_trend(
+        differences, mean, clock, allowed, n_threads=options.n_threads, tuning=tuning
+    )
     if noise is None:
         noise = guess_detector_noise(mean, clock, allowed=allowed)
         guessed = fit(noise)
-        noise = _noise_without(guessed, mean, clock, flat=flat)
+        noise = _noise_without(guessed, mean, clock, flat=flat, tuning=tuning)
         fitted = fit(noise, guessed.mask)
     else:
         fitted = fit(noise)
-    fitted = _without_light(fitted, noise, mean)
+    fitted = _without_light(fitted, noise, mean, excess=tuning.excess)
     if n_sigma != options.n_sigma:
         log.warning(
             "n_sigma=%g leaves no sky, or takes light for sky: %g is taken, with which %.1f %% of "
@@ -348,34 +357,47 @@ def fit_wiener(
         background=background,
         converged=fitted.converged,
         trend=trend,
+        tuning=tuning,
     )
 
 
 def _noise_and_trend(
-    differences: Differences, mean: MeanImage, clock: Clock, allowed: Usable, n_threads: int
+    differences: Differences,
+    mean: MeanImage,
+    clock: Clock,
+    allowed: Usable,
+    *,
+    n_threads: int,
+    tuning: WienerTuning,
 ) -> tuple[DetectorNoise | None, Clock, LightTrend | None]:
     """Measure the noise; without the trend of the light again, if there is any."""
 
     def measure(trend: LightTrend | None) -> tuple[DetectorNoise | None, Clock]:
         return measure_detector_noise(
-            differences, mean, clock, allowed=allowed, trend=trend, n_threads=n_threads
+            differences,
+            mean,
+            clock,
+            allowed=allowed,
+            trend=trend,
+            n_threads=n_threads,
+            tuning=tuning,
         )
 
     def trend_of(noise: DetectorNoise) -> LightTrend | None:
-        records = Records(clock)
         return LightTrend.of(
             mean,
             noise.spectrum,
-            records,
+            Records(clock),
             photon_variance_per_dn=noise.photon_variance_per_dn,
             allowed=allowed,
+            tuning=tuning,
         )
 
     noise, clock = measure(None)
     if noise is None or differences.exposure.n_differences == 1:
         return noise, clock, None
     trend = trend_of(noise)
-    if trend is None or not has_trend(differences, mean, trend, allowed=allowed):
+    if trend is None or not has_trend(differences, mean, trend, allowed=allowed, tuning=tuning):
         return noise, clock, None
     log.warning(
         "Light is not linear in the times of the groups (meta.exposure.read_times, groups that "
@@ -402,28 +424,32 @@ def _fit_mean(
         raise NothingToClean(msg) from error
 
 
-def clipping_level(options: CleanOptions) -> float:
+def clipping_level(options: CleanOptions, tuning: WienerTuning | None = None) -> float:
     """Clipping level that leaves sky and masks light.
 
     Parameters
     ----------
     options : CleanOptions
         With the level that is asked for.
+    tuning : WienerTuning, optional
+        Numbers that were chosen.
 
     Returns
     -------
     float
         In standard deviations; 0 masks nothing.
     """
-    n_sigma = options.n_sigma
-    return min(max(n_sigma, LEAST_SIGMA), MOST_SIGMA) if n_sigma else n_sigma
+    n_sigma, tuning = options.n_sigma, tuning or WienerTuning()
+    return min(max(n_sigma, tuning.least_sigma), tuning.most_sigma) if n_sigma else n_sigma
 
 
-def _without_light(fitted: SkyFit, noise: DetectorNoise, mean: MeanImage) -> SkyFit:
+def _without_light(
+    fitted: SkyFit, noise: DetectorNoise, mean: MeanImage, *, excess: float
+) -> SkyFit:
     """Take no noise off the mean where what was found is more than noise can be."""
     found = float(np.var(fitted.noise, dtype=np.float64))
     expected = noise.spectrum.correlated_variance * mean.factor
-    if found <= EXCESS * expected:
+    if found <= excess * expected:
         return fitted
     if len(mean.used) == 1:
         msg = (
@@ -439,7 +465,7 @@ def _without_light(fitted: SkyFit, noise: DetectorNoise, mean: MeanImage) -> Sky
 
 
 def _noise_without(
-    first: SkyFit, mean: MeanImage, clock: Clock, *, flat: Image | None
+    first: SkyFit, mean: MeanImage, clock: Clock, *, flat: Image | None, tuning: WienerTuning
 ) -> DetectorNoise:
     """Measure the noise of the mean without a first guess of its sky.
 
@@ -449,7 +475,7 @@ def _noise_without(
     residual = mean.values - (first.sky if flat is None else first.sky * flat)
     usable = first.mask & mean.complete
     typical = guess_detector_noise(replace(mean, values=residual), clock, allowed=usable)
-    measured = measure_image_noise(mean, residual, usable, clock)
+    measured = measure_image_noise(mean, residual, usable, clock, tuning=tuning)
     return measured if measured is not None and measured.is_like(typical) else typical
 
 
