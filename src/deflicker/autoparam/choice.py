@@ -25,7 +25,8 @@ log = logging.getLogger(__name__)
 CHOICES = tuple(name for name, one in BACKGROUNDS.items() if name and not one.of_series)
 NAMES = ("background_method", "fit_by_channel", "apply_flat_field")
 DEFAULTS = CleanOptions()
-WORTH = 0.1
+# Variance that a choice must save before the defaults are left, for the least of all choices.
+LEAST_GAIN = 0.1
 EXPOSURE_TYPES = ("NRC_IMAGE", "NIS_IMAGE")
 
 
@@ -120,7 +121,7 @@ def choose_options(statistics: SceneStatistics) -> Choice:
         setting: each.light + each.error + (all_noise - (each.noise - each.error)) + each.outputs
         for setting, each in rows.items()
     }
-    enough = (1 + WORTH) * min(residual.values())
+    enough = (1 + LEAST_GAIN) * min(residual.values())
     method, by_channel = next(setting for setting, each in residual.items() if each <= enough)
     return Choice(
         background_method=method,

@@ -12,6 +12,7 @@ from deflicker.scene.draft_masks import masks_of_exposure
 from deflicker.series.median_image import check_template, series_background, series_template
 from deflicker.series.stable_scene import Series
 from deflicker.series.template import Template
+from deflicker.series.tuning import SeriesTuning
 
 __all__ = [
     "BACKGROUNDS",
@@ -132,7 +133,8 @@ def plan_of(job: Job, template: Template | None) -> Plan:
 
 def _plan_of_series(job: Job, template: Template | None) -> Plan:
     exposure, options, maker, user_mask = job.exposure, job.options, job.maker, job.user_mask
-    template = template or series_template([exposure], maker, user_mask=user_mask)
+    tuning = job.tuning_of(SeriesTuning)
+    template = template or series_template([exposure], maker, user_mask=user_mask, tuning=tuning)
     check_template(exposure, template)
     background = series_background(template, maker, user_mask=user_mask)
     mask = background if user_mask is None else user_mask
@@ -145,6 +147,7 @@ def _plan_of_series(job: Job, template: Template | None) -> Plan:
         background=background,
         mask=mask,
         uses_dim=user_mask is None,
+        tuning=tuning,
     )
     return Plan(
         mask=mask,

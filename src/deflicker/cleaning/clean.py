@@ -38,6 +38,7 @@ def clean_exposure(  # noqa: PLR0913 - each tells something else of the scene
     user_mask: NDArray[np.bool_] | None = None,
     template: Template | None = None,
     out: Ramps | Output | None = None,
+    tuning: object | None = None,
 ) -> CleanResult:
     """Fit and subtract the flicker noise of every difference of an exposure.
 
@@ -60,6 +61,9 @@ def clean_exposure(  # noqa: PLR0913 - each tells something else of the scene
     out : Ramps or Output, shape of ``exposure.data``, optional
         Where to write the cleaned data; may be ``exposure.data`` itself. A new array
         by default.
+    tuning : WienerTuning, NscleanTuning, ShrinkageTuning or SeriesTuning, optional
+        Numbers of a noise method, or of the background of a series, that are to be others
+        than those that were chosen; see ``python -m benchmarks.tuning``.
 
     Returns
     -------
@@ -104,7 +108,7 @@ def clean_exposure(  # noqa: PLR0913 - each tells something else of the scene
     for warning in method.ignored(options, exposure.readout):
         log.warning(warning)
     maker = MaskMaker(exposure=exposure, options=options, flat=flat, science=science)
-    plan = plan_of(Job(maker=maker, user_mask=user_mask), template)
+    plan = plan_of(Job(maker=maker, user_mask=user_mask, tuning=tuning), template)
     _report_mask(plan.mask, is_given=user_mask is not None)
 
     output = _as_output(out)

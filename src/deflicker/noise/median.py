@@ -10,13 +10,17 @@ from deflicker.detector.facts import ALL_INSTRUMENTS
 from deflicker.noise.noise_image import NoiseImage
 from deflicker.noise.rowwise.method import RowMethod
 from deflicker.stats.row_medians import row_medians
-from deflicker.stats.shrinkage import pixel_scatter, shrunk_levels
+from deflicker.stats.shrinkage import ShrinkageTuning, pixel_scatter, shrunk_levels
 
 __all__ = ["MEDIAN", "median_noise"]
 
 
 def median_noise(
-    values: NDArray[np.float32], usable: NDArray[np.bool_], outputs: Sequence[slice]
+    values: NDArray[np.float32],
+    usable: NDArray[np.bool_],
+    outputs: Sequence[slice],
+    *,
+    tuning: ShrinkageTuning | None = None,
 ) -> NoiseImage:
     """Flicker noise as one number per detector row, or per row of each output.
 
@@ -28,6 +32,8 @@ def median_noise(
         True where a value may be used.
     outputs : sequence of slice
         Fast-axis slices that are fitted on their own; they cover the fast axis.
+    tuning : ShrinkageTuning, optional
+        Numbers that were chosen.
 
     Returns
     -------
@@ -58,6 +64,7 @@ def median_noise(
         np.stack(medians, axis=1),
         np.stack(number, axis=1),
         pixel_scatter(values, usable, outputs),
+        tuning=tuning,
     )
     shapes = np.zeros((len(outputs), values.shape[1]), dtype=np.float32)
     for shape, output in zip(shapes, outputs, strict=True):
@@ -71,4 +78,5 @@ MEDIAN: Final = RowMethod(
     instruments=ALL_INSTRUMENTS,
     detectors="all detectors",
     suits_choice=True,
+    tuning=ShrinkageTuning,
 )

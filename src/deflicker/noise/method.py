@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,9 @@ from deflicker.ramps.exposure import Exposure
 from deflicker.scene.draft_masks import MaskMaker
 
 __all__ = ["Integration", "Job", "NoiseMethod", "Plan"]
+
+
+Tuning = TypeVar("Tuning")
 
 
 class Integration(Protocol):
@@ -73,10 +76,29 @@ class Job:
         Exposure, options, flat field and science regions.
     user_mask : ndarray of bool, shape (ny, nx) or (n_integrations, ny, nx), or None
         The scene mask to use; one is made where there is none.
+    tuning : dataclass or None, optional
+        Numbers of the method or of the background of a series that are to be others than
+        those that were chosen.
     """
 
     maker: MaskMaker
     user_mask: NDArray[np.bool_] | None = None
+    tuning: object | None = None
+
+    def tuning_of(self, kind: type[Tuning]) -> Tuning:
+        """Numbers of one kind.
+
+        Parameters
+        ----------
+        kind : type
+            Dataclass of tunables.
+
+        Returns
+        -------
+        kind
+            Those of the job, or those that were chosen.
+        """
+        return self.tuning if isinstance(self.tuning, kind) else kind()
 
     @property
     def exposure(self) -> Exposure:

@@ -1,4 +1,4 @@
-"""How bright the integrations of a series are, for that of their template."""
+"""Brightness of each integration of a series relative to the template."""
 
 from dataclasses import dataclass
 
@@ -6,22 +6,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deflicker.detector.readout import Readout
+from deflicker.series.tuning import SeriesTuning
 from deflicker.stats.constants import MAD_TO_SIGMA, MEDIAN_ERROR
 from deflicker.stats.row_medians import row_medians
 
-__all__ = ["FEWEST_DARK", "Brightness"]
+__all__ = ["TINY", "Brightness"]
 
 Image = NDArray[np.float32]
 Usable = NDArray[np.bool_]
 
-ILLUMINATED = 10.0  # standard deviations of the template's background
-FEWEST_PIXELS = 20
-# Pixels of background that tell the level of a row: fewer know it less well than its scene.
-FEWEST_DARK = 8
 TINY = 1e-30
-OUTLIER, ROUNDS = 4.0, 10
-# Scales that are not of this series, and errors that tell nothing.
-LOWEST, HIGHEST, LARGEST_ERROR = 0.2, 5.0, 0.05
+ROUNDS = 10
+# Scales beyond these are not of this series.
+LOWEST, HIGHEST = 0.2, 5.0
 
 
 class Brightness:
@@ -35,6 +32,8 @@ class Brightness:
         True where the template sees background.
     readout : Readout
         Where the stripes run.
+    tuning : SeriesTuning, optional
+        Numbers that were chosen.
 
     Attributes
     ----------
@@ -44,7 +43,15 @@ class Brightness:
         Rate above that of the background in DN/s, in the detector frame; 0 where it is unknown.
     """
 
-    def __init__(self, rate: Image, background: Usable, *, readout: Readout) -> None:
+    def __init__(
+        self,
+        rate: Image,
+        background: Usable,
+        *,
+        readout: Readout,
+        tuning: SeriesTuning | None = None,
+    ) -> None:
+        self._tuning = tuning or SeriesTuning()
         self._readout = readout
         finite = np.isfinite(rate)
         dark = rate[background & finite]
@@ -52,7 +59,7 @@ class Brightness:
         sigma = _deviation(dark - level)
         light = rate - level
         with np.errstate(invalid="ignore"):
-            bright = light > ILLUMINATED * sigma
+            bright = light > self._tuning.illuminated_sigma * sigma
         self.illuminated = bright & finite & ~background
         self._rate = readout.to_detector_copy(np.where(finite, rate, np.float32(0)))
         self.light = readout.to_detector_copy(np.where(finite, light, np.float32(0)))
@@ -62,7 +69,7 @@ class Brightness:
     @property
     def tells(self) -> bool:
         """Whether enough of the scene is bright enough to measure a scale."""
-        return int(np.count_nonzero(self._observed)) >= FEWEST_PIXELS
+        return int(np.count_nonzero(self._observed)) >= self._tuning.fewest_illuminated
 
     def scale(self, rate: Image) -> float | None:
         """Brightness of an integration for that of the template.
@@ -86,7 +93,7 @@ class Brightness:
         turned = self._readout.to_detector_copy(rate)
         finite = np.isfinite(turned)
         observed = self._observed & finite
-        if np.count_nonzero(observed) < FEWEST_PIXELS:
+        if np.count_nonzero(observed) < self._tuning.fewest_illuminated:
             return None
         levels, errors = self._row_levels(turned, self._dark & finite)
         # Light is that above the background, and so are values.
@@ -97,6 +104,7 @@ class Brightness:
             values=values[rows, columns].astype(np.float64),
             rows=rows,
             row_variance=errors**2,
+            tuning=self._tuning,
         )
         return fit.scale()
 
@@ -108,7 +116,7 @@ class Brightness:
         change = np.where(dark, rate - self._rate, np.float32(0))
         levels, sigma = row_medians(change, dark), _deviation(change[dark])
         number = np.count_nonzero(dark, axis=1)
-        known = number >= FEWEST_DARK
+        known = number >= self._tuning.fewest_dark
         if not known.any():
             return np.zeros_like(levels), np.full(len(levels), np.inf)
         rows = np.arange(len(levels))
@@ -128,6 +136,7 @@ class _ScaleFit:
     values: NDArray[np.float64]
     rows: NDArray[np.intp]
     row_variance: NDArray[np.float64]
+    tuning: SeriesTuning
 
     def scale(self) -> float | None:
         """Scale without outliers; None if it is none of a series."""
@@ -140,12 +149,13 @@ class _ScaleFit:
             sigma = _deviation(deviations[kept])
             if not sigma > 0:
                 break
-            again = np.abs(deviations) <= OUTLIER * sigma
-            if np.count_nonzero(again) < FEWEST_PIXELS:
+            again = np.abs(deviations) <= self.tuning.brightness_outlier * sigma
+            if np.count_nonzero(again) < self.tuning.fewest_illuminated:
                 break
             kept = again
             scale, error, offsets = self._solve(kept, sigma)
-        return scale if LOWEST < scale < HIGHEST and error < LARGEST_ERROR else None
+        known = LOWEST < scale < HIGHEST and error < self.tuning.largest_brightness_error
+        return scale if known else None
 
     def _solve(self, kept: Usable, sigma: float) -> tuple[float, float, NDArray[np.float64]]:
         """Scale, its error, and the levels of the rows, which are eliminated from the equations."""

@@ -14,6 +14,7 @@ from deflicker.ramps.masks import majority_mask
 from deflicker.scene.draft_masks import MaskMaker
 from deflicker.series.template import Template, make_template
 from deflicker.series.template_noise import remove_template_noise
+from deflicker.series.tuning import SeriesTuning
 
 __all__ = [
     "check_same_series",
@@ -26,7 +27,11 @@ log = logging.getLogger(__name__)
 
 
 def series_template(
-    exposures: Sequence[Exposure], maker: MaskMaker, *, user_mask: NDArray[np.bool_] | None = None
+    exposures: Sequence[Exposure],
+    maker: MaskMaker,
+    *,
+    user_mask: NDArray[np.bool_] | None = None,
+    tuning: SeriesTuning | None = None,
 ) -> Template:
     """Template of a series.
 
@@ -38,6 +43,8 @@ def series_template(
         Tells background and scene of the template apart.
     user_mask : ndarray of bool, shape (ny, nx) or (n_integrations, ny, nx), optional
         The mask to use instead.
+    tuning : SeriesTuning, optional
+        Numbers that were chosen.
 
     Returns
     -------
@@ -58,7 +65,7 @@ def series_template(
         n_threads=maker.options.n_threads,
     )
     background = series_background(template, maker, user_mask=user_mask)
-    remove_template_noise(template, exposures, background, options=maker.options)
+    remove_template_noise(template, exposures, background, options=maker.options, tuning=tuning)
     return template
 
 

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,8 +18,9 @@ from deflicker.ramps.exposure import Exposure
 from deflicker.ramps.masks import mask_of_integration
 from deflicker.ramps.outputs import fitted_outputs
 from deflicker.scene.draft_masks import integration_rate
-from deflicker.series.brightness import FEWEST_DARK, TINY, Brightness
+from deflicker.series.brightness import TINY, Brightness
 from deflicker.series.template import Template, valid_groups
+from deflicker.series.tuning import SeriesTuning
 from deflicker.stats.row_medians import row_medians
 
 if TYPE_CHECKING:
@@ -32,14 +33,9 @@ log = logging.getLogger(__name__)
 Image = NDArray[np.float32]
 Usable = NDArray[np.bool_]
 
-NAMED = 5
-# Light of a pixel that may tell noise, for that of the brightest one near it. Colours, drifts
-# and tilts change light by a thousandth or so, and a row that is measured on such pixels by a
-# hundredth of that.
-DIM = 0.01
+MOST_NAMED = 5  # rows or integrations in one line of the log
 # Rows that tell what two outputs share: from 20 on, and 200 know it to a few percent.
 FEWEST_ROWS, MOST_ROWS = 20, 200
-NEAR = 31  # pixels: wider than the profile of a spectrum or a star
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +57,8 @@ class Series:
         Scene mask, True where there is background.
     uses_dim : bool, optional
         Whether rows with few pixels of background may be measured on the dimmest of the scene.
+    tuning : SeriesTuning, optional
+        Numbers that were chosen.
     """
 
     exposure: Exposure
@@ -69,6 +67,7 @@ class Series:
     background: Usable
     mask: Usable
     uses_dim: bool = True
+    tuning: SeriesTuning = field(default_factory=SeriesTuning)
 
     def integrations(self) -> Iterator["SeriesIntegration"]:
         """Prepare one integration after the other.
@@ -80,14 +79,19 @@ class Series:
         """
         exposure, n_threads = self.exposure, self.options.n_threads
         brightness = Brightness(
-            self.template.rate(exposure.times), self.background, readout=exposure.readout
+            self.template.rate(exposure.times),
+            self.background,
+            readout=exposure.readout,
+            tuning=self.tuning,
         )
         if not brightness.tells:
             log.warning(
                 "Nothing in the series is bright enough to scale its template by: 1 is taken"
             )
         turned = exposure.readout.to_detector_copy
-        dim = brightness.light <= DIM * maximum_filter(brightness.light, NEAR)
+        dim = brightness.light <= self.tuning.dim_fraction * maximum_filter(
+            brightness.light, int(self.tuning.dim_distance)
+        )
         scene = turned(~self.background)
         levels = [_median(group[self.background]) for group in self.template.groups]
         unknown, filled = [], np.zeros(len(scene), dtype=bool)
@@ -112,6 +116,7 @@ class Series:
                 may_be_dim=may_be_dim,
                 outputs=self.outputs,
                 n_groups=len(groups),
+                fewest=int(self.tuning.fewest_dark),
             )
             if groups and background.any():
                 filled |= (depth.rows == 0).any(axis=1) & allowed.any(axis=1)
@@ -155,12 +160,18 @@ class Series:
         outputs = self.outputs
         method = row_method(self.options)
         if len(outputs) > 1 and not method.within_rows:
-            share_rows(values, usable, outputs)
+            share_rows(values, usable, outputs, fewest=int(self.tuning.fewest_dark))
         noise = method.fit(values, usable, outputs)
         return DifferenceFit(noise=noise, n_used=n_used)
 
 
-def share_rows(values: Image, usable: Usable, outputs: Sequence[slice]) -> None:
+def share_rows(
+    values: Image,
+    usable: Usable,
+    outputs: Sequence[slice],
+    *,
+    fewest: int = int(SeriesTuning.fewest_dark),
+) -> None:
     """Give rows of an output without usable pixel what the other outputs tell of them, in place.
 
     Parameters
@@ -171,6 +182,8 @@ def share_rows(values: Image, usable: Usable, outputs: Sequence[slice]) -> None:
         True where a value may be used; changed.
     outputs : sequence of slice
         Fast-axis slices that are fitted on their own.
+    fewest : int, optional
+        Pixels that tell the level of a row.
 
     Notes
     -----
@@ -183,9 +196,9 @@ def share_rows(values: Image, usable: Usable, outputs: Sequence[slice]) -> None:
         return
     measured = usable.copy()
     for number, output in zip(numbers.T, outputs, strict=True):
-        enough = numbers.sum(axis=1) - number >= FEWEST_DARK
+        enough = numbers.sum(axis=1) - number >= fewest
         empty = np.flatnonzero((number == 0) & enough)
-        both = np.flatnonzero((number >= FEWEST_DARK) & enough)
+        both = np.flatnonzero((number >= fewest) & enough)
         if not empty.size or both.size < FEWEST_ROWS:
             continue
         both = both[:: max(1, both.size // MOST_ROWS)]
@@ -243,6 +256,7 @@ class _Depth:
         may_be_dim: Usable | None,
         outputs: Sequence[slice],
         n_groups: int,
+        fewest: int,
     ) -> "_Depth":
         """Choose pixels for each row of each output.
 
@@ -251,12 +265,12 @@ class _Depth:
         usable = background & (lengths == n_groups)
         rows = np.full((len(usable), len(outputs)), n_groups)
         for k, output in enumerate(outputs):
-            for row in np.flatnonzero(np.count_nonzero(usable[:, output], axis=1) < FEWEST_DARK):
+            for row in np.flatnonzero(np.count_nonzero(usable[:, output], axis=1) < fewest):
                 allowed = background[row, output]
-                if may_be_dim is not None and np.count_nonzero(allowed) < FEWEST_DARK:
+                if may_be_dim is not None and np.count_nonzero(allowed) < fewest:
                     allowed = allowed | may_be_dim[row, output]
                 run = lengths[row, output]
-                rows[row, k] = _longest(run[allowed], n_groups)
+                rows[row, k] = _longest(run[allowed], n_groups, fewest)
                 usable[row, output] = allowed & (run >= max(rows[row, k], 1))
                 if not rows[row, k]:
                     usable[row, output] = False
@@ -273,12 +287,12 @@ class _Depth:
         return usable
 
 
-def _longest(lengths: NDArray[np.uint16], n_groups: int) -> int:
+def _longest(lengths: NDArray[np.uint16], n_groups: int, fewest: int) -> int:
     """Longest run of first groups in which pixels enough are valid; 0 if none is of use."""
     numbers = np.bincount(lengths, minlength=n_groups + 1)[::-1].cumsum()[::-1]
     if not numbers[0]:
         return 0
-    fewest = max(1, min(FEWEST_DARK, int(numbers[min(2, n_groups)]) // 2))
+    fewest = max(1, min(fewest, int(numbers[min(2, n_groups)]) // 2))
     longest = int(np.flatnonzero(numbers >= fewest)[-1])
     # One group has no difference.
     return longest if longest > 1 or longest == n_groups else 0
@@ -400,8 +414,8 @@ def _report_filled(rows: NDArray[np.int_], readout: Readout, n_rows: int) -> Non
         "tell it",
         len(rows),
         "rows" if along_y else "columns",
-        ", ".join(named[:NAMED]),
-        ", ..." if len(named) > NAMED else "",
+        ", ".join(named[:MOST_NAMED]),
+        ", ..." if len(named) > MOST_NAMED else "",
     )
 
 
@@ -412,6 +426,6 @@ def _report_scales(unknown: list[int]) -> None:
             "The brightness of %d integrations cannot be told: 1 is taken, and pixels of the scene "
             "are not used there: %s%s",
             len(unknown),
-            ", ".join(str(number) for number in unknown[:NAMED]),
-            ", ..." if len(unknown) > NAMED else "",
+            ", ".join(str(number) for number in unknown[:MOST_NAMED]),
+            ", ..." if len(unknown) > MOST_NAMED else "",
         )

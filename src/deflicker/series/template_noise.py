@@ -12,8 +12,9 @@ from deflicker.options import CleanOptions
 from deflicker.ramps.exposure import Exposure
 from deflicker.ramps.outputs import fitted_outputs
 from deflicker.scene.draft_masks import integration_rate
-from deflicker.series.brightness import FEWEST_DARK, TINY
+from deflicker.series.brightness import TINY
 from deflicker.series.template import Template
+from deflicker.series.tuning import SeriesTuning
 from deflicker.stats.constants import MEDIAN_VARIANCE
 from deflicker.stats.row_medians import row_medians
 
@@ -26,11 +27,6 @@ Levels = NDArray[np.float64]
 # Integrations whose row levels tell the noise; the variance of 8 times some hundred levels is
 # known to a few percent, and each costs a draft rate.
 SAMPLES = 8
-# Levels that stick out of the noise by more standard deviations than this are light. Noise does
-# so once in 2000 levels.
-LIGHT = 3.5
-# The mean of few squares near a row exceeds the variance by this factor, and there is no light.
-SLACK = 2.0
 # Groups with fewer of the values of the others are missing as a whole.
 MISSING = 0.1
 # Integrations in which less of the background is valid are no samples.
@@ -51,6 +47,7 @@ def remove_template_noise(
     background: Usable,
     *,
     options: CleanOptions,
+    tuning: SeriesTuning | None = None,
 ) -> None:
     """Take the noise of a template off, in place.
 
@@ -64,6 +61,8 @@ def remove_template_noise(
         True where the template sees background.
     options : CleanOptions
         How noise is fitted.
+    tuning : SeriesTuning, optional
+        Numbers that were chosen.
 
     Notes
     -----
@@ -75,13 +74,14 @@ def remove_template_noise(
     star. How large the noise in them is tell the integrations, whose own row levels scatter
     about those of the template; see `light_free_levels`.
     """
+    tuning = tuning or SeriesTuning()
     first = exposures[0]
     turned, groups = first.readout.to_detector_copy, template.groups
     times = first.times
     outputs = fitted_outputs(first, options)
     rate = template.rate(times)
     dark = turned(background & np.isfinite(rate))
-    noise_of_rate = _noise_of_rate(rate, exposures, dark, options=options)
+    noise_of_rate = _noise_of_rate(rate, exposures, dark, options=options, tuning=tuning)
     if len(groups) == 1:
         first.readout.to_detector(groups[0])[:] -= noise_of_rate
         return
@@ -94,7 +94,7 @@ def remove_template_noise(
         deviation -= rate * (np.float32(times[j]) - centre)
         values = turned(deviation)
         usable = dark & np.isfinite(values)
-        values -= np.float32(_bend(values, light, usable)) * light
+        values -= np.float32(_bend(values, light, usable, tuning)) * light
         if usable.any():
             values -= np.median(values[usable])
         noise = row_method(options).fit(values, usable, outputs)
@@ -104,7 +104,12 @@ def remove_template_noise(
 
 
 def light_free_levels(
-    levels: Levels, samples: Sequence[Levels], errors: Sequence[Levels], *, share: float
+    levels: Levels,
+    samples: Sequence[Levels],
+    errors: Sequence[Levels],
+    *,
+    share: float,
+    tuning: SeriesTuning | None = None,
 ) -> Levels:
     """Noise in the row levels of an image that has light as well.
 
@@ -118,6 +123,8 @@ def light_free_levels(
         Measurement errors like those of the samples, without the noise.
     share : float
         Variance of the noise in ``levels``, for that in a sample.
+    tuning : SeriesTuning, optional
+        Numbers that were chosen.
 
     Returns
     -------
@@ -145,6 +152,7 @@ def light_free_levels(
     >>> bool(np.std(found - noise) < 0.4), bool(np.abs(found).max() < 10)
     (True, True)
     """
+    tuning = tuning or SeriesTuning()
     n_rows = len(levels)
     found = np.zeros(n_rows)
     if not n_rows:
@@ -159,9 +167,9 @@ def light_free_levels(
         # As much as it may be: few samples of few coefficients know it badly.
         number = max(n_rows / window, 1.0) * len(samples)
         expected = share * variance * (1 + 2 * (2 / number) ** 0.5)
-        noise = np.where(np.abs(part) <= LIGHT * expected**0.5, part, 0.0)
+        noise = np.where(np.abs(part) <= tuning.light_sigma * expected**0.5, part, 0.0)
         near = uniform_filter1d(part**2, min(2 * window + 1, n_rows), mode="nearest")
-        gain = np.minimum(1.0, SLACK * expected / np.maximum(near, TINY))
+        gain = np.minimum(1.0, tuning.slack * expected / np.maximum(near, TINY))
         found += noise * (1 - error / variance) * gain
     return found
 
@@ -178,7 +186,12 @@ def _scales(levels: Levels) -> list[tuple[int, Levels]]:
 
 
 def _noise_of_rate(
-    rate: Image, exposures: Sequence[Exposure], dark: Usable, *, options: CleanOptions
+    rate: Image,
+    exposures: Sequence[Exposure],
+    dark: Usable,
+    *,
+    options: CleanOptions,
+    tuning: SeriesTuning,
 ) -> Image:
     """Noise of a template's rate, in the detector frame."""
     readout = exposures[0].readout
@@ -186,7 +199,7 @@ def _noise_of_rate(
     number = len(integrations)
     if number < 2:
         return np.zeros(dark.shape, dtype=np.float32)
-    finder = _Finder(dark, fitted_outputs(exposures[0], options), options)
+    finder = _Finder(dark, fitted_outputs(exposures[0], options), options, tuning)
     for k in np.unique(np.linspace(0, number - 1, SAMPLES).astype(int)):
         exposure, i = integrations[k]
         finder.add(readout.to_detector_copy(integration_rate(exposure, i).rate - rate))
@@ -207,11 +220,20 @@ class _Finder:
         Fast-axis slices that are fitted on their own.
     options : CleanOptions
         How noise is fitted.
+    tuning : SeriesTuning
+        Numbers that were chosen.
     """
 
-    def __init__(self, dark: Usable, outputs: Sequence[slice], options: CleanOptions) -> None:
+    def __init__(
+        self,
+        dark: Usable,
+        outputs: Sequence[slice],
+        options: CleanOptions,
+        tuning: SeriesTuning,
+    ) -> None:
+        self._tuning = tuning
         self._dark, self._outputs, self._options = dark, outputs, options
-        self._known = [_enough(dark[:, output]) for output in outputs]
+        self._known = [_enough(dark[:, output], int(tuning.fewest_dark) // 2) for output in outputs]
         self._samples: list[list[_RowLevels]] = [[] for _ in outputs]
         self._within: list[float] = []
 
@@ -238,12 +260,13 @@ class _Finder:
                 [one.levels for one in self._samples[k]],
                 [one.errors for one in self._samples[k]],
                 share=share,
+                tuning=self._tuning,
             )
             noise[self._known[k], output] = levels[:, np.newaxis].astype(np.float32)
         if within is not None:
             # Within rows light and noise are told apart by their variance alone.
             observed = max(float(np.mean(within**2)), TINY)
-            gain = min(1.0, SLACK * share * float(np.mean(self._within)) / observed)
+            gain = min(1.0, self._tuning.slack * share * float(np.mean(self._within)) / observed)
             noise += np.float32(gain) * within
         return noise
 
@@ -266,9 +289,9 @@ class _Finder:
         return levels, within
 
 
-def _bend(deviation: Image, light: Image, usable: Usable) -> float:
+def _bend(deviation: Image, light: Image, usable: Usable, tuning: SeriesTuning) -> float:
     """Deviation of a group from straight ramps for that of its light, from the levels of rows."""
-    rows = np.count_nonzero(usable, axis=1) >= FEWEST_DARK
+    rows = np.count_nonzero(usable, axis=1) >= tuning.fewest_dark
     if not rows.any():
         return 0.0
     y, x = (
@@ -281,7 +304,7 @@ def _bend(deviation: Image, light: Image, usable: Usable) -> float:
     bend = float(x @ y) / power
     error = float(np.mean((y - bend * x) ** 2) / power) ** 0.5
     # Noise that happens to look like the light is noise.
-    return bend if abs(bend) > LIGHT * error else 0.0
+    return bend if abs(bend) > tuning.light_sigma * error else 0.0
 
 
 def _halves(n_fast: int) -> Usable:
@@ -289,10 +312,9 @@ def _halves(n_fast: int) -> Usable:
     return np.arange(n_fast) // 2 % 2 == 0
 
 
-def _enough(usable: Usable) -> Usable:
+def _enough(usable: Usable, fewest: int) -> Usable:
     """Rows both halves of which have pixels enough to tell their level."""
     half = _halves(usable.shape[1])
-    fewest = FEWEST_DARK // 2
     return (np.count_nonzero(usable[:, half], axis=1) >= fewest) & (
         np.count_nonzero(usable[:, ~half], axis=1) >= fewest
     )

@@ -8,17 +8,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deflicker.stats.constants import MAD_TO_SIGMA, VARIANCE_WITHIN_3_SIGMA
+from deflicker.utils.tunable import tunable
 
-__all__ = ["PixelScatter", "median_variances", "pixel_scatter", "shrunk_levels"]
+__all__ = ["PixelScatter", "ShrinkageTuning", "median_variances", "pixel_scatter", "shrunk_levels"]
 
 # Pixels from which the scatter is measured: the error of its square is then 1.5 percent.
 ENOUGH_PIXELS = 20_000
 OUTLIERS = 3.0  # standard deviations of a pair
-# Levels beyond 4 standard deviations of all levels count as that far only: they see light.
-FARTHEST = 4.0
 ROUNDS = 5
-ERRORS_ADD_UP = 2.0  # times the square of the error over the variance of the levels
 FRAGILE = 2  # pixels, of which one outlier moves the median as far as it likes
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShrinkageTuning:
+    """Numbers of the method ``median``; `tunables` lists them with units, meanings and ranges."""
+
+    farthest: float = tunable(
+        4.0,
+        "levels farther from all others count as so far only, because they see light",
+        unit="sigma",
+    )
+    error_weight: float = tunable(
+        2.0,
+        "weight of the square of a level's error, for that of the variance of the levels: errors "
+        "of photons add up over a ramp",
+    )
 
 
 @dataclass(frozen=True)
@@ -120,7 +134,11 @@ def _pairs_of_rows(values: NDArray[np.float32], number: NDArray[np.int_]) -> NDA
 
 
 def shrunk_levels(
-    levels: NDArray[np.float32], number: NDArray[np.int_], scatter: PixelScatter
+    levels: NDArray[np.float32],
+    number: NDArray[np.int_],
+    scatter: PixelScatter,
+    *,
+    tuning: ShrinkageTuning | None = None,
 ) -> NDArray[np.float32]:
     """Medians of rows, or of rows of each output, without what is probably their error.
 
@@ -132,6 +150,8 @@ def shrunk_levels(
         Number of pixels behind each.
     scatter : PixelScatter
         Of these pixels.
+    tuning : ShrinkageTuning, optional
+        Numbers that were chosen.
 
     Returns
     -------
@@ -151,28 +171,30 @@ def shrunk_levels(
     no variance of the others foretells, and it is believed. Medians of one and of two values
     are those of an outlier, if there is one, and count as 4 standard deviations at most.
     """
+    tuning = tuning or ShrinkageTuning()
+    farthest = tuning.farthest
     filled = number > 0
     y = np.where(filled, levels, 0.0).astype(np.float64)
     if not filled.any() or not scatter.variance > 0:
         return y.astype(np.float32)
     error = scatter.variance * median_variances(number)
-    center, shared, per_output = _moments(y, error, scatter)
+    center, shared, per_output = _moments(y, error, scatter, tuning)
     y = np.where(filled, y - center, 0.0)
-    reach = FARTHEST * np.sqrt(shared + per_output + error)
+    reach = farthest * np.sqrt(shared + per_output + error)
     np.clip(y, -reach, reach, out=y, where=number <= FRAGILE)
     weight = 1 / (per_output + error)  # of what an output tells of what its row shares
     total = weight.sum(axis=1)
     mean = np.divide((weight * y).sum(axis=1), total, out=np.zeros_like(total), where=total > 0)
-    row = (_trust(shared * total) * mean)[:, np.newaxis]
+    row = (_trust(shared * total, tuning) * mean)[:, np.newaxis]
     rest = y - row
-    certain = FARTHEST**2 / np.maximum(rest**2 / error, FARTHEST**2)
-    trust = np.maximum(_trust(per_output / error), 1 - certain**2)
+    certain = farthest**2 / np.maximum(rest**2 / error, farthest**2)
+    trust = np.maximum(_trust(per_output / error, tuning), 1 - certain**2)
     guess = center + row + trust * rest
     guess[~filled.any(axis=1)] = 0
     return guess.astype(np.float32)
 
 
-def _trust(signal: NDArray[np.float64]) -> NDArray[np.float64]:
+def _trust(signal: NDArray[np.float64], tuning: ShrinkageTuning) -> NDArray[np.float64]:
     """Factor of what was found with an error, by its variance over that of the error.
 
     For one difference ``1 / (1 + 1 / signal)`` would be best. Where errors are small, clips
@@ -180,11 +202,14 @@ def _trust(signal: NDArray[np.float64]) -> NDArray[np.float64]:
     Where they are large, less is better: a rate has of the noise of rows that of the last
     read less that of the first, while the errors that photons make add up over the ramp.
     """
-    return signal**2 / (signal**2 + ERRORS_ADD_UP)
+    return signal**2 / (signal**2 + tuning.error_weight)
 
 
 def _moments(
-    y: NDArray[np.float64], error: NDArray[np.float64], scatter: PixelScatter
+    y: NDArray[np.float64],
+    error: NDArray[np.float64],
+    scatter: PixelScatter,
+    tuning: ShrinkageTuning,
 ) -> tuple[NDArray[np.float64], float, float]:
     """Mean of each output, and variances of what rows share and of what outputs have alone."""
     filled = np.isfinite(error)
@@ -196,7 +221,7 @@ def _moments(
     for _ in range(ROUNDS):
         variance = total + error
         weight = np.divide(1.0, variance, out=np.zeros_like(y), where=filled)
-        reach = FARTHEST * np.sqrt(variance)
+        reach = tuning.farthest * np.sqrt(variance)
         observed = weight.sum(axis=0)
         moved = (weight * np.clip(y - center, -reach, reach)).sum(axis=0)
         center = center + np.divide(moved, observed, out=np.zeros_like(moved), where=observed > 0)
@@ -213,15 +238,15 @@ def _moments(
     products = distance.sum(axis=1) ** 2 - (distance**2).sum(axis=1)
     pairs = float(np.sum(weight.sum(axis=1) ** 2 - (weight**2).sum(axis=1)))
     shared = min(max(float(products.sum()) / pairs, 0.0), believed) if pairs else 0.0
-    return _believed_means(center, weight.sum(axis=0)), shared, believed - shared
+    return _believed_means(center, weight.sum(axis=0), tuning), shared, believed - shared
 
 
 def _believed_means(
-    center: NDArray[np.float64], weight: NDArray[np.float64]
+    center: NDArray[np.float64], weight: NDArray[np.float64], tuning: ShrinkageTuning
 ) -> NDArray[np.float64]:
     """Means of outputs, whose differences have errors too: the inverses of the weights."""
     mean = np.average(center, weights=weight)
     offset = np.where(weight > 0, center - mean, 0.0)
     error = float(np.mean(np.divide(1.0, weight, out=np.zeros_like(weight), where=weight > 0)))
     variance = max(float(np.mean(offset**2)) - error, 0.0)
-    return mean + _trust(variance * weight) * offset
+    return mean + _trust(variance * weight, tuning) * offset

@@ -11,6 +11,7 @@ from conftest import exposure_of, plain_exposure
 from deflicker import CleanOptions, Readout, clean_exposure
 from deflicker.noise.nsclean import fourier, method, windows
 from deflicker.noise.nsclean.fourier import full_frame_noise, low_pass
+from deflicker.noise.nsclean.tuning import NscleanTuning
 from deflicker.noise.nsclean.waves import make_waves
 from deflicker.noise.nsclean.windows import subarray_noise, window_rows
 from deflicker.simulation.quality import measure_quality
@@ -312,7 +313,7 @@ def dense_subarray(values, usable):
     """Windows one after the other."""
     n_slow, n_fast = values.shape
     width = n_fast + 12
-    corners = windows.NARROW if n_fast <= 64 else windows.WIDE
+    corners = windows._corners(n_fast, NscleanTuning())
     kept = without_outliers(values, usable)
     y, x = np.divmod(np.arange(n_slow * width), width)
     at = np.flatnonzero((x < n_fast) & kept[y, np.minimum(x, n_fast - 1)])
@@ -391,7 +392,7 @@ def test_windows_cover_all_rows_and_overlap(per_row):
     # None is much fuller than it must be, the last one neither: a window costs its size.
     for window in found:
         n_pixels = per_row[window].sum()
-        assert n_pixels < windows.WINDOW_PIXELS + 2 * per_row.max()
+        assert n_pixels < NscleanTuning().window_pixels + 2 * per_row.max()
         assert window.stop - window.start < len(per_row) or n_pixels == per_row.sum()
 
 
@@ -471,7 +472,7 @@ def test_errors_of_differences_cancel_in_the_rate(monkeypatch):
     differences, rate = removed()
     assert differences > 57
     assert rate > 54
-    monkeypatch.setattr(method, "WINDOW_CLIP", 0.0)
+    monkeypatch.setattr(method, "NscleanTuning", lambda: NscleanTuning(window_clip=0.0))
     assert removed()[1] < rate - 4
 
 

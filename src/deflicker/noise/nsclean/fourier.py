@@ -9,6 +9,7 @@ from scipy.fft import irfft, rfft
 
 from deflicker.detector.facts import FULL_FRAME, REFERENCE_BORDER
 from deflicker.noise.noise_image import NoiseImage
+from deflicker.noise.nsclean.tuning import NscleanTuning
 from deflicker.noise.nsclean.wave_fit import Seen, fit_waves, powers_of_each, wave_powers
 from deflicker.noise.nsclean.waves import Waves, make_waves
 from deflicker.noise.nsclean.windows import subarray_noise
@@ -20,17 +21,13 @@ __all__ = ["fourier_noise", "full_frame_noise", "low_pass"]
 
 BLOCK_ROWS = 64
 
-# Full frame, in units of pixels and cycles per pixel.
-HALF_POWER = 1 / 256
-ROLL_OFF = 1 / 1024
-DENSITY_SIGMA = 32.0
-ROW_OUTLIERS = 3.0
-
 
 def fourier_noise(
     values: NDArray[np.float32],
     usable: NDArray[np.bool_],
     outputs: Sequence[slice],  # noqa: ARG001 - of the shared signature; outputs share their noise
+    *,
+    tuning: NscleanTuning | None = None,
 ) -> NoiseImage:
     """Flicker noise as a few low frequencies.
 
@@ -42,6 +39,8 @@ def fourier_noise(
         True where a value may be used; finite there.
     outputs : sequence of slice
         Not used: the frequencies are those of whole rows.
+    tuning : NscleanTuning, optional
+        Numbers that were chosen.
 
     Returns
     -------
@@ -53,8 +52,8 @@ def fourier_noise(
     `full_frame_noise` for full frames, `deflicker.noise.nsclean.windows.subarray_noise` else.
     """
     if values.shape == FULL_FRAME:
-        return full_frame_noise(values, usable)
-    return NoiseImage(subarray_noise(values, usable))
+        return full_frame_noise(values, usable, tuning=tuning)
+    return NoiseImage(subarray_noise(values, usable, tuning=tuning))
 
 
 def full_frame_noise(
@@ -62,6 +61,7 @@ def full_frame_noise(
     usable: NDArray[np.bool_],
     *,
     reference_rows: int = REFERENCE_BORDER,
+    tuning: NscleanTuning | None = None,
 ) -> NoiseImage:
     """Flicker noise of a full frame, each detector row by its lowest frequencies.
 
@@ -73,6 +73,8 @@ def full_frame_noise(
         True where a value may be used; finite there.
     reference_rows : int, optional
         Rows at either end that get no noise.
+    tuning : NscleanTuning, optional
+        Numbers that were chosen.
 
     Returns
     -------
@@ -90,15 +92,16 @@ def full_frame_noise(
     The published code then smooths the noise over neighbouring rows. Pink noise is
     new in every row, so that is left out: it would put back what was found.
     """
+    tuning = tuning or NscleanTuning()
     n_slow, n_fast = values.shape
-    gains = low_pass(np.arange(n_fast // 2 + 1) / n_fast)
+    gains = low_pass(np.arange(n_fast // 2 + 1) / n_fast, tuning=tuning)
     waves = make_waves(n_fast, tuple(range(len(gains))))
     rows = np.arange(reference_rows, max(n_slow - reference_rows, reference_rows))
     rows = rows[usable[rows].any(axis=1)]
     coefficients = np.zeros((n_slow, len(waves.order)), dtype=np.float32)
     if len(rows):
         observed = [
-            _see_rows(values[block], usable[block], waves)
+            _see_rows(values[block], usable[block], waves, tuning)
             for block in np.array_split(rows, ceil(len(rows) / BLOCK_ROWS))
         ]
         scatter = pixel_scatter(values, usable, [slice(0, n_fast)]).variance
@@ -108,29 +111,39 @@ def full_frame_noise(
     return NoiseImage(coefficients, waves.images().astype(np.float32))
 
 
-def low_pass(frequency: NDArray[np.float64]) -> NDArray[np.float64]:
+def low_pass(
+    frequency: NDArray[np.float64], *, tuning: NscleanTuning | None = None
+) -> NDArray[np.float64]:
     """Gain of the low-pass filter at the frequencies where it is not zero.
 
     Parameters
     ----------
     frequency : ndarray of float
         Ascending frequencies from 0 in cycles per pixel.
+    tuning : NscleanTuning, optional
+        Numbers that were chosen.
 
     Returns
     -------
     ndarray of float
         1, with a cosine roll-off about half power at 1/256; without the zeros.
     """
-    phase = np.clip((frequency - HALF_POWER) / ROLL_OFF + 0.5, 0.0, 1.0)
+    tuning = tuning or NscleanTuning()
+    phase = np.clip((frequency - tuning.half_power) / tuning.roll_off + 0.5, 0.0, 1.0)
     gain = 0.5 * (1 + np.cos(np.pi * phase))
     return gain[gain > 1e-12]
 
 
-def _see_rows(values: NDArray[np.float32], usable: NDArray[np.bool_], waves: Waves) -> Seen:
+def _see_rows(
+    values: NDArray[np.float32],
+    usable: NDArray[np.bool_],
+    waves: Waves,
+    tuning: NscleanTuning,
+) -> Seen:
     """What the pixels of some rows tell of the waves."""
-    weights = (usable / _density(usable)).astype(np.float64)
+    weights = (usable / _density(usable, tuning.density_sigma)).astype(np.float64)
     weights *= weights
-    cleaned = _without_outliers(values, usable)
+    cleaned = _without_outliers(values, usable, tuning.row_outlier)
     # Products of matrices would do too, but BLAS would start threads beneath ours.
     highest = int(waves.transformed[-1]) + 1
     sums = np.ascontiguousarray(rfft(weights, axis=1)[:, :highest]).view(np.float64)
@@ -153,23 +166,23 @@ def _kinds(waves: Waves) -> NDArray[np.float64]:
     return np.stack([constant, ~constant / np.maximum(waves.order, 1)], axis=1)
 
 
-def _density(usable: NDArray[np.bool_]) -> NDArray[np.float32]:
+def _density(usable: NDArray[np.bool_], sigma: float) -> NDArray[np.float32]:
     """Local density of usable pixels along the rows, which close on themselves."""
     n = usable.shape[1]
     frequency = np.arange(n // 2 + 1) / n
-    gain = np.exp(-2 * (np.pi * DENSITY_SIGMA * frequency) ** 2).astype(np.float32)
+    gain = np.exp(-2 * (np.pi * sigma * frequency) ** 2).astype(np.float32)
     density = irfft(rfft(usable.astype(np.float32), axis=1) * gain, n, axis=1)
     # The density of a usable pixel is at least that of it alone.
-    alone = np.float32(1 / (np.sqrt(2 * np.pi) * DENSITY_SIGMA))
+    alone = np.float32(1 / (np.sqrt(2 * np.pi) * sigma))
     return np.maximum(density, alone, out=density)
 
 
 def _without_outliers(
-    values: NDArray[np.float32], usable: NDArray[np.bool_]
+    values: NDArray[np.float32], usable: NDArray[np.bool_], n_sigma: float
 ) -> NDArray[np.float64]:
     """Values with outliers of each row replaced by its median; 0 where not usable."""
     medians, deviations = row_medians_and_deviations(values, usable)
     medians = medians[:, np.newaxis]
-    limits = ROW_OUTLIERS * MAD_TO_SIGMA * deviations[:, np.newaxis]
+    limits = n_sigma * MAD_TO_SIGMA * deviations[:, np.newaxis]
     cleaned = np.where(np.abs(values - medians) > limits, medians, values)
     return np.where(usable, cleaned, np.float32(0)).astype(np.float64)

@@ -4,11 +4,10 @@ from typing import Final
 
 from deflicker.detector.facts import FULL_FRAME
 from deflicker.noise.nsclean.fourier import fourier_noise
+from deflicker.noise.nsclean.tuning import NscleanTuning
 from deflicker.noise.rowwise.method import RowMethod
 
 __all__ = ["NSCLEAN"]
-
-WINDOW_CLIP = 3.0  # standard deviations
 
 
 def _least_clip(shape: tuple[int, ...]) -> float:
@@ -18,7 +17,7 @@ def _least_clip(shape: tuple[int, ...]) -> float:
     differences between cancel as the noise does, if all are fitted to the same pixels:
     what one difference drops and the next keeps adds noise to the rate.
     """
-    return 0.0 if shape == FULL_FRAME else WINDOW_CLIP
+    return 0.0 if shape == FULL_FRAME else NscleanTuning().window_clip
 
 
 NSCLEAN: Final = RowMethod(
@@ -27,5 +26,6 @@ NSCLEAN: Final = RowMethod(
     instruments=frozenset({"NIRSPEC"}),
     detectors="NIRSpec",
     within_rows=True,
+    tuning=NscleanTuning,
     least_clip=_least_clip,
 )

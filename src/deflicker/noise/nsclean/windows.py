@@ -11,6 +11,7 @@ from scipy.fft import fft, irfft, next_fast_len, rfft
 from scipy.sparse import csc_array
 
 from deflicker.detector.facts import PIXEL_SECONDS, ROW_OVERHEAD
+from deflicker.noise.nsclean.tuning import NscleanTuning
 from deflicker.noise.nsclean.wave_fit import Seen, WavePowers, fit_waves, wave_powers
 from deflicker.noise.nsclean.waves import Waves, make_waves
 from deflicker.stats.constants import MAD_TO_SIGMA
@@ -18,21 +19,22 @@ from deflicker.stats.shrinkage import pixel_scatter
 
 __all__ = ["subarray_noise", "window_rows"]
 
-WINDOW_PIXELS = 512
-OUTLIERS = 4.0
-# Corners of the filter in Hz: pass, stop, stop, pass. Rows of sub-arrays that are wide
-# along the fast axis (ALLSLITS) come too slowly for the corners of the narrow ones.
-NARROW = (1061.0, 1211.0, 49943.0, 49957.0)
-WIDE = (150.0, 200.0, 49943.0, 49957.0)
+# Corners of the filter in Hz: pass, stop, stop, pass. The first is that of the tuning, the second
+# lies so far beyond it. Rows of sub-arrays that are wide along the fast axis (ALLSLITS) come too
+# slowly for the corners of the narrow ones.
+NARROW_ROLL_OFF, WIDE_ROLL_OFF = 150.0, 50.0
+HIGH_CORNERS = (49943.0, 49957.0)
 WIDEST_NARROW = 64  # pixels along the fast axis
-# Low frequencies of a window, and those about the alternation of the columns: about as many
-# as 512 pixels can tell, however long the window.
-MOST_LOW, MOST_HIGH = 32, 8
 KERNEL_REACH = 6.0  # sigma, where a Gaussian is below the rounding of single precision
 MOST_TICKS = 90_000  # transformed together: what they need fits into a processor's cache
 
 
-def subarray_noise(values: NDArray[np.float32], usable: NDArray[np.bool_]) -> NDArray[np.float32]:
+def subarray_noise(
+    values: NDArray[np.float32],
+    usable: NDArray[np.bool_],
+    *,
+    tuning: NscleanTuning | None = None,
+) -> NDArray[np.float32]:
     """Flicker and alternating-column noise of a sub-array read by one output.
 
     Parameters
@@ -41,6 +43,8 @@ def subarray_noise(values: NDArray[np.float32], usable: NDArray[np.bool_]) -> ND
         Background-subtracted difference in the detector frame, in DN.
     usable : ndarray of bool, shape (n_slow, n_fast)
         True where a value may be used; finite there.
+    tuning : NscleanTuning, optional
+        Numbers that were chosen.
 
     Returns
     -------
@@ -59,16 +63,19 @@ def subarray_noise(values: NDArray[np.float32], usable: NDArray[np.bool_]) -> ND
     lowest ones only. The powers of the waves, which all windows tell
     (`deflicker.noise.nsclean.wave_fit`), hold the fit where pixels do not.
     """
-    corners = NARROW if values.shape[1] <= WIDEST_NARROW else WIDE
-    usable = _without_outliers(values, usable)
+    tuning = tuning or NscleanTuning()
+    corners = _corners(values.shape[1], tuning)
+    usable = _without_outliers(values, usable, tuning.window_outlier)
     weights = _clocked(usable)
     weights /= _density(weights, corners)
     weights *= weights
     clocked = _clocked(np.where(usable, values, np.float32(0)))
     per_row = np.count_nonzero(usable, axis=1)
     observed = [
-        (rows, _see_windows(clocked[rows], weights[rows], corners))
-        for rows in _alike(window_rows(per_row), per_row, n_ticks=clocked.shape[1])
+        (rows, _see_windows(clocked[rows], weights[rows], corners, tuning))
+        for rows in _alike(
+            window_rows(per_row, int(tuning.window_pixels)), per_row, n_ticks=clocked.shape[1]
+        )
     ]
     total = np.zeros_like(clocked)
     if not observed:
@@ -86,13 +93,26 @@ def subarray_noise(values: NDArray[np.float32], usable: NDArray[np.bool_]) -> ND
     return total[:, : values.shape[1]].copy()
 
 
-def window_rows(usable_per_row: NDArray[np.int_]) -> list[slice]:
-    """Windows of whole rows that hold about 512 usable pixels, overlapping by half.
+def _corners(n_fast: int, tuning: NscleanTuning) -> tuple[float, float, float, float]:
+    """Corners of the filter for rows of so many pixels."""
+    if n_fast <= WIDEST_NARROW:
+        first, roll_off = tuning.narrow_corner, NARROW_ROLL_OFF
+    else:
+        first, roll_off = tuning.wide_corner, WIDE_ROLL_OFF
+    return first, first + roll_off, *HIGH_CORNERS
+
+
+def window_rows(
+    usable_per_row: NDArray[np.int_], n_pixels: int = int(NscleanTuning.window_pixels)
+) -> list[slice]:
+    """Windows of whole rows that hold so many usable pixels, overlapping by half.
 
     Parameters
     ----------
     usable_per_row : ndarray of int, shape (n_slow,)
         Number of usable pixels in each row.
+    n_pixels : int, optional
+        About how many a window holds.
 
     Returns
     -------
@@ -111,10 +131,10 @@ def window_rows(usable_per_row: NDArray[np.int_]) -> list[slice]:
     windows = []
     start = 0
     while True:
-        stop = bisect_left(filled, filled[start] + WINDOW_PIXELS)
+        stop = bisect_left(filled, filled[start] + n_pixels)
         if stop >= n_rows:
             # The last window is as full as the others: it reaches back.
-            first = bisect_right(filled, filled[-1] - WINDOW_PIXELS) - 1
+            first = bisect_right(filled, filled[-1] - n_pixels) - 1
             windows.append(slice(min(start, max(first, 0)), n_rows))
             return windows
         stop = max(stop, start + 2)
@@ -136,14 +156,16 @@ def _alike(
             yield rows[first : first + number]
 
 
-def _without_outliers(values: NDArray[np.float32], usable: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _without_outliers(
+    values: NDArray[np.float32], usable: NDArray[np.bool_], n_sigma: float
+) -> NDArray[np.bool_]:
     """Usable pixels without outliers of the image and their four neighbours."""
     if not usable.any():
         return usable
     some = values[usable]
     median = _median_by_sort(some)
     some -= median
-    limit = OUTLIERS * MAD_TO_SIGMA * _median_by_sort(np.abs(some, out=some))
+    limit = n_sigma * MAD_TO_SIGMA * _median_by_sort(np.abs(some, out=some))
     wild = usable & (np.abs(np.where(usable, values, median) - median) > limit)
     kept = usable & ~wild
     kept[1:] &= ~wild[:-1]
@@ -200,11 +222,12 @@ def _see_windows(
     values: NDArray[np.float32],
     weights: NDArray[np.float32],
     corners: tuple[float, float, float, float],
+    tuning: NscleanTuning,
 ) -> Seen:
     """What the pixels (n_windows, length, n_ticks) of windows of one length tell of the waves."""
     values, weights = (a.reshape(len(a), -1) for a in (values, weights))
     n_ticks = values.shape[1]
-    waves = make_waves(n_ticks, _passed(n_ticks, corners))
+    waves = make_waves(n_ticks, _passed(n_ticks, corners, tuning))
     weighted = weights * values
     sums, moments = _cosines_and_sines(weights, weighted, waves.transformed)
     return Seen(
@@ -219,12 +242,17 @@ def _see_windows(
     )
 
 
-def _passed(n_ticks: int, corners: tuple[float, float, float, float]) -> tuple[int, ...]:
-    """Frequencies that the filter lets pass, the lowest and those nearest to the alternation."""
+def _passed(
+    n_ticks: int, corners: tuple[float, float, float, float], tuning: NscleanTuning
+) -> tuple[int, ...]:
+    """Frequencies that the filter lets pass, the lowest and those nearest to the alternation.
+
+    About as many as 512 pixels can tell, however long the window.
+    """
     frequency = np.arange(n_ticks // 2 + 1) / (n_ticks * PIXEL_SECONDS)
     passed = np.flatnonzero(_gain(frequency, corners) > 1e-12)
     low, high = passed[passed < n_ticks // 4], passed[passed >= n_ticks // 4]
-    chosen = [*low[:MOST_LOW], *high[-MOST_HIGH:]]
+    chosen = [*low[: int(tuning.most_low)], *high[-int(tuning.most_high) :]]
     return tuple(int(order) for order in chosen)
 
 

@@ -1,10 +1,8 @@
 """Methods that fit the rows of each difference, after a background has been removed."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 
 from deflicker.detector.readout import Readout
 from deflicker.noise.method import Job, Plan
@@ -15,7 +13,7 @@ from deflicker.scene.draft_masks import masks_of_exposure
 
 __all__ = ["NoiseModel", "RowMethod"]
 
-NoiseModel = Callable[[NDArray[np.float32], NDArray[np.bool_], Sequence[slice]], NoiseImage]
+NoiseModel = Callable[..., NoiseImage]
 
 
 def _any_clip(shape: tuple[int, ...]) -> float:  # noqa: ARG001 - the signature of others
@@ -45,6 +43,8 @@ class RowMethod:
         that of the options is less.
     suits_choice : bool, optional
         Whether ``autoparam`` can choose options for it.
+    tuning : type, optional
+        Dataclass of the numbers that were chosen, which ``fit`` takes as ``tuning=``.
     """
 
     name: str
@@ -54,6 +54,7 @@ class RowMethod:
     within_rows: bool = False
     least_clip: Callable[[tuple[int, ...]], float] = _any_clip
     suits_choice: bool = False
+    tuning: type | None = None
     needs_background: bool = True
     measures_spectrum: bool = False
     allocates_much: bool = False
@@ -96,11 +97,13 @@ class RowMethod:
             With the mask of the draft rates, or the user's.
         """
         mask = masks_of_exposure(job.maker) if job.user_mask is None else job.user_mask
-        flat, options = job.flat, job.options
+        flat, options, method = job.flat, job.options, self
+        if self.tuning is not None and isinstance(job.tuning, self.tuning):
+            method = replace(self, fit=partial(self.fit, tuning=job.tuning))
         return Plan(
             mask=mask,
             integrations=fitted_one_by_one(
-                job.exposure, mask, options=options, method=self, flat=flat
+                job.exposure, mask, options=options, method=method, flat=flat
             ),
             n_threads=options.n_threads,
             n_sigma=options.n_sigma,

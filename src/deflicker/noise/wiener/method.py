@@ -7,6 +7,7 @@ from typing import Final
 from deflicker.detector.facts import NEAR_INFRARED
 from deflicker.detector.readout import Readout
 from deflicker.noise.method import Job, Plan
+from deflicker.noise.wiener.tuning import WienerTuning
 from deflicker.noise.wiener.wiener_fit import clipping_level, fit_wiener, report_fit
 from deflicker.options import CleanOptions
 
@@ -75,19 +76,20 @@ class WienerMethod:
         NothingToClean
             If no pixel can be used, or there is no noise.
         """
-        options = job.options
+        options, tuning = job.options, job.tuning_of(WienerTuning)
         levels = fit_wiener(
             job.exposure,
             options,
             flat=job.flat,
             science=job.maker.science,
             user_mask=job.user_mask,
+            tuning=tuning,
         )
         return Plan(
             mask=levels.scene_mask(),
             integrations=levels.integrations(),
             n_threads=levels.n_threads(options),
-            n_sigma=clipping_level(options),
+            n_sigma=clipping_level(options, tuning),
             spectrum=levels.noise.spectrum,
             report=partial(report_fit, levels),
         )

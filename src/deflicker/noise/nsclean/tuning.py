@@ -1,0 +1,44 @@
+"""Numbers of the method ``fft`` that were chosen, most of them by Rauscher (2024)."""
+
+from dataclasses import dataclass
+
+from deflicker.utils.tunable import tunable
+
+__all__ = ["NscleanTuning"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NscleanTuning:
+    """Numbers of ``fft``; `tunables` lists them with units, meanings and ranges.
+
+    The corners of the filters and the density's width in full frames are those of Rauscher
+    (2024, PASP 136, 015001) and of the NSClean code that the paper describes.
+    """
+
+    # Full frames.
+    half_power: float = tunable(
+        1 / 256, "frequency of half power of the low-pass filter", unit="1/pixel"
+    )
+    roll_off: float = tunable(1 / 1024, "width of its cosine roll-off", unit="1/pixel")
+    density_sigma: float = tunable(
+        32.0, "width of the Gaussian for the local density of usable pixels", unit="pixels"
+    )
+    row_outlier: float = tunable(
+        3.0, "deviation from the median of a row that is an outlier", unit="sigma"
+    )
+    # Windows of sub-arrays.
+    window_pixels: float = tunable(512, "usable pixels that a window holds", unit="pixels")
+    window_outlier: float = tunable(
+        4.0, "deviation from the median of the image that is an outlier", unit="sigma"
+    )
+    window_clip: float = tunable(
+        3.0, "least clipping level of a difference of a sub-array", unit="sigma"
+    )
+    narrow_corner: float = tunable(
+        1061.0, "frequency up to which the filter of narrow sub-arrays passes all", unit="Hz"
+    )
+    wide_corner: float = tunable(
+        150.0, "the same of wide ones (ALLSLITS), whose rows come slowly", unit="Hz"
+    )
+    most_low: float = tunable(32, "waves of low frequencies in a window, at most")
+    most_high: float = tunable(8, "waves about the alternation of the columns, at most")
