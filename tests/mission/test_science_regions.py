@@ -13,6 +13,7 @@ from stdatamodels.jwst import datamodels
 from deflicker import CleanFlickerNoiseStep
 from deflicker.detector.dq import DO_NOT_USE, MSA_FAILED_OPEN, NON_SCIENCE
 from deflicker.mission.science_regions import draft_image
+from deflicker.storage.stdatamodels_seam import tree_of
 
 FULL = (2048, 2048)
 MIRI = (1024, 1032)
@@ -164,6 +165,13 @@ def test_wcs_that_cannot_be_evaluated(caplog):
     model = ifu_model()
     model.meta.wcs = ifu_wcs(np.full((64, 64), "a"))
     assert "the WCS cannot be evaluated" in failed(model, caplog)
+
+
+def test_a_wcs_of_another_kind(caplog):
+    """Any file may hold anything there; its gwcs object alone can be evaluated."""
+    model = ifu_model()
+    tree_of(model)["meta"]["wcs"] = {"name": "a plain dictionary"}  # as no setter would
+    assert "meta.wcs is no gwcs object but a" in failed(model, caplog)
 
 
 def test_regions_that_leave_no_background(caplog):

@@ -62,7 +62,15 @@ def science_regions(
     if exp_type != "NRS_IFU" and exp_type not in SLITS:
         log.warning("%s has no science regions: mask_science_regions is ignored", exp_type)
         return None
+    from gwcs import WCS
+
     wcs, flags = _geometry(model, input_dir=input_dir)
+    if not isinstance(wcs, WCS):
+        msg = (
+            f"meta.wcs is no gwcs object but a {type(wcs).__name__}: assign it anew with "
+            "assign_wcs, or give user_mask"
+        )
+        raise CannotClean(msg)
     try:
         inside = _nirspec_regions(wcs, flags, exp_type)
     except CannotClean:

@@ -9,18 +9,22 @@ from typing import Any, Final, NoReturn
 import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
-from stdatamodels import fits_support
 from stdatamodels.jwst import datamodels
-from stdatamodels.util import remove_none_from_tree
 
 from deflicker.models.trusted_tree import settle_headers
 from deflicker.storage.fits_structure import ASDF_NAME, Extension
+from deflicker.storage.stdatamodels_seam import (
+    as_written,
+    is_in_file,
+    kept_cards,
+    schema_of,
+    tree_of,
+)
 from deflicker.storage.stored_array import Placeholder
 
 __all__ = ["check_content", "check_tree", "load_arrays", "reason_of"]
 
 LONGEST_REASON: Final = 300  # characters; messages of validation quote whole schemas
-LAZY: Final = "NDArrayType"  # of asdf: an array that is still in the file
 # What stands for no sign, or for a sign of bytes, in TZERO of a column.
 UNSIGNED: Final = (0, -128, 1 << 15, 1 << 31, 1 << 63)
 ROUNDING: Final = 1e-6  # relative, of float32
@@ -54,14 +58,14 @@ def load_arrays(model: datamodels.JwstDataModel) -> None:
     model : JwstDataModel
         Just opened.
     """
-    todo: list[Any] = [model.instance]
+    todo: list[Any] = [tree_of(model)]
     while todo:
         node = todo.pop()
         if isinstance(node, dict):
             todo += node.values()
         elif isinstance(node, list | tuple):
             todo += node
-        elif type(node).__name__ == LAZY:
+        elif is_in_file(node):
             np.asarray(node)
 
 
@@ -78,7 +82,7 @@ def check_tree(model: datamodels.JwstDataModel) -> None:
     ValueError
         Naming the attribute.
     """
-    tree = model.instance
+    tree = tree_of(model)
     history = tree.get("history", [])
     if isinstance(history, dict):
         history = history.get("entries", [])
@@ -86,7 +90,7 @@ def check_tree(model: datamodels.JwstDataModel) -> None:
         _refuse_leaf("history", history)
     if not isinstance(tree.get("meta", {}), dict):
         _refuse_leaf("meta", tree["meta"])
-    _check_branches(tree.get("meta", {}), model.schema["properties"]["meta"], "meta")
+    _check_branches(tree.get("meta", {}), schema_of(model)["properties"]["meta"], "meta")
 
 
 def _check_branches(tree: dict[str, Any], schema: dict[str, Any], name: str) -> None:
@@ -125,11 +129,9 @@ def check_content(
     ValueError
         Naming the extension or the keyword that would be lost or changed.
     """
-    for part in model.instance.get("extra_fits", {}).values():
-        for card in part.get("header", []):
-            _check_card(*card)
-    tree = remove_none_from_tree(model.instance)
-    hdulist = fits_support.to_fits(tree, model.schema)
+    for card in kept_cards(model):
+        _check_card(*card)
+    hdulist = as_written(model, with_missing=False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for hdu in hdulist:

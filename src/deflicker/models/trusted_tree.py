@@ -5,12 +5,15 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from astropy.io import fits
-from stdatamodels import fits_support
 from stdatamodels.jwst import datamodels
-from stdatamodels.schema import find_fits_keyword
 
 from deflicker.storage.fits_structure import ASDF_NAME, Extension, hash_of_headers
+from deflicker.storage.stdatamodels_seam import (
+    keep_card,
+    knows_keyword,
+    schema_of,
+    trusted_hash,
+)
 
 __all__ = ["settle_headers"]
 
@@ -60,8 +63,8 @@ def settle_headers(
             now = hdu.header.get(card.keyword)
             if _same(now, card.value):
                 continue
-            if now is None and extension.version == 1 and _is_unknown(model, card.keyword):
-                _keep(model, extension.name, card)
+            if now is None and extension.version == 1 and not knows_keyword(model, card.keyword):
+                keep_card(model, extension.name, card)
                 continue
             msg = (
                 f"keyword {card.keyword} of {extension} is {card.value!r}, but {now!r} in "
@@ -74,7 +77,7 @@ def _check_branch(model: datamodels.JwstDataModel, extension: Extension) -> None
     """Refuse data for which a model does not look where the tree has them."""
     if not extension.size or extension.version != 1:
         return
-    for name, part in model.schema["properties"].items():
+    for name, part in schema_of(model)["properties"].items():
         if part.get("fits_hdu") == extension.name != "PRIMARY" and extension.branch != name:
             msg = (
                 f"{extension} is not {name!r} in the tree of extension {ASDF_NAME}: delete "
@@ -85,8 +88,7 @@ def _check_branch(model: datamodels.JwstDataModel, extension: Extension) -> None
 
 def _is_trusted(model: datamodels.JwstDataModel, extensions: Sequence[Extension]) -> bool:
     """Whether the reader has taken the tree for all that is in the headers."""
-    expected = model.instance.get(fits_support.FITS_HASH_KEY)
-    return bool(extensions) and expected == hash_of_headers(extensions)
+    return bool(extensions) and trusted_hash(model) == hash_of_headers(extensions)
 
 
 def _same(now: Any, value: Any) -> bool:
@@ -96,13 +98,3 @@ def _same(now: Any, value: Any) -> bool:
     if isinstance(value, bool) or isinstance(now, bool | str | None):
         return type(now) is type(value) and bool(now == value)
     return math.isclose(now, value, rel_tol=ROUNDING)
-
-
-def _is_unknown(model: datamodels.JwstDataModel, keyword: str) -> bool:
-    return not find_fits_keyword(model.schema, keyword)
-
-
-def _keep(model: datamodels.JwstDataModel, name: str, card: fits.Card) -> None:
-    """Put a card among those that the data model does not know."""
-    part = model.instance.setdefault("extra_fits", {}).setdefault(name, {})
-    part.setdefault("header", []).append([card.keyword, card.value, card.comment])

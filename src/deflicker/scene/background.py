@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import spline_filter, zoom
 from scipy.sparse import csr_array
 
+from deflicker.scene.photutils_seam import filled_and_filtered
 from deflicker.stats.row_medians import row_medians
 
 __all__ = ["BoxBackground", "default_box_size", "model_background", "no_box_warnings"]
@@ -143,24 +144,13 @@ def model_background(
     5 x 5 boxes and a clip at 3 sigma with 5 rounds; its steps are taken one row of boxes
     after the other, which needs a tenth of an image where it needs four.
     """
-    from photutils.background import Background2D
-
     box = box_size or default_box_size(image.shape)
     mesh, number = _box_medians(image, usable, box)
     good = number > LEAST_FRACTION * box[0] * box[1]
     if not good.any():
         msg = "no box of the background model holds enough usable pixels"
         raise ValueError(msg)
-    # Of boxes of one pixel, all that is left is to fill the empty ones and to filter.
-    coarse = Background2D(
-        mesh,
-        box_size=1,
-        filter_size=FILTER_BOXES,
-        mask=~good,
-        sigma_clip=None,
-        bkg_estimator=np.sum,
-        bkg_rms_estimator=np.sum,
-    ).background_mesh
+    coarse = filled_and_filtered(mesh, good, n_boxes=FILTER_BOXES)
     if not np.isfinite(coarse).all():
         msg = "the background model is not finite"
         raise ValueError(msg)

@@ -1,6 +1,6 @@
 """Where NIRSpec's light falls, from the world coordinate system of the exposure."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 from deflicker.detector.dq import MSA_FAILED_OPEN
 from deflicker.detector.facts import FIXED_SLIT_QUADRANT, FIXED_SLIT_ROWS, FULL_FRAME
 from deflicker.errors import CannotClean
+
+if TYPE_CHECKING:
+    from gwcs import WCS
 
 __all__ = [
     "failed_open",
@@ -19,7 +22,7 @@ __all__ = [
 ]
 
 
-def ifu_slices(wcs: Any, shape: tuple[int, int]) -> NDArray[np.bool_]:
+def ifu_slices(wcs: "WCS", shape: tuple[int, int]) -> NDArray[np.bool_]:
     """Pixels inside the slices of the IFU.
 
     Parameters
@@ -63,7 +66,7 @@ def ifu_slices(wcs: Any, shape: tuple[int, int]) -> NDArray[np.bool_]:
     return inside
 
 
-def slit_footprints(wcs: Any, shape: tuple[int, int]) -> NDArray[np.bool_]:
+def slit_footprints(wcs: "WCS", shape: tuple[int, int]) -> NDArray[np.bool_]:
     """Pixels inside the open slits or slitlets.
 
     Parameters
@@ -101,7 +104,7 @@ def slit_footprints(wcs: Any, shape: tuple[int, int]) -> NDArray[np.bool_]:
     return inside
 
 
-def open_slits(wcs: Any) -> list[Any]:
+def open_slits(wcs: "WCS") -> list[Any]:
     """Open slits of a WCS.
 
     Parameters
@@ -117,7 +120,7 @@ def open_slits(wcs: Any) -> list[Any]:
     return [item for item in _apertures(wcs) if _is_slit(item)]
 
 
-def has_fixed_slits(wcs: Any) -> bool:
+def has_fixed_slits(wcs: "WCS") -> bool:
     """Whether a fixed slit is planned among the open slits.
 
     Parameters
@@ -133,7 +136,7 @@ def has_fixed_slits(wcs: Any) -> bool:
     return any(slit.quadrant == FIXED_SLIT_QUADRANT for slit in open_slits(wcs))
 
 
-def _apertures(wcs: Any) -> list[Any]:
+def _apertures(wcs: "WCS") -> list[Any]:
     """What a WCS lets light through: slits, or numbers of IFU slices."""
     if not {"gwa", "slit_frame"} <= set(wcs.available_frames):
         return []
@@ -145,7 +148,7 @@ def _is_slit(aperture: Any) -> bool:
 
 
 def _box(
-    wcs: Any, aperture: int | str, shape: tuple[int, int], *, name: str
+    wcs: "WCS", aperture: int | str, shape: tuple[int, int], *, name: str
 ) -> tuple[slice, slice]:
     """Rows and columns of the part of an image that a slit's or slice's bounding box covers."""
     try:

@@ -14,10 +14,10 @@ from typing import IO, Any, Final
 
 import numpy as np
 from astropy.io import fits
-from stdatamodels import fits_support
 from stdatamodels.jwst import datamodels
 
 from deflicker.storage.fits_structure import check_file
+from deflicker.storage.stdatamodels_seam import as_written, tree_of, update_before_writing
 from deflicker.storage.stored_array import Placeholder, StoredArray
 from deflicker.storage.unfinished import written_whole
 
@@ -120,9 +120,9 @@ def write_on_disk(model: datamodels.RampModel, path: Path) -> None:
     path : pathlib.Path
         FITS file to write. An existing file stays until the new one is complete.
     """
-    model.on_save(str(path))
+    update_before_writing(model, str(path))
     stored = model.data.stored
-    parts = _parts(fits_support.to_fits(model.instance, model.schema))
+    parts = _parts(as_written(model))
     offset = _offset(parts, stored)
     with written_whole(path) as unfinished:
         if stored.writable:
@@ -170,7 +170,7 @@ def map_in_place(model: datamodels.RampModel) -> None:
 
 def _placeholders(model: datamodels.RampModel) -> list[tuple[str, Placeholder]]:
     """Names and placeholders of a model."""
-    return [item for item in model.instance.items() if isinstance(item[1], Placeholder)]
+    return [item for item in tree_of(model).items() if isinstance(item[1], Placeholder)]
 
 
 def data_offset(model: datamodels.RampModel, *, more_cards: int) -> int:
@@ -188,7 +188,7 @@ def data_offset(model: datamodels.RampModel, *, more_cards: int) -> int:
     int
         Bytes.
     """
-    hdulist = fits_support.to_fits(model.instance, model.schema)
+    hdulist = as_written(model)
     cards = len(hdulist[0].header) + 1  # END
     growth = ceil((cards + more_cards) / CARDS) - ceil(cards / CARDS)
     return _offset(_parts(hdulist), model.data.stored) + BLOCK * growth
