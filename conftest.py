@@ -8,7 +8,7 @@ import pytest
 
 from deflicker import CleanOptions, Exposure, Readout
 from deflicker.models.exposure import may_hold_stars, model_from_simulation
-from deflicker.simulation.simulate import EXPOSURES, simulate
+from deflicker.simulation.exposures import EXPOSURES, simulate
 from deflicker.utils import threads
 
 CRDS_VARIABLES = ("CRDS_PATH", "CRDS_SERVER_URL", "CRDS_CONTEXT", "CRDS_OBSERVATORY")

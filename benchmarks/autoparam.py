@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from deflicker import CleanOptions, clean_exposure
 from deflicker.autoparam.choice import resolve_options
+from deflicker.simulation.exposures import SimulatedExposure
 from deflicker.simulation.quality import measure_quality
-from deflicker.simulation.simulate import SimulatedExposure
 from support.runs import exposure_of
 from support.scenes import SCENES, Setting, observe, settings
 

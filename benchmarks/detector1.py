@@ -21,7 +21,7 @@ from stdatamodels.jwst import datamodels
 
 from deflicker.detector.dq import DO_NOT_USE
 from deflicker.models.exposure import model_from_simulation
-from deflicker.simulation.simulate import (
+from deflicker.simulation.exposures import (
     DETECTORS,
     EXPOSURES,
     Scenario,

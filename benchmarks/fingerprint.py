@@ -29,7 +29,7 @@ from stdatamodels.jwst import datamodels
 
 from benchmarks.faults.inputs import write_inputs
 from deflicker import CleanFlickerNoiseStep
-from deflicker.simulation.simulate import EXPOSURES, SERIES
+from deflicker.simulation.exposures import EXPOSURES, SERIES
 from support.runs import write_case
 
 METHODS: Final = ("median", "median by channel", "fft", "wiener")

@@ -16,7 +16,7 @@ from astropy.io import fits
 
 from deflicker.models.exposure import model_from_simulation
 from deflicker.models.files import write_whole
-from deflicker.simulation.simulate import EXPOSURES, SimulatedExposure, simulate
+from deflicker.simulation.exposures import EXPOSURES, SimulatedExposure, simulate
 from deflicker.storage.stored_array import Placeholder, StoredArray
 from support.runs import cleaners, environment, run_step
 

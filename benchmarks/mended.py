@@ -21,8 +21,7 @@ from deflicker.detector.dq import DO_NOT_USE, SATURATED
 from deflicker.errors import CannotClean
 from deflicker.models.exposure import model_from_simulation
 from deflicker.noise.nsclean.fourier import full_frame_noise
-from deflicker.simulation.quality import measure_quality
-from deflicker.simulation.simulate import (
+from deflicker.simulation.exposures import (
     EXPOSURES,
     SERIES,
     Scenario,
@@ -30,6 +29,7 @@ from deflicker.simulation.simulate import (
     SimulatedNoise,
     simulate,
 )
+from deflicker.simulation.quality import measure_quality
 from support.runs import exposure_of
 
 __all__ = ["FAULTS", "Row"]

@@ -15,8 +15,8 @@ from statistics import median
 
 from astropy.io import fits
 
+from deflicker.simulation.exposures import EXPOSURES, Scenario
 from deflicker.simulation.quality import Quality, measure_quality
-from deflicker.simulation.simulate import EXPOSURES, Scenario
 from support.runs import SNOWBLIND, Cleaner, cleaners, environment, run_step, write_case
 
 __all__ = ["median_quality"]

@@ -20,8 +20,8 @@ from scipy.ndimage import gaussian_filter
 
 from deflicker import CleanOptions, clean_exposure
 from deflicker.detector.dq import DO_NOT_USE, SATURATED
+from deflicker.simulation.exposures import EXPOSURES, Scenario, SimulatedExposure, simulate
 from deflicker.simulation.quality import mean_difference, rate_variance
-from deflicker.simulation.simulate import EXPOSURES, Scenario, SimulatedExposure, simulate
 from support.runs import Cleaner, clean_elsewhere, cleaners, environment, exposure_of
 
 __all__ = ["METHODS", "Stars", "add_stars", "apertures", "clean"]

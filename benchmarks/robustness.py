@@ -8,8 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from deflicker import CleanOptions, clean_exposure
-from deflicker.simulation.quality import Quality, measure_quality
-from deflicker.simulation.simulate import (
+from deflicker.simulation.exposures import (
     DETECTORS,
     EXPOSURES,
     Scenario,
@@ -17,6 +16,7 @@ from deflicker.simulation.simulate import (
     SimulatedNoise,
     simulate,
 )
+from deflicker.simulation.quality import Quality, measure_quality
 from support.runs import exposure_of
 
 __all__ = ["CASES", "METHODS", "VARIATIONS", "clean"]

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from deflicker import CleanOptions, clean_exposure
 from deflicker.errors import CannotClean
+from deflicker.simulation.exposures import SERIES, SimulatedExposure, simulate
 from deflicker.simulation.quality import measure_quality
-from deflicker.simulation.simulate import SERIES, SimulatedExposure, simulate
 from support.light_curves import column_excess, fit_transit, noise_limit, white_light
 from support.runs import Cleaner, clean_elsewhere, cleaners, environment, exposure_of
 

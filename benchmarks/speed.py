@@ -13,7 +13,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from deflicker.simulation.simulate import EXPOSURES
+from deflicker.simulation.exposures import EXPOSURES
 from support.runs import (
     Cleaner,
     Run,

@@ -17,8 +17,8 @@ from deflicker import CleanOptions, NothingToClean, clean_exposure
 from deflicker.noise.nsclean.tuning import NscleanTuning
 from deflicker.noise.wiener.tuning import WienerTuning
 from deflicker.series.tuning import SeriesTuning
+from deflicker.simulation.exposures import EXPOSURES, SERIES, SimulatedExposure, simulate
 from deflicker.simulation.quality import measure_quality
-from deflicker.simulation.simulate import EXPOSURES, SERIES, SimulatedExposure, simulate
 from deflicker.stats.shrinkage import ShrinkageTuning
 from deflicker.utils.tunable import tunables
 from support.runs import exposure_of

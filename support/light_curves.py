@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deflicker.detector.dq import DO_NOT_USE
+from deflicker.simulation.exposures import SimulatedExposure
 from deflicker.simulation.quality import rate_variance
 from deflicker.simulation.series import transit_shape
-from deflicker.simulation.simulate import SimulatedExposure
 from support.runs import exposure_of
 
 __all__ = [

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from deflicker import Exposure
 from deflicker.errors import CannotClean
 from deflicker.models.exposure import may_hold_stars, model_from_simulation
-from deflicker.simulation.simulate import Scenario, SimulatedExposure, simulate
+from deflicker.simulation.exposures import Scenario, SimulatedExposure, simulate
 from support.local_crds import write_ramp_references
 
 __all__ = [

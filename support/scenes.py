@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from deflicker.detector.dq import SATURATED
-from deflicker.simulation.simulate import EXPOSURES, Scenario, SimulatedExposure, simulate
+from deflicker.simulation.exposures import EXPOSURES, Scenario, SimulatedExposure, simulate
 
 __all__ = ["NIRCAM", "NIRISS", "SCENES", "Scene", "Setting", "make_flat", "observe", "settings"]
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from deflicker.simulation.exposures import EXPOSURES
 from deflicker.simulation.quality import measure_quality
-from deflicker.simulation.simulate import EXPOSURES
 from support.runs import cleaners, environment, run_step, write_case
 
 pytest.importorskip("jwst", reason="the jwst package is not installed")

@@ -10,15 +10,15 @@ from astropy.io import fits
 
 from deflicker import __version__
 from deflicker.cli.main import main
+from deflicker.simulation.exposures import EXPOSURES, simulate
 from deflicker.simulation.quality import measure_quality
-from deflicker.simulation.simulate import EXPOSURES, simulate
 
 
 @pytest.fixture(autouse=True)
 def _small_exposures(monkeypatch):
     """The demo as it is, of a quarter of a frame's height and width."""
     small = {name: replace(EXPOSURES[name], shape=(256, 264)) for name in ("miri",)}
-    monkeypatch.setattr("deflicker.simulation.simulate.EXPOSURES", small)
+    monkeypatch.setattr("deflicker.simulation.exposures.EXPOSURES", small)
 
 
 def test_demo(capsys, tmp_path):

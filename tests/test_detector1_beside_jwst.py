@@ -15,7 +15,7 @@ from stdatamodels.jwst import datamodels
 
 from deflicker import CleanFlickerNoiseStep
 from deflicker.models.exposure import model_from_simulation
-from deflicker.simulation.simulate import EXPOSURES, simulate
+from deflicker.simulation.exposures import EXPOSURES, simulate
 from support.local_crds import write_cache, write_ramp_references
 
 pytest.importorskip("jwst", reason="the jwst package is not installed")

@@ -9,7 +9,7 @@ import numpy as np
 from stdatamodels.jwst import datamodels
 
 from deflicker.models.exposure import model_from_simulation
-from deflicker.simulation.simulate import EXPOSURES, SERIES, Scenario, SimulatedExposure, simulate
+from deflicker.simulation.exposures import EXPOSURES, SERIES, Scenario, SimulatedExposure, simulate
 
 __all__ = ["INPUTS", "Input", "write_input", "write_inputs"]
 

@@ -20,7 +20,7 @@ from benchmarks.faults.pool import forkserver
 from benchmarks.faults.trial import Outcome, quiet
 from deflicker import CleanFlickerNoiseStep
 from deflicker.models.exposure import model_from_simulation
-from deflicker.simulation.simulate import EXPOSURES, simulate
+from deflicker.simulation.exposures import EXPOSURES, simulate
 
 __all__ = ["fill_disks", "kill_runs"]
 

@@ -8,8 +8,8 @@ from conftest import exposure_of, plain_exposure
 from deflicker import CannotClean, CleanOptions, Exposure, NothingToClean, Readout, clean_exposure
 from deflicker.detector.dq import DO_NOT_USE, JUMP_DET, REFERENCE_PIXEL, SATURATED
 from deflicker.ramps.masks import majority_mask
+from deflicker.simulation.exposures import EXPOSURES, simulate
 from deflicker.simulation.quality import measure_quality
-from deflicker.simulation.simulate import EXPOSURES, simulate
 
 
 def striped_ramp(rng, n_groups=6, shape=(40, 400), n_integrations=1):

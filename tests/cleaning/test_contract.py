@@ -13,8 +13,8 @@ from deflicker import CleanOptions, Readout, clean_exposure
 from deflicker.cleaning.backgrounds import BACKGROUNDS
 from deflicker.noise.registry import METHODS
 from deflicker.parameters import PARAMETERS
+from deflicker.simulation.exposures import EXPOSURES, simulate
 from deflicker.simulation.quality import measure_quality
-from deflicker.simulation.simulate import EXPOSURES, simulate
 
 CASES = list(itertools.product(METHODS, BACKGROUNDS))
 AXES = [

@@ -7,10 +7,9 @@ import plain
 import pytest
 
 from deflicker import CleanOptions, Readout
-from deflicker.noise import median_noise
-from deflicker.noise.median import MEDIAN
+from deflicker.noise.median import MEDIAN, median_noise
 from deflicker.noise.rowwise.difference import fit_difference_in_place
-from deflicker.scene import scene_mask
+from deflicker.scene.mask import scene_mask
 from deflicker.stats.clipping import SortedValues, background_limits, outlier_limits
 from deflicker.stats.row_medians import row_medians, row_stripes
 

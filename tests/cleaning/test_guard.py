@@ -11,10 +11,10 @@ from deflicker.cleaning.guard import check_unit, guarded, guarded_step, variance
 from deflicker.cleaning.result import CleanResult
 from deflicker.detector.dq import DO_NOT_USE, JUMP_DET
 from deflicker.detector.measured import is_measured
-from deflicker.noise import NoiseImage
 from deflicker.noise.fit import DifferenceFit
 from deflicker.noise.median import MEDIAN
 from deflicker.noise.method import Plan
+from deflicker.noise.noise_image import NoiseImage
 
 SHAPE = (64, 96)
 ROWS = {"median": {}, "fft": {"fit_method": "fft"}, "wiener": {"fit_method": "wiener"}}

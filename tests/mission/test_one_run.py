@@ -11,7 +11,7 @@ from stdatamodels.jwst import datamodels
 
 from deflicker import CleanFlickerNoiseStep, CleanOptions, clean_exposure
 from deflicker.models.exposure import exposure_from_model, model_from_simulation
-from deflicker.simulation.simulate import EXPOSURES, simulate
+from deflicker.simulation.exposures import EXPOSURES, simulate
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from conftest import SMALL
 from deflicker import CleanFlickerNoiseStep
 from deflicker.models.exposure import model_from_simulation
 from deflicker.models.files import open_model
-from deflicker.simulation.simulate import simulate
+from deflicker.simulation.exposures import simulate
 
 NAMES = ("a_jump.fits", "b_jump.fits")
 

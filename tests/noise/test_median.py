@@ -2,7 +2,8 @@ import numpy as np
 import plain
 import pytest
 
-from deflicker.noise import fourier_noise, median_noise
+from deflicker.noise import median_noise
+from deflicker.noise.nsclean import fourier_noise
 from deflicker.stats.row_medians import row_medians, row_medians_and_deviations, row_stripes
 from deflicker.stats.shrinkage import median_variances
 

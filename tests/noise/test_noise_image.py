@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from deflicker.noise import NoiseImage
+from deflicker.noise.noise_image import NoiseImage
 
 SHAPE = (40, 60)
 

@@ -24,8 +24,8 @@ from deflicker.models.exposure import model_from_simulation
 from deflicker.scene.draft_masks import MaskMaker
 from deflicker.series.median_image import series_template
 from deflicker.series.template import Template
+from deflicker.simulation.exposures import SERIES, simulate
 from deflicker.simulation.quality import measure_quality
-from deflicker.simulation.simulate import SERIES, simulate
 from support.light_curves import fit_transit, white_light
 
 MEDIAN_IMAGE = CleanOptions(background_method="median_image")

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from deflicker.simulation.exposures import Scenario, simulate
 from deflicker.simulation.quality import mean_difference, measure_quality
-from deflicker.simulation.simulate import Scenario, simulate
 
 
 @pytest.fixture(scope="module")

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from deflicker.simulation.exposures import EXPOSURES, SERIES, Scenario, SimulatedNoise, simulate
 from deflicker.simulation.quality import measure_quality, rate_variance
 from deflicker.simulation.scenarios import TARGETS
 from deflicker.simulation.series import drifts, light_curve, target_light, transit_shape
-from deflicker.simulation.simulate import EXPOSURES, SERIES, Scenario, SimulatedNoise, simulate
 from support.light_curves import column_excess, fit_transit, target_box, white_light
 
 QUIET = {"noise": SimulatedNoise(white=0.0), "photon_noise": False, "cosmic_rays": 0.0}

@@ -16,7 +16,7 @@ from deflicker import CleanFlickerNoiseStep
 from deflicker.models.exposure import model_from_simulation
 from deflicker.models.files import read_crds_parameters, write_whole
 from deflicker.models.history import history_text
-from deflicker.simulation.simulate import EXPOSURES, simulate
+from deflicker.simulation.exposures import EXPOSURES, simulate
 from deflicker.storage import on_disk
 from deflicker.storage.on_disk import can_stay_on_disk, map_in_place, open_on_disk
 from deflicker.storage.stored_array import Placeholder, StoredArray

@@ -172,7 +172,7 @@ def resolve_options(
     --------
     >>> from deflicker import CleanOptions, Exposure
     >>> from deflicker.autoparam.choice import resolve_options
-    >>> from deflicker.simulation.simulate import Scenario, simulate
+    >>> from deflicker.simulation.exposures import Scenario, simulate
     >>> sky = simulate(Scenario(shape=(128, 128), n_outputs=1, n_stars=0), seed=2)
     >>> exposure = Exposure(
     ...     data=sky.data,

@@ -1,1 +1,11 @@
 """The recipe: what is cleaned, with which method, and what guards it."""
+
+from deflicker.cleaning.backgrounds import BACKGROUNDS
+from deflicker.cleaning.clean import clean_exposure
+from deflicker.cleaning.result import CleanResult
+
+__all__ = [
+    "BACKGROUNDS",
+    "CleanResult",
+    "clean_exposure",
+]

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from deflicker.cleaning.guard import guarded, guarded_step
 from deflicker.cleaning.result import CleanResult
 from deflicker.detector.readout import STRIP_ROWS
-from deflicker.noise import NoiseImage
 from deflicker.noise.fit import DifferenceFit
 from deflicker.noise.method import Integration, Plan
+from deflicker.noise.noise_image import NoiseImage
 from deflicker.ramps.exposure import Exposure
 from deflicker.scene.background import BoxBackground
 from deflicker.utils.threads import keep_freed_memory, map_in_order

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from deflicker.detector.measured import LARGEST_VALUE, SMALLEST_DIFFERENCE, is_measured
 from deflicker.errors import CannotClean
-from deflicker.noise import NoiseImage
 from deflicker.noise.fit import DifferenceFit
+from deflicker.noise.noise_image import NoiseImage
 from deflicker.ramps.exposure import Exposure
 from deflicker.stats.constants import MAD_TO_SIGMA
 

@@ -1,1 +1,1 @@
-"""The ``deflicker`` command."""
+"""The ``deflicker`` command; nothing of it is for other programs."""

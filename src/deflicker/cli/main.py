@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from deflicker.simulation.exposures import SimulatedExposure
     from deflicker.simulation.quality import Quality
-    from deflicker.simulation.simulate import SimulatedExposure
 
 __all__ = ["main"]
 
@@ -89,9 +89,9 @@ def _check_parameters(demo: argparse.ArgumentParser, parameters: list[str]) -> N
 def _demo(name: str, seed: int, folder: Path, parameters: list[str]) -> int:
     from deflicker.models.exposure import model_from_simulation
     from deflicker.models.files import check_folder, write_whole
+    from deflicker.simulation.exposures import EXPOSURES as SCENARIOS
+    from deflicker.simulation.exposures import simulate
     from deflicker.simulation.quality import measure_quality
-    from deflicker.simulation.simulate import EXPOSURES as SCENARIOS
-    from deflicker.simulation.simulate import simulate
 
     check_folder(folder)
     scenario = SCENARIOS[name]

@@ -15,7 +15,7 @@ from deflicker.detector.readout import Readout, count_outputs
 from deflicker.errors import CannotClean, NothingToClean
 from deflicker.noise.registry import METHODS
 from deflicker.ramps.exposure import Exposure, Ramps
-from deflicker.simulation.simulate import SimulatedExposure
+from deflicker.simulation.exposures import SimulatedExposure
 from deflicker.storage.stored_array import as_array, as_ramps
 
 __all__ = [

@@ -1,10 +1,22 @@
-"""Noise methods: one module or folder each, one protocol for all (`deflicker.noise.method`).
+"""Noise methods: one module or folder each, one protocol for all (`NoiseMethod`).
 
 A method that is new is one more folder here, and one more line in `deflicker.noise.registry`.
 """
 
+from deflicker.noise.fit import DifferenceFit
 from deflicker.noise.median import median_noise
+from deflicker.noise.method import Job, NoiseMethod, Plan
 from deflicker.noise.noise_image import NoiseImage
-from deflicker.noise.nsclean.fourier import fourier_noise
+from deflicker.noise.registry import METHODS
+from deflicker.noise.spectrum import NoiseSpectrum
 
-__all__ = ["NoiseImage", "fourier_noise", "median_noise"]
+__all__ = [
+    "METHODS",
+    "DifferenceFit",
+    "Job",
+    "NoiseImage",
+    "NoiseMethod",
+    "NoiseSpectrum",
+    "Plan",
+    "median_noise",
+]

@@ -49,7 +49,7 @@ def median_noise(
     Examples
     --------
     >>> import numpy as np
-    >>> from deflicker.noise import median_noise
+    >>> from deflicker.noise.median import median_noise
     >>> rows = np.array([[1, 1, 9], [5, 5, 5]], dtype=np.float32)
     >>> median_noise(rows, np.ones((2, 3), bool), [slice(0, 3)]).image()
     array([[1., 1., 1.],

@@ -22,7 +22,7 @@ class NoiseImage:
     Examples
     --------
     >>> import numpy as np
-    >>> from deflicker.noise import NoiseImage
+    >>> from deflicker.noise.noise_image import NoiseImage
     >>> noise = NoiseImage(np.array([[1], [2]], np.float32), np.ones((1, 3), np.float32))
     >>> (noise + noise).image()
     array([[2., 2., 2.],

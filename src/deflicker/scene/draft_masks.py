@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from deflicker.detector.measured import is_measured
 from deflicker.options import CleanOptions
-from deflicker.ramps.draft_rate import DraftRate, combine_rates, draft_rate
 from deflicker.ramps.exposure import Exposure
-from deflicker.scene import scene_mask
+from deflicker.ramps.rates import DraftRate, combine_rates, draft_rate
+from deflicker.scene.mask import scene_mask
 
 __all__ = ["MaskMaker", "integration_rate", "masks_of_exposure"]
 

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from deflicker.detector.dq import DO_NOT_USE, JUMP_DET, SATURATED
 from deflicker.detector.measured import is_measured
-from deflicker.ramps.draft_rate import draft_rate
 from deflicker.ramps.exposure import Exposure
+from deflicker.ramps.rates import draft_rate
 from deflicker.scene.draft_masks import integration_rate
 from deflicker.series.brightness import Brightness
 from deflicker.stats.row_medians import row_medians

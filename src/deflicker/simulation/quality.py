@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deflicker.detector.dq import DO_NOT_USE
-from deflicker.simulation.simulate import DETECTORS, Scenario, SimulatedExposure
+from deflicker.simulation.exposures import DETECTORS, Scenario, SimulatedExposure
 
 __all__ = ["Quality", "mean_difference", "measure_quality", "rate_variance"]
 
@@ -63,7 +63,7 @@ def measure_quality(truth: SimulatedExposure, cleaned: NDArray) -> Quality:
     A cleaning that does nothing removes nothing:
 
     >>> from deflicker.simulation.quality import measure_quality
-    >>> from deflicker.simulation.simulate import Scenario, simulate
+    >>> from deflicker.simulation.exposures import Scenario, simulate
     >>> exposure = simulate(Scenario(shape=(64, 64), n_outputs=1))
     >>> measure_quality(exposure, exposure.data).removed_rate
     0.0

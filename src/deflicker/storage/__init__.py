@@ -1,1 +1,4 @@
-"""Where the arrays of a run are, and files that are written whole or not at all."""
+"""Where the arrays of a run are, and files that are written whole or not at all.
+
+Nothing of it is public.
+"""

@@ -1,1 +1,1 @@
-"""Threads and memory."""
+"""Threads, memory and tunables; nothing of it is public."""

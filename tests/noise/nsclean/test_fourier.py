@@ -14,8 +14,8 @@ from deflicker.noise.nsclean.fourier import full_frame_noise, low_pass
 from deflicker.noise.nsclean.tuning import NscleanTuning
 from deflicker.noise.nsclean.waves import make_waves
 from deflicker.noise.nsclean.windows import subarray_noise, window_rows
+from deflicker.simulation.exposures import EXPOSURES, simulate
 from deflicker.simulation.quality import measure_quality
-from deflicker.simulation.simulate import EXPOSURES, simulate
 
 ROWS, COLUMNS = 40, 512
 

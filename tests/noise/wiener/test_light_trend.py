@@ -8,7 +8,7 @@ from deflicker.noise.wiener.light_trend import LightTrend
 from deflicker.noise.wiener.mean_image import MeanImage
 from deflicker.noise.wiener.solver import Records
 from deflicker.noise.wiener.spectrum import typical_spectrum
-from deflicker.simulation.simulate import DETECTORS, Scenario, simulate
+from deflicker.simulation.exposures import DETECTORS, Scenario, simulate
 
 SHAPE = (128, 128)
 WHITE = 4.4

@@ -17,8 +17,8 @@ from deflicker.noise.wiener.spectrum import (
     measure_spectrum,
     typical_spectrum,
 )
+from deflicker.simulation.exposures import Scenario, simulate
 from deflicker.simulation.scenarios import SimulatedNoise
-from deflicker.simulation.simulate import Scenario, simulate
 
 NOISE = SimulatedNoise(white=4.0, common=4.0, per_output=2.0, alternating=1.5)
 CLOCK = Clock(n_slow=256, n_fast=1024, n_outputs=4)

@@ -10,7 +10,7 @@ from deflicker.detector.clock import Clock
 from deflicker.noise.wiener.solver import Records
 from deflicker.noise.wiener.stars import _star_power
 from deflicker.noise.wiener.tuning import WienerTuning
-from deflicker.simulation.simulate import EXPOSURES, simulate
+from deflicker.simulation.exposures import EXPOSURES, simulate
 
 SIGMA = WienerTuning().star_sigma
 WIENER = CleanOptions(fit_method="wiener")

@@ -10,8 +10,8 @@ from conftest import exposure_of
 from deflicker import CleanOptions, Exposure, NothingToClean, clean_exposure
 from deflicker.detector.dq import DO_NOT_USE, JUMP_DET, SATURATED
 from deflicker.noise.wiener.mean_image import Differences, MeanImage
+from deflicker.simulation.exposures import DETECTORS, EXPOSURES, Scenario, simulate
 from deflicker.simulation.quality import measure_quality
-from deflicker.simulation.simulate import DETECTORS, EXPOSURES, Scenario, simulate
 
 WIENER = CleanOptions(fit_method="wiener")
 STRIPE = replace(

@@ -11,8 +11,8 @@ from deflicker import CleanOptions, NothingToClean, Readout, clean_exposure
 from deflicker.detector.dq import DO_NOT_USE, SATURATED
 from deflicker.noise.wiener import solver as wiener
 from deflicker.noise.wiener.mean_image import MeanImage
+from deflicker.simulation.exposures import EXPOSURES, simulate
 from deflicker.simulation.quality import measure_quality
-from deflicker.simulation.simulate import EXPOSURES, simulate
 
 WIENER = CleanOptions(fit_method="wiener")
 STRIPE = replace(

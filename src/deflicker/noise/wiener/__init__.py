@@ -1,1 +1,26 @@
 """The Wiener cleaner: noise as a record in time whose spectrum is measured."""
+
+from deflicker.noise.wiener.detector_noise import DetectorNoise, measure_detector_noise
+from deflicker.noise.wiener.mean import SkyFit, WeightedImage, fit_noise, fit_noise_and_sky
+from deflicker.noise.wiener.solver import NoiseEquations, NoisePrior, Records, solve_noise
+from deflicker.noise.wiener.spectrum import measure_spectrum, typical_spectrum
+from deflicker.noise.wiener.tuning import WienerTuning
+from deflicker.noise.wiener.wiener_fit import WienerFit, fit_wiener
+
+__all__ = [
+    "DetectorNoise",
+    "NoiseEquations",
+    "NoisePrior",
+    "Records",
+    "SkyFit",
+    "WeightedImage",
+    "WienerFit",
+    "WienerTuning",
+    "fit_noise",
+    "fit_noise_and_sky",
+    "fit_wiener",
+    "measure_detector_noise",
+    "measure_spectrum",
+    "solve_noise",
+    "typical_spectrum",
+]

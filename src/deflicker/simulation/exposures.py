@@ -79,7 +79,7 @@ def simulate(scenario: Scenario, *, seed: int = 1) -> SimulatedExposure:
 
     Examples
     --------
-    >>> from deflicker.simulation.simulate import Scenario, simulate
+    >>> from deflicker.simulation.exposures import Scenario, simulate
     >>> exposure = simulate(Scenario(shape=(64, 64), n_outputs=1, n_stars=3))
     >>> exposure.data.shape
     (1, 5, 64, 64)

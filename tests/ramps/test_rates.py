@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from deflicker.detector.dq import DO_NOT_USE, JUMP_DET, SATURATED
-from deflicker.ramps import draft_rate as module
-from deflicker.ramps.draft_rate import DraftRate, combine_rates, draft_rate
+from deflicker.ramps import rates as module
+from deflicker.ramps.rates import DraftRate, combine_rates, draft_rate
 
 TIME = 10.7
 

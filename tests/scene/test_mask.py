@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from deflicker.scene import scene_mask
+from deflicker.scene.mask import scene_mask
 
 
 @pytest.fixture

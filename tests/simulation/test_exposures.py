@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from deflicker.detector.dq import DO_NOT_USE, JUMP_DET, REFERENCE_PIXEL, SATURATED
-from deflicker.simulation.simulate import DETECTORS, EXPOSURES, Scenario, SimulatedNoise, simulate
+from deflicker.simulation.exposures import DETECTORS, EXPOSURES, Scenario, SimulatedNoise, simulate
 
 QUIET = SimulatedNoise(white=0.0)
 SMALL = Scenario(shape=(64, 128), n_stars=0, sky=0.0, cosmic_rays=0, bad_pixels=0, n_outputs=4)

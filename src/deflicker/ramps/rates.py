@@ -65,7 +65,7 @@ def draft_rate(
     Examples
     --------
     >>> import numpy as np
-    >>> from deflicker.ramps.draft_rate import draft_rate
+    >>> from deflicker.ramps.rates import draft_rate
     >>> ramp = np.arange(4, dtype=np.float32).reshape(4, 1, 1) * 20
     >>> dq = np.zeros((4, 1, 1), np.uint8)
     >>> float(draft_rate(ramp, dq, times=np.arange(4.0) * 10).rate[0, 0])
