@@ -85,20 +85,20 @@ def measure_scene(
         Of the exposure divided by the flat field, if that fits.
     """
     mask = _mask(exposure, options, None, user_mask)
-    match = turned = None
+    match = flat_in_detector = None
     sample, indices = _sample(exposure, mask)
     if flat is not None:
-        turned = exposure.readout.to_detector_copy(flat)
+        flat_in_detector = exposure.readout.to_detector_copy(flat)
         divided = _mask(exposure, options, flat, user_mask)
         # Neither mask may decide alone: each drops what sticks out of its own image.
         sample, indices = _sample(exposure, mask | divided)
-        part = turned[:: _row_step(len(turned))]
+        part = flat_in_detector[:: _row_step(len(flat_in_detector))]
         match = match_flat(sample.mean(axis=0), part)
         if match.fits or must_divide:
             mask, sample = divided, sample / part
         else:
-            turned = None
-    trial = _Trial(exposure=exposure, mask=mask, flat=turned, indices=indices)
+            flat_in_detector = None
+    trial = _Trial(exposure=exposure, mask=mask, flat=flat_in_detector, indices=indices)
     outputs = exposure.readout.output_slices(sample.shape[-1])
     offsets = output_offsets(sample.mean(axis=0), outputs)
     return SceneStatistics(

@@ -196,8 +196,8 @@ def variance_change(
         image = noise.image(rows)
         if flat is not None:
             image = image * flat[rows]
-        seen = good[start : start + n_rows]
-        strip[:] = _sums(values[start : start + n_rows][seen], image[seen])
+        used = good[start : start + n_rows]
+        strip[:] = _sums(values[start : start + n_rows][used], image[used])
     return _change_and_error(sums)
 
 
@@ -241,14 +241,14 @@ def _sums(values: Image, noise: Image) -> tuple[float, ...]:
     """Number of values, and the sums of d, n, n^2, d n, d^2."""
     # Products of matrices would do too, but BLAS would start threads beneath ours.
     squares, products = (np.einsum("i,i->", noise, other) for other in (noise, values))
-    own = np.einsum("i,i->", values, values)
+    squares_of_values = np.einsum("i,i->", values, values)
     return (
         len(values),
         values.sum(dtype=np.float64),
         noise.sum(dtype=np.float64),
         squares,
         products,
-        own,
+        squares_of_values,
     )
 
 

@@ -198,7 +198,7 @@ def describe(model: datamodels.JwstDataModel) -> dict[str, str]:
     dict
         Values by name; those that the model does not know are left out.
     """
-    told = {
+    values = {
         "filename": model.meta.filename,
         "instrument": model.meta.instrument.name,
         "detector": model.meta.instrument.detector,
@@ -207,7 +207,7 @@ def describe(model: datamodels.JwstDataModel) -> dict[str, str]:
         "readpatt": model.meta.exposure.readpatt,
         "date_obs": model.meta.observation.date,
     }
-    return {name: value for name, value in told.items() if value is not None}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def series_keywords(model: datamodels.JwstDataModel) -> dict[str, Any]:
@@ -224,7 +224,7 @@ def series_keywords(model: datamodels.JwstDataModel) -> dict[str, Any]:
         Values by FITS keyword, text in upper case; those that the model does not know are left
         out.
     """
-    told = {}
+    values = {}
     for keyword, attribute in _SERIES_KEYWORDS.items():
         value = model.meta
         for name in attribute.split("."):
@@ -232,8 +232,8 @@ def series_keywords(model: datamodels.JwstDataModel) -> dict[str, Any]:
         if isinstance(value, str):
             value = value.strip().upper()
         if value is not None and value != "":
-            told[keyword] = value
-    return told
+            values[keyword] = value
+    return values
 
 
 def _required(model: datamodels.JwstDataModel, attribute: str, keyword: str) -> Any:

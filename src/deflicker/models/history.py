@@ -40,11 +40,11 @@ def history_text(
     str
         Printable ASCII.
     """
-    told = ", ".join(f"{k}={v}" for k, v in parameters.items() if k not in WITHOUT_EFFECT)
+    settings = ", ".join(f"{k}={v}" for k, v in parameters.items() if k not in WITHOUT_EFFECT)
     divides = parameters["apply_flat_field"] and divides_differences(options)
     flat = " before the flat field" if divides else ""
     entry = (
-        f"deflicker {__version__} clean_flicker_noise: {told}; measured on "
+        f"deflicker {__version__} clean_flicker_noise: {settings}; measured on "
         f"{100 * result.used_fraction:.1f} % of the pixels; rms of the noise removed from "
         f"{len(result.noise_power)} differences{flat} {result.noise_rms:.4g} {unit}"
     )

@@ -183,8 +183,8 @@ class Exposure:
         """
         groups = self.data[integration]
         later, earlier = groups[j + self.first_cleaned], groups[j] if self.first_cleaned else None
-        turned = self.readout.to_detector(later)
-        difference = np.empty(turned.shape, dtype=np.float32) if out is None else out
+        rotated = self.readout.to_detector(later)
+        difference = np.empty(rotated.shape, dtype=np.float32) if out is None else out
         upright = self.readout.to_science(difference)
         with np.errstate(invalid="ignore", over="ignore"):
             for start in range(0, len(later), STRIP_ROWS):

@@ -90,14 +90,14 @@ class Brightness:
         solution is a ratio of sums of light; outliers are left out, and so are the levels
         of the rows, as far as the background tells them.
         """
-        turned = self._readout.to_detector_copy(rate)
-        finite = np.isfinite(turned)
+        in_detector = self._readout.to_detector_copy(rate)
+        finite = np.isfinite(in_detector)
         observed = self._observed & finite
         if np.count_nonzero(observed) < self._tuning.fewest_illuminated:
             return None
-        levels, errors = self._row_levels(turned, self._dark & finite)
+        levels, errors = self._row_levels(in_detector, self._dark & finite)
         # Light is that above the background, and so are values.
-        values = turned - self._rate + self.light - levels[:, np.newaxis]
+        values = in_detector - self._rate + self.light - levels[:, np.newaxis]
         rows, columns = np.nonzero(observed)
         fit = _ScaleFit(
             light=self.light[rows, columns].astype(np.float64),

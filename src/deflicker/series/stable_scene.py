@@ -88,31 +88,31 @@ class Series:
             log.warning(
                 "Nothing in the series is bright enough to scale its template by: 1 is taken"
             )
-        turned = exposure.readout.to_detector_copy
+        to_detector = exposure.readout.to_detector_copy
         dim = brightness.light <= self.tuning.dim_fraction * maximum_filter(
             brightness.light, int(self.tuning.dim_distance)
         )
-        scene = turned(~self.background)
+        scene = to_detector(~self.background)
         levels = [_median(group[self.background]) for group in self.template.groups]
         unknown, filled = [], np.zeros(len(scene), dtype=bool)
         for number in range(exposure.n_integrations):
             scale: float | None = 1.0
             lengths, groups = valid_groups(exposure, number)
-            allowed = turned(exposure.good_pixels(number))
+            allowed = to_detector(exposure.good_pixels(number))
             may_be_dim = dim & allowed if self.uses_dim else None
             if brightness.tells:
                 rate = integration_rate(exposure, number, n_threads=n_threads).rate
                 scale = brightness.scale(rate)
                 if scale is None:
                     may_be_dim = None
-                    allowed &= ~turned(brightness.illuminated)
+                    allowed &= ~to_detector(brightness.illuminated)
                     if np.isfinite(rate).any():
                         unknown.append(number + 1)
-            background = turned(mask_of_integration(self.mask, number))
+            background = to_detector(mask_of_integration(self.mask, number))
             background &= allowed
             depth = _Depth.of(
                 background,
-                turned(lengths),
+                to_detector(lengths),
                 may_be_dim=may_be_dim,
                 outputs=self.outputs,
                 n_groups=len(groups),

@@ -76,11 +76,11 @@ def remove_template_noise(
     """
     tuning = tuning or SeriesTuning()
     first = exposures[0]
-    turned, groups = first.readout.to_detector_copy, template.groups
+    to_detector, groups = first.readout.to_detector_copy, template.groups
     times = first.times
     outputs = fitted_outputs(first, options)
     rate = template.rate(times)
-    dark = turned(background & np.isfinite(rate))
+    dark = to_detector(background & np.isfinite(rate))
     noise_of_rate = _noise_of_rate(rate, exposures, dark, options=options, tuning=tuning)
     if len(groups) == 1:
         first.readout.to_detector(groups[0])[:] -= noise_of_rate
@@ -88,11 +88,11 @@ def remove_template_noise(
     used = _present(groups)
     middle, centre = _middle(groups, used, times)
     start = float(np.mean(times[used]))
-    light = turned(rate)
+    light = to_detector(rate)
     for j in used:
         deviation = groups[j] - middle
         deviation -= rate * (np.float32(times[j]) - centre)
-        values = turned(deviation)
+        values = to_detector(deviation)
         usable = dark & np.isfinite(values)
         values -= np.float32(_bend(values, light, usable, tuning)) * light
         if usable.any():

@@ -207,8 +207,8 @@ def _correlated(
     shared[:, 0::2] += even[:, 0::2]
     shared[:, 1::2] += odd[:, 1::2]
     for k, output in enumerate(outputs):
-        own = shared + noise.per_output * record()
-        image[:, output] = own[:, ::-1] if k % 2 else own
+        record_of_output = shared + noise.per_output * record()
+        image[:, output] = record_of_output[:, ::-1] if k % 2 else record_of_output
     return scenario.readout.to_science(image)
 
 

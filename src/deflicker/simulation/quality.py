@@ -70,28 +70,28 @@ def measure_quality(truth: SimulatedExposure, cleaned: NDArray) -> Quality:
     """
     good = (truth.pixel_dq & DO_NOT_USE) == 0
     shape = truth.scenario.shape
-    noise_rate, left_rate = np.zeros(shape), np.zeros(shape)
-    noise_variance = left_variance = 0.0
+    noise_rate, residual_rate = np.zeros(shape), np.zeros(shape)
+    noise_variance = residual_variance = 0.0
     number = 0
     integrations = []
     for before, after, noise in zip(truth.data, cleaned, truth.correlated, strict=True):
         removed = before - after
-        noise_sum, left_sum = np.zeros(shape), np.zeros(shape)
+        noise_sum, residual_sum = np.zeros(shape), np.zeros(shape)
         for j in range(len(noise) - 1):
             correlated = noise[j + 1].astype(np.float64) - noise[j]
-            left = correlated - (removed[j + 1].astype(np.float64) - removed[j])
+            residual = correlated - (removed[j + 1].astype(np.float64) - removed[j])
             noise_variance += _variance(correlated[good])
-            left_variance += _variance(left[good])
+            residual_variance += _variance(residual[good])
             noise_sum += correlated
-            left_sum += left
+            residual_sum += residual
             number += 1
-        integrations.append(_percent(_variance(left_sum[good]), _variance(noise_sum[good])))
+        integrations.append(_percent(_variance(residual_sum[good]), _variance(noise_sum[good])))
         noise_rate += noise_sum
-        left_rate += left_sum
-    residual = left_rate[good] / number
+        residual_rate += residual_sum
+    residual = residual_rate[good] / number
     return Quality(
-        removed_differences=_percent(left_variance, noise_variance),
-        removed_rate=_percent(_variance(left_rate[good]), _variance(noise_rate[good])),
+        removed_differences=_percent(residual_variance, noise_variance),
+        removed_rate=_percent(_variance(residual_rate[good]), _variance(noise_rate[good])),
         removed_integration=float(np.mean(integrations)),
         level=float(np.nanmean(residual)),
         flux_eaten=-100 * _slope(truth.scene[good], residual),
@@ -139,8 +139,8 @@ def _variance(values: NDArray[np.floating]) -> float:
     return float(np.nanvar(values))
 
 
-def _percent(left: float, noise: float) -> float:
-    return 100 * (1 - left / noise)
+def _percent(residual: float, noise: float) -> float:
+    return 100 * (1 - residual / noise)
 
 
 def _slope(scene: NDArray[np.floating], residual: NDArray[np.floating]) -> float:

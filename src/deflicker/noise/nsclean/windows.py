@@ -166,12 +166,12 @@ def _without_outliers(
     median = _median_by_sort(some)
     some -= median
     limit = n_sigma * MAD_TO_SIGMA * _median_by_sort(np.abs(some, out=some))
-    wild = usable & (np.abs(np.where(usable, values, median) - median) > limit)
-    kept = usable & ~wild
-    kept[1:] &= ~wild[:-1]
-    kept[:-1] &= ~wild[1:]
-    kept[:, 1:] &= ~wild[:, :-1]
-    kept[:, :-1] &= ~wild[:, 1:]
+    outliers = usable & (np.abs(np.where(usable, values, median) - median) > limit)
+    kept = usable & ~outliers
+    kept[1:] &= ~outliers[:-1]
+    kept[:-1] &= ~outliers[1:]
+    kept[:, 1:] &= ~outliers[:, :-1]
+    kept[:, :-1] &= ~outliers[:, 1:]
     return kept if kept.any() else usable
 
 
