@@ -25,7 +25,7 @@ from support.runs import exposure_of
 
 __all__ = ["main"]
 
-FACTORS: Final = (0.25, 0.5, 0.7, 1.4, 2.0, 4.0)
+FACTORS: Final = (0.5, 0.7, 1.4, 2.0)
 WORSE: Final = 2.0  # points of the figures, in percent
 
 

@@ -1,10 +1,12 @@
 """Sphinx configuration."""
 
+from importlib import import_module
 from importlib.metadata import version as package_version
 
 from sphinx.util.docutils import SphinxDirective
 
 from deflicker.parameters import table_of_parameters
+from deflicker.utils.tunable import table_of_tunables
 
 project = "deflicker"
 author = "The deflicker developers"
@@ -39,5 +41,17 @@ class ParameterTable(SphinxDirective):
         return self.parse_text_to_nodes(table_of_parameters())
 
 
+class TunableTable(SphinxDirective):
+    """The numbers that were chosen for a method, made of those in the code."""
+
+    required_arguments = 1
+
+    def run(self) -> list:
+        package, _, name = self.arguments[0].rpartition(".")
+        tuning = getattr(import_module(package), name)
+        return self.parse_text_to_nodes(table_of_tunables(tuning()))
+
+
 def setup(app) -> None:
     app.add_directive("parameter-table", ParameterTable)
+    app.add_directive("tunable-table", TunableTable)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-__all__ = ["Tunable", "tunable", "tunables"]
+__all__ = ["Tunable", "table_of_tunables", "tunable", "tunables"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,3 +76,25 @@ def tunables(tuning: Any) -> list[Tunable]:
         Tunable(name=one.name, default=getattr(tuning, one.name), **one.metadata)
         for one in fields(tuning)
     ]
+
+
+def table_of_tunables(tuning: Any) -> str:
+    """Write the table of the docs.
+
+    Parameters
+    ----------
+    tuning : dataclass
+        See `tunables`.
+
+    Returns
+    -------
+    str
+        A ``list-table`` in reStructuredText.
+    """
+    lines = [".. list-table::", "   :header-rows: 1", "   :widths: 22 10 8 42 18", ""]
+    lines += ["   * - number", "     - value", "     - unit", "     - what it decides"]
+    lines += ["     - hardly matters between"]
+    for one in tunables(tuning):
+        lines += [f"   * - ``{one.name}``", f"     - {one.default:g}", f"     - {one.unit}"]
+        lines += [f"     - {one.meaning}", f"     - {one.low:g} and {one.high:g}"]
+    return "\n".join(lines) + "\n"
