@@ -20,7 +20,7 @@ from deflicker.series.tuning import SeriesTuning
 from deflicker.simulation.exposures import EXPOSURES, SERIES, SimulatedExposure, simulate
 from deflicker.simulation.quality import measure_quality
 from deflicker.stats.shrinkage import ShrinkageTuning
-from deflicker.utils.tunable import tunables
+from deflicker.utils.tunable import Tunable, tunables
 from support.runs import exposure_of
 
 __all__ = ["main"]
@@ -60,14 +60,18 @@ def main() -> None:
             if options.field and one.name not in options.field:
                 continue
             changes = {
-                factor: _worst(
-                    replace(kinds[name](), **{one.name: one.default * factor}), cases, chosen
-                )
+                factor: _worst(replace(kinds[name](), **_changed(one, factor)), cases, chosen)
                 for factor in FACTORS
             }
             low, high = _range(one.default, changes)
             row = "".join(f"{change:9.1f}" for change in changes.values())
             print(f"{name + '.' + one.name:40}{one.default:9g}{row}   {low:g} {high:g}", flush=True)
+
+
+def _changed(one: Tunable, factor: float) -> dict[str, float]:
+    """Name and value of a number times a factor; percentiles end at 100."""
+    value = one.default * factor
+    return {one.name: min(value, 100.0) if one.unit == "%" else value}
 
 
 def _worst(tuning: object, cases: list[Case], chosen: list[Any]) -> float:
