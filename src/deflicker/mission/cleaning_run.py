@@ -12,6 +12,7 @@ from stdatamodels.jwst import datamodels
 from deflicker.autoparam.choice import may_choose, resolve_options
 from deflicker.cleaning.backgrounds import fitted_images, uses_template
 from deflicker.cleaning.clean import check_input, clean_exposure
+from deflicker.cleaning.result import CleanResult
 from deflicker.errors import CannotClean, NothingToClean
 from deflicker.mission.names import given_path
 from deflicker.mission.products import ProductWriter
@@ -28,6 +29,7 @@ from deflicker.models.history import expected_result, history_text, record_histo
 from deflicker.models.references import read_template
 from deflicker.noise.registry import METHODS
 from deflicker.options import CleanOptions
+from deflicker.ramps.exposure import Exposure
 from deflicker.scene.draft_masks import MaskMaker
 from deflicker.series.median_image import check_same_series, series_template
 from deflicker.series.template import Template
@@ -176,28 +178,16 @@ class CleaningRun:
         )
         self._report_spectrum()
         scene = self.scene.read(model, may_divide=chooses and "apply_flat_field" not in self.given)
-        chosen: Mapping[str, Any] = {}
+        chosen: dict[str, Any] = {}
         if chooses:
-            divides = self.parameters["apply_flat_field"]
-            options, chosen = resolve_options(
-                exposure,
-                options,
-                flat=scene.flat,
-                user_mask=scene.user_mask,
-                given=self.given.union(["apply_flat_field"] if divides else []),
-            )
+            options, chosen = self._choose(exposure, scene)
             if not chosen["apply_flat_field"]:
                 scene = replace(scene, references=())
         used = {**self.parameters, **chosen}
         if template is None and uses_template(options):
             template = self._template_of([model], scene)
-
-        def history_of(result: Any, unit: str) -> str:
-            return history_text(result, parameters=used, unit=unit, options=self.options)
-
-        with progress(
-            exposure.n_integrations * exposure.n_differences, wanted=used["progress_bar"]
-        ) as advance:
+        n_fits = exposure.n_integrations * exposure.n_differences
+        with progress(n_fits, wanted=used["progress_bar"]) as advance:
             result = clean_exposure(
                 exposure,
                 options,
@@ -208,24 +198,45 @@ class CleaningRun:
                 out=self.storage.output(
                     model,
                     exposure,
-                    history=lambda: history_of(expected_result(exposure), "DN"),
+                    history=lambda: self._history(expected_result(exposure), used, unit="DN"),
                     advance=advance,
                 ),
             )
-        stays = isinstance(result.data, np.ndarray) and np.shares_memory(result.data, model.data)
-        if not stays:
-            model.data = as_array(result.data, model.data.shape)
-        model.meta.cal_step.clean_flicker_noise = "COMPLETE"
-        history = history_of(result, unit_of(model))
-        record_history(model, history)
-        self.products.save(model, result, history=history, as_numbers=self.storage.float32)
+        history = self._history(result, used, unit=unit_of(model))
+        self._write(model, result, history=history)
         return Outcome(
             model=model,
             status="COMPLETE",
             references=scene.references,
             history=history,
-            chosen=MappingProxyType(dict(chosen)),
+            chosen=MappingProxyType(chosen),
         )
+
+    def _choose(
+        self, exposure: Exposure, scene: SceneInputs
+    ) -> tuple[CleanOptions, dict[str, Any]]:
+        """Options and parameters that the data choose, where the user left them open."""
+        divides = self.parameters["apply_flat_field"]
+        return resolve_options(
+            exposure,
+            self.options,
+            flat=scene.flat,
+            user_mask=scene.user_mask,
+            given=self.given.union(["apply_flat_field"] if divides else []),
+        )
+
+    def _history(self, result: CleanResult, used: Mapping[str, Any], *, unit: str) -> str:
+        """What headers tell of a cleaning with the parameters that were used."""
+        return history_text(result, parameters=used, unit=unit, options=self.options)
+
+    def _write(self, model: datamodels.JwstDataModel, result: CleanResult, *, history: str) -> None:
+        """Put the cleaned data and its history into the model, and save the products."""
+        stays = isinstance(result.data, np.ndarray) and np.shares_memory(result.data, model.data)
+        if not stays:
+            model.data = as_array(result.data, model.data.shape)
+        model.meta.cal_step.clean_flicker_noise = "COMPLETE"
+        record_history(model, history)
+        self.products.save(model, result, history=history, as_numbers=self.storage.float32)
 
     def _report_spectrum(self) -> None:
         """Say that a spectrum is wanted which the method does not measure."""
