@@ -1,4 +1,4 @@
-"""The Wiener cleaner: noise as a record in time whose spectrum is measured."""
+"""The Wiener method: noise as a time series whose spectrum is measured."""
 
 from deflicker.noise.wiener.detector_noise import DetectorNoise, measure_detector_noise
 from deflicker.noise.wiener.mean import SkyFit, WeightedImage, fit_noise, fit_noise_and_sky

@@ -1,4 +1,4 @@
-"""Slow noise and the sky: what makes their equations quick to solve together."""
+"""Preconditioner for slow noise, whose equations are coupled to those of the sky."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +14,10 @@ __all__ = ["SlowModes"]
 class SlowModes:
     """Exact solution for the slowest noise of each output, as a part of a preconditioner.
 
-    Noise of a few cycles in a read-out looks like a sky that changes along the slow axis.
-    Equal weights say that pixels determine it, the true weights, without the sky, that they
-    hardly do: without this, the conjugate gradients hardly converge there.
+    Noise of a few cycles per read-out looks like a sky that changes along the slow axis. The
+    preconditioner for equal weights assumes that the pixels determine this noise, but the
+    true weights, from which the sky is eliminated, hardly constrain it. Without the exact
+    solution, conjugate gradients hardly converge at these frequencies.
 
     Parameters
     ----------
@@ -27,9 +28,9 @@ class SlowModes:
     prior : NoisePrior
         Covariance of the noise.
     records : Records
-        Where the pixels are in time.
+        Times at which the pixels are read.
     cycles : int, optional
-        Waves of up to so many cycles in a read-out are solved for.
+        Highest frequency that is solved for exactly, in cycles per read-out.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class SlowModes:
         self._inverse = np.linalg.inv((square + square.T) / 2)
 
     def __call__(self, residual: Spectra, corrected: Spectra) -> None:
-        """Replace what the preconditioner made of the slow frequencies, in place."""
+        """Replace the preconditioned residual at slow frequencies by the solution, in place."""
         slow = slice(1, self.n + 1)
         parts = np.concatenate([residual[:, slow].real, residual[:, slow].imag], axis=1)
         solved = (self._inverse @ parts.ravel().astype(np.float64)).reshape(parts.shape)
@@ -73,7 +74,7 @@ class SlowModes:
 
 
 def _waves(n: int, records: Records) -> NDArray[np.float64]:
-    """Slow waves, as constants of the rows: real and imaginary parts (n_slow, 2 n)."""
+    """Slow waves, constant within each row: real and imaginary parts (n_slow, 2 n)."""
     clock = records.clock
     times = np.arange(clock.n_slow) * clock.row_ticks + clock.width / 2
     phases = 2 * np.pi / records.size * np.outer(times, np.arange(1, n + 1))

@@ -1,4 +1,4 @@
-"""Noise of one read of an exposure, from differences that do not hold the scene."""
+"""Noise of one read of an exposure, measured in differences without the scene."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -28,14 +28,15 @@ __all__ = [
 Image = NDArray[np.float32]
 Usable = NDArray[np.bool_]
 
-# The spectrum is measured from this many pixels, of a few differences.
+# The spectrum is measured in a few differences with about this many pixels in total.
 SAMPLE_PIXELS = 1 << 23
 MOST_SAMPLES = 16
-TREND_SAMPLES = 4  # differences: light that is not linear is so in all but the middle one
-GAIN_ROWS = 4  # every how many rows are enough for the photon noise
+TREND_SAMPLES = 4  # differences; a nonlinear ramp deviates from its mean in nearly all of them
+GAIN_ROWS = 4  # every fourth row is enough to measure the photon noise
 GAIN_PERCENTILES = (1, 50, 80, 90, 95, 98, 99, 99.7)
 GAIN_PIXELS = 100
-# Variances for those of typical detectors, of which the white one holds what neighbours differ by.
+# Variances relative to those of a typical detector whose white noise is the scatter of
+# neighbouring pixels.
 LEAST_WHITE, MOST_CORRELATED = 0.5, 4.0
 SQUARE_ERROR = 2.5
 
@@ -47,26 +48,27 @@ class DetectorNoise:
     Parameters
     ----------
     spectrum : NoiseSpectrum
-        Its spectrum, without photon noise.
+        Spectrum of the noise, without photon noise.
     photon_variance_per_dn : float
-        Photon variance of a difference for each DN of light.
+        Photon variance of a difference per DN of light.
     """
 
     spectrum: NoiseSpectrum
     photon_variance_per_dn: float = 0.0
 
     def is_like(self, typical: "DetectorNoise") -> bool:
-        """Tell whether it may be the noise of a detector.
+        """Whether this may be the noise of a real detector.
 
         Parameters
         ----------
         typical : DetectorNoise
-            Noise of detectors as they are, of the same scale.
+            Noise of a typical detector, of the same scale.
 
         Returns
         -------
         bool
-            Whether white and correlated noise are not much different.
+            True if the white noise is not much weaker and the correlated noise not much
+            stronger than typical.
         """
         ours, other = self.spectrum, typical.spectrum
         return (
@@ -75,7 +77,7 @@ class DetectorNoise:
         )
 
 
-def measure_detector_noise(  # noqa: PLR0913 - the last two are how, not what
+def measure_detector_noise(  # noqa: PLR0913 - the last two are settings
     differences: Differences,
     mean: MeanImage,
     clock: Clock,
@@ -85,31 +87,31 @@ def measure_detector_noise(  # noqa: PLR0913 - the last two are how, not what
     n_threads: int = 1,
     tuning: WienerTuning | None = None,
 ) -> tuple[DetectorNoise | None, Clock]:
-    """Measure the noise from the differences' deviations from their mean.
+    """Measure the noise from the deviations of the differences from their mean.
 
     Parameters
     ----------
     differences : Differences
-        Those of an exposure.
+        Differences of an exposure.
     mean : MeanImage
         Mean of all of them.
     clock : Clock
-        Supposed order of the pixels.
+        Assumed read-out order of the pixels.
     allowed : ndarray of bool, shape (n_slow, n_fast)
         Pixels that may be used.
     trend : LightTrend, optional
-        What removes light that is not linear in time.
+        Correction for light that is not linear in time.
     n_threads : int, optional
         Threads to use.
     tuning : WienerTuning, optional
-        Numbers that were chosen.
+        Tuning constants.
 
     Returns
     -------
     noise : DetectorNoise or None
-        None where there is but one difference, or too few pixels.
+        None if there is only one difference, or too few pixels.
     clock : Clock
-        With the directions in which outputs are read, as the noise tells them.
+        Read-out order, with the read directions of the outputs as measured from the noise.
     """
     exposure = differences.exposure
     if exposure.n_differences * exposure.n_integrations == 1 or not allowed.any():
@@ -144,25 +146,25 @@ def has_trend(
     allowed: Usable,
     tuning: WienerTuning | None = None,
 ) -> bool:
-    """Tell whether light is not linear in time, from a few differences.
+    """Whether the light is not linear in time, judged from a few differences.
 
     Parameters
     ----------
     differences : Differences
-        Those of an exposure.
+        Differences of an exposure.
     mean : MeanImage
         Mean of all of them.
     trend : LightTrend
-        Light of that mean.
+        Bright pixels of that mean.
     allowed : ndarray of bool, shape (n_slow, n_fast)
-        Pixels that may be used; somewhere.
+        Pixels that may be used; at least one.
     tuning : WienerTuning, optional
-        Numbers that were chosen.
+        Tuning constants.
 
     Returns
     -------
     bool
-        True where the noise cannot have made what one of them deviates by.
+        True if one of them deviates from the mean by more than noise can explain.
     """
     samples = _Samples(differences, mean, allowed, trend, tuning or WienerTuning())
     some = islice(samples.deviations(), TREND_SAMPLES)
@@ -170,7 +172,7 @@ def has_trend(
 
 
 class _Samples:
-    """Some differences without their mean; what is learnt of each is noted on the way."""
+    """Deviations of a few differences from their mean; iteration fills lists of results."""
 
     def __init__(
         self,
@@ -200,7 +202,7 @@ class _Samples:
             yield values, _without_outliers(values, dim, self.tuning.outlier_sigma)
 
     def deviations(self) -> Iterator[tuple[int, MeanImage, Image, Usable]]:
-        """Index of each, mean of its integration, deviation from that, and where it is good."""
+        """Yield index, mean of the integration, deviation from it, and good pixels of each."""
         exposure = self.differences.exposure
         n, n_integrations = exposure.n_differences, exposure.n_integrations
         buffer = np.empty(self.mean.values.shape, dtype=np.float32)
@@ -224,7 +226,7 @@ class _Samples:
 
 
 def _sample(mean: MeanImage) -> list[tuple[int, int]]:
-    """Integration and difference of what is measured, evenly spread."""
+    """Evenly spread pairs of integration and difference that are measured."""
     pairs = sorted(mean.used)
     wanted = min(max(SAMPLE_PIXELS // mean.values.size, 2), MOST_SAMPLES, len(pairs))
     return [pairs[k] for k in ((np.arange(wanted) + 0.5) * len(pairs) / max(wanted, 1)).astype(int)]
@@ -238,7 +240,7 @@ def _without_outliers(values: Image, good: Usable, n_sigma: float) -> Usable:
 
 
 def _photon_variance_per_dn(values: Image, good: Usable, light: Image, significant: float) -> float:
-    """Slope of the variance of neighbouring pixels' differences with their light."""
+    """Slope of variance against light, from the differences of neighbouring pixels."""
     values, light = values[::GAIN_ROWS], light[::GAIN_ROWS]
     both = good[::GAIN_ROWS, 1:] & good[::GAIN_ROWS, :-1]
     brightness = (light[:, 1:][both] + light[:, :-1][both]) / 2
@@ -266,8 +268,8 @@ def _significant_slope(
     numbers: NDArray[np.int_],
     significant: float,
 ) -> float:
-    """Slope of a line through variances; 0 where their errors may have made it."""
-    # The median of n squares of a Gaussian has a relative error of 2.34 / sqrt(n), about.
+    """Slope of a weighted straight-line fit to variances; 0 if it is not significant."""
+    # The median of n squared Gaussian deviates has a relative error of about 2.3 / sqrt(n).
     errors = SQUARE_ERROR * variances / np.sqrt(numbers)
     weights = errors**-2
     centred = x - np.average(x, weights=weights)
@@ -279,7 +281,7 @@ def _significant_slope(
 
 
 def guess_detector_noise(mean: MeanImage, clock: Clock, *, allowed: Usable) -> DetectorNoise:
-    """Noise of detectors as they are, scaled to the differences of neighbouring pixels.
+    """Noise of a typical detector, scaled to the scatter of neighbouring pixels.
 
     Parameters
     ----------
@@ -293,7 +295,7 @@ def guess_detector_noise(mean: MeanImage, clock: Clock, *, allowed: Usable) -> D
     Returns
     -------
     DetectorNoise
-        With a typical spectrum.
+        Noise with a typical spectrum.
 
     Raises
     ------
@@ -303,7 +305,8 @@ def guess_detector_noise(mean: MeanImage, clock: Clock, *, allowed: Usable) -> D
     values = mean.values
     fast = (values[:, 1:] - values[:, :-1])[allowed[:, 1:] & allowed[:, :-1]]
     slow = (values[1:] - values[:-1])[allowed[1:] & allowed[:-1]]
-    # The light of a spectrum changes along one axis, and correlated noise along the slow one.
+    # The light of a spectrum adds scatter along one axis and correlated noise along the slow
+    # axis; the smaller scatter is closer to the white noise.
     scatter = [MAD_TO_SIGMA * float(np.median(np.abs(s))) for s in (fast, slow) if s.size]
     white = min(scatter, default=0.0) ** 2 / 2
     if not white > 0:
@@ -321,25 +324,25 @@ def measure_image_noise(
     *,
     tuning: WienerTuning | None = None,
 ) -> DetectorNoise | None:
-    """Measure the noise from the only image that there is, without its sky.
+    """Measure the noise of the only image of an exposure, after subtraction of its sky.
 
     Parameters
     ----------
     mean : MeanImage
         Mean of the differences.
     noise : ndarray of float32, shape (n_slow, n_fast)
-        The mean without its sky.
+        The mean after subtraction of its sky.
     usable : ndarray of bool, shape (n_slow, n_fast)
-        Pixels that hold nothing but noise.
+        Pixels that contain only noise.
     clock : Clock
         Order of the pixels.
     tuning : WienerTuning, optional
-        Numbers that were chosen.
+        Tuning constants.
 
     Returns
     -------
     DetectorNoise or None
-        None where too few pixels are usable.
+        None if too few pixels are usable.
     """
     tuning = tuning or WienerTuning()
     image = noise, _without_outliers(noise, usable, tuning.outlier_sigma)

@@ -1,4 +1,4 @@
-"""In which direction outputs are read, from the noise that they share."""
+"""Read directions of the outputs, from the noise that they share."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,27 +14,28 @@ SURE_DIRECTION = 8.0
 def find_directions(
     values: NDArray[np.float32], usable: NDArray[np.bool_], clock: Clock
 ) -> tuple[bool, ...]:
-    """Tell in which direction each output is read, from the noise that it shares.
+    """Find the direction in which each output is read, from the noise that outputs share.
 
     Parameters
     ----------
     values : ndarray of float32, shape (n_slow, n_fast)
-        Image that holds noise alone.
+        Image that contains only noise.
     usable : ndarray of bool, shape (n_slow, n_fast)
-        True where it may be used; finite there.
+        True where the image may be used; it is finite there.
     clock : Clock
-        Supposed order of the pixels.
+        Assumed read-out order of the pixels.
 
     Returns
     -------
     tuple of bool
-        For each output whether it is read against the direction of the fast axis, the
-        first one as supposed; as supposed where nothing is shared.
+        For each output, whether it is read against the direction of the fast axis. The
+        first output, and those with too little shared noise, are as in ``clock``.
 
     Notes
     -----
-    What two outputs share within rows, that is, after the mean of each row, correlates
-    in the right direction alone.
+    The shared noise within rows is correlated only if both outputs are taken in the right
+    direction. The mean of each row, which is the same in both directions, is subtracted
+    before the correlations in the two directions are compared.
     """
     parts = []
     for k in range(clock.n_outputs):
@@ -43,7 +44,7 @@ def find_directions(
         number = np.maximum(np.count_nonzero(observed, axis=1), 1)[:, np.newaxis]
         kept = np.where(observed, values[:, part], np.float32(0))
         kept -= np.where(observed, kept.sum(axis=1, keepdims=True) / number, np.float32(0))
-        # Sums of a few pixels have less white noise.
+        # Summing a few pixels averages down the white noise.
         size = next(n for n in (DIRECTION_BIN, 1) if clock.width % n == 0)
         parts.append(np.einsum("sfb->sf", kept.reshape(len(kept), -1, size)))
     first, *others = parts

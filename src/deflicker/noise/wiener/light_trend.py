@@ -1,7 +1,8 @@
-"""Light that is not linear in time as the groups are counted: what it leaves in differences.
+"""Light that is not linear in the assumed group times, and its residual in differences.
 
-Times that nobody knows, groups that were dropped or averaged, and a response that is not quite
-linear leave light in the differences from their mean, which would be taken for noise.
+Unknown group times, groups that were dropped or averaged, and a response that is not quite
+linear leave light in the deviations of the differences from their mean. Without a correction,
+this light would be taken for noise.
 """
 
 from dataclasses import dataclass, field
@@ -22,19 +23,19 @@ Usable = NDArray[np.bool_]
 Matrix = NDArray[np.float64]
 
 FEWEST = 30  # bright pixels
-MOST = 1 << 17  # bright pixels; more tell hardly more
+MOST = 1 << 17  # bright pixels; more hardly improve the fit
 ROUNDS = 3
-BLOCK = 32  # pixels of a side of the chessboard whose halves must agree; larger than a star
-LEAST_FREEDOM = 1e-3  # of a pixel from its own residual
-# Of the larger eigenvalue: light of about one brightness tells but one of the two, and what
-# is left of the other is noise of the mean.
+BLOCK = 32  # pixels; side of the chessboard squares, larger than a star
+LEAST_FREEDOM = 1e-3  # least value of 1 - leverage
+# Relative to the larger eigenvalue: pixels of about the same brightness determine only one of the
+# two coefficients, and the other would fit the noise of the mean.
 SAME = 1e-2
 TINY = 1e-9
 
 
 @dataclass(frozen=True, kw_only=True)
 class LightTrend:
-    """Bright pixels of a mean, and how well they tell a trend.
+    """Bright pixels of a mean, and how well they constrain a trend.
 
     Parameters
     ----------
@@ -45,14 +46,14 @@ class LightTrend:
     weights : ndarray of float64, shape (n,)
         Inverse variances in 1 / DN squared.
     level, unit : float
-        In DN.
+        Median of the mean, and rms of the light above it, in DN.
     noise : ndarray of float64, shape (2, 2)
-        Covariance of the weighted sums of light and its square by the correlated noise of
-        one read.
+        Covariance of the weighted sums over the light and its square due to the correlated
+        noise of one read.
     variance : float
-        Of a pixel in one read.
+        Noise variance of a pixel in one read, in DN squared.
     tuning : WienerTuning, optional
-        Numbers that were chosen.
+        Tuning constants.
     """
 
     places: NDArray[np.int64]
@@ -75,7 +76,7 @@ class LightTrend:
         allowed: Usable,
         tuning: WienerTuning | None = None,
     ) -> "LightTrend | None":
-        """Choose bright pixels of a mean.
+        """Select the bright pixels of a mean.
 
         Parameters
         ----------
@@ -86,16 +87,16 @@ class LightTrend:
         records : Records
             Order of the pixels.
         photon_variance_per_dn : float
-            Photon variance of a difference for each DN of light.
+            Photon variance of a difference per DN of light.
         allowed : ndarray of bool, shape (n_slow, n_fast)
-            Pixels that may be used; somewhere.
+            Pixels that may be used; at least one.
         tuning : WienerTuning, optional
-            Numbers that were chosen.
+            Tuning constants.
 
         Returns
         -------
         LightTrend or None
-            None where hardly anything is bright.
+            None if there are too few bright pixels.
         """
         tuning = tuning or WienerTuning()
         places, level = _bright(mean, allowed, tuning.bright_sigma)
@@ -132,36 +133,38 @@ class LightTrend:
     def remove(
         self, values: Image, good: Usable, mean: Image, *, factor: float, shared: float = 0.0
     ) -> float:
-        """Subtract from a difference the light that the mean has not, in place.
+        """Subtract from a deviation the light that does not scale with the mean, in place.
 
         Parameters
         ----------
         values : ndarray of float32, shape (n_slow, n_fast)
-            Difference without the mean in DN; changed where there is a trend.
+            Deviation of a difference from the mean in DN; changed if there is a trend.
         good : ndarray of bool, shape (n_slow, n_fast)
             True where it may be used.
         mean : ndarray of float32, shape (n_slow, n_fast)
             The mean in DN.
         factor : float
-            Variance of the noise for a unit of that of a read.
+            Variance of the noise relative to that of one read.
         shared : float, optional
-            Covariance of the noise with that of the mean, for the same unit: without its
-            known effect on the sums, the noise itself would be a trend.
+            Covariance of the noise with that of the mean, relative to the variance of one
+            read. Its expected effect on the fit is subtracted; otherwise the noise itself would
+            look like a trend.
 
         Returns
         -------
         float
-            Fraction of the light by which the difference is brighter than the mean; 0 where
-            the noise may have made what is found, which is then not removed.
+            Fraction of the light by which the difference is brighter than the mean; 0 if the
+            trend is not significant, and then nothing is subtracted.
 
         Notes
         -----
-        ``scale * x + bend * x**2`` of light x by weighted least squares, with the covariance
-        that correlated noise gives the two, and residuals (MacKinnon and White 1985, J.
-        Econometrics 29, 305: HC3). The first is of the times of the groups, the
-        second of a response that is not linear. Each half of the image, in a chessboard of
-        blocks, must be better without what the other half tells: a hit that is not flagged,
-        or a source that varies, is in one of them alone.
+        Fits ``scale * x + bend * x**2`` to the light x by weighted least squares: ``scale`` is
+        due to errors of the group times, ``bend`` to a nonlinear response. The covariance of
+        the coefficients is the sum of that due to correlated noise and of that estimated from
+        the residuals (HC3: MacKinnon and White 1985, J. Econometrics 29, 305). A chessboard of
+        blocks divides the image into two halves. The trend fitted to either half must reduce
+        the residuals of the other, which an unflagged hit or a variable source does not,
+        because it is in only one of them.
         """
         observed = good.flat[self.places]
         rows, columns = np.divmod(self.places, values.shape[1])
@@ -175,7 +178,7 @@ class LightTrend:
         if fitted is None:
             return 0.0
         scale, bend = fitted[0] / self.unit, fitted[1] / self.unit**2
-        with np.errstate(invalid="ignore", over="ignore"):  # of what is not good
+        with np.errstate(invalid="ignore", over="ignore"):  # in pixels that are not good
             light = mean - np.float32(self.level)
             light *= np.float32(scale) + np.float32(bend) * light
             values -= light
@@ -192,14 +195,14 @@ class LightTrend:
     ) -> Matrix | None:
         """Significant coefficients of the light and its square in units of ``unit``."""
         terms = np.stack([self.light, self.light**2])
-        # What the noise of the mean, which is in the terms too, changes them by.
+        # The noise of the mean is in the terms as well as in the data, and biases their products.
         slopes = np.stack([np.ones_like(self.light), 2 * self.light])
         slopes *= shared * self.variance / self.unit
         used = good & np.isfinite(values)
         data = np.where(used, values, np.float32(0)).astype(np.float64)
         limit = self.tuning.outlier_sigma * np.sqrt(factor * self.variance + 1 / self.weights)
-        # Hits are bright in the mean, and would be a trend themselves. Most pixels tell about
-        # what it is, each with one voice, however bright it is.
+        # Unflagged hits are bright in the mean, and would look like a trend. The median gives a
+        # first estimate in which each pixel counts the same, however bright it is.
         if np.count_nonzero(used) < FEWEST:
             return None
         middle = float(np.median(data[used] / self.light[used]))
@@ -219,7 +222,7 @@ class LightTrend:
             weights = self.weights * used
             inverse, found = solve(weights)
             used &= np.abs(data - found @ terms) < limit
-        # White and photon noise as the residuals tell, of what they would be without their pixel.
+        # White and photon noise from the leave-one-out residuals (HC3).
         leverage = np.einsum("ip,ij,jp->p", terms, inverse, terms) * weights
         residual = weights * (data - found @ terms) / np.maximum(1 - leverage, LEAST_FREEDOM)
         scores = terms * residual
@@ -235,7 +238,7 @@ class LightTrend:
 
 
 def _bright(mean: MeanImage, allowed: Usable, n_sigma: float) -> tuple[NDArray[np.int64], float]:
-    """Flat indices of bright pixels that miss no difference, and the level of all."""
+    """Flat indices of bright pixels with all differences valid, and the median of the mean."""
     level = float(np.median(mean.values[allowed]))
     steps = (mean.values[:, 1:] - mean.values[:, :-1])[allowed[:, 1:] & allowed[:, :-1]]
     sigma = MAD_TO_SIGMA * float(np.median(np.abs(steps))) / 2**0.5 if steps.size else 0.0

@@ -1,4 +1,4 @@
-"""Noise of an image that holds a sky: both are fitted together, to what is no source."""
+"""Noise and sky of an image, fitted together to the pixels without sources."""
 
 from dataclasses import dataclass, replace
 
@@ -35,8 +35,8 @@ __all__ = ["SkyFit", "WeightedImage", "fit_noise", "fit_noise_and_sky"]
 Image = NDArray[np.float32]
 Usable = NDArray[np.bool_]
 
-# Searches for sources that end with another solution. Few pixels tell noise from sky less well,
-# and one more costs little.
+# Number of alternations between solving and searching for sources. Few pixels separate noise from
+# sky less well, and one more solution costs little.
 SOLUTIONS, FEW_PIXELS = 2, 1 << 20
 
 
@@ -47,13 +47,13 @@ class SkyFit:
     Parameters
     ----------
     noise : ndarray of float32, shape (n_slow, n_fast)
-        Noise in DN per group, of mean 0.
+        Noise in DN per group; its mean is 0.
     sky : ndarray of float32, shape (n_slow, n_fast)
         Sky in DN per group, before the flat field.
     mask : ndarray of bool, shape (n_slow, n_fast)
-        True where the image was taken for sky.
+        True for pixels that were used as sky.
     converged : bool, optional
-        Whether the solutions that count came as near as they were asked to.
+        Whether the last solutions reached the requested tolerance.
     """
 
     noise: Image
@@ -73,14 +73,14 @@ class WeightedImage:
     variance : ndarray of float32, shape (n_slow, n_fast)
         White variance of the pixels in DN squared, positive.
     usable : ndarray of bool, shape (n_slow, n_fast)
-        True where the image may be used; somewhere.
+        True where the image may be used, which is at least one pixel.
     flat : ndarray of float32, shape (n_slow, n_fast), optional
-        Flat field, through which sky and sources are seen, and noise is not.
+        Flat field, which multiplies sky and sources, but not the noise.
     has_stars : bool, optional
-        Whether stars may be anywhere; light of those that are too faint to be found is
+        Whether there may be stars anywhere. Light of those too faint to be detected is then
         not taken for noise.
     first_mask : ndarray of bool, shape (n_slow, n_fast), optional
-        True where sky was found before; sources are looked for by default.
+        Sky pixels of an earlier fit; by default, sources are searched for.
     """
 
     values: Image
@@ -97,20 +97,20 @@ class WeightedImage:
         return np.divide(1, self.variance, out=weights, where=self.usable)
 
     def observed(self, light: Image) -> Image:
-        """Light through the flat field."""
+        """Light multiplied by the flat field."""
         return light if self.flat is None else light * self.flat
 
     def before_flat(self, light: Image) -> Image:
-        """Light without the flat field."""
+        """Light divided by the flat field."""
         return light if self.flat is None else light / self.flat
 
     def without(self, light: Image) -> "WeightedImage":
-        """Image without some light; 0 where it may not be used."""
+        """Image after subtraction of some light; 0 where it may not be used."""
         values = np.where(self.usable, self.values - self.observed(light), np.float32(0))
         return replace(self, values=values)
 
 
-def fit_noise_and_sky(  # noqa: PLR0913 - the last four are how, not what
+def fit_noise_and_sky(  # noqa: PLR0913 - the last four are settings
     image: WeightedImage,
     spectrum: NoiseSpectrum,
     clock: Clock,
@@ -133,11 +133,11 @@ def fit_noise_and_sky(  # noqa: PLR0913 - the last four are how, not what
     n_sigma : float, optional
         Clipping level for sources; 0 masks none.
     has_sky : bool, optional
-        Whether there is a sky to fit; else the image is noise and sources alone.
+        Whether to fit a sky; otherwise the image contains only noise and sources.
     n_threads : int, optional
         Threads to use.
     tuning : WienerTuning, optional
-        Numbers that were chosen.
+        Tuning constants.
 
     Returns
     -------
@@ -146,9 +146,9 @@ def fit_noise_and_sky(  # noqa: PLR0913 - the last four are how, not what
 
     Notes
     -----
-    The sky is a surface of splines with a Gaussian prior that is eliminated from the
-    equations of the noise, see `deflicker.noise.wiener.sky`. Sources are looked for in what noise
-    and sky leave, again and again while the solution becomes better.
+    The sky is a surface of splines with a Gaussian prior, and is eliminated from the
+    equations of the noise, see `deflicker.noise.wiener.sky`. After each solution, sources are
+    searched for in the residual, and masked in the next one.
     """
     tuning = tuning or WienerTuning()
     usable = image.usable
@@ -192,20 +192,20 @@ def fit_noise_and_sky(  # noqa: PLR0913 - the last four are how, not what
                 residual -= level
                 state.detail = fine_structure(residual, mask, n_threads=n_threads)
                 state.detail += level
-            del residual  # full arrays are large, and the solution needs some
+            del residual  # frees memory for the solution
     noise, finished = state.finish(mask)
     converged = state.converged and finished
     return SkyFit(noise=noise, sky=state.sky(), mask=mask, converged=converged)
 
 
 def _left_over(usable: Usable, sources: Usable) -> Usable:
-    """Pixels without sources; all where nothing would be left."""
+    """Usable pixels without sources; all usable pixels if none would remain."""
     mask = usable & ~sources
     return mask if mask.any() else usable
 
 
 def _level(image: WeightedImage, spectrum: NoiseSpectrum) -> tuple[np.float32, bool]:
-    """Level of the sky, the median or what most agree on, and whether light fills the image."""
+    """Level of the sky (median, or mode if crowded), and whether light fills the image."""
     limit = CROWDED * (spectrum.white + spectrum.correlated_variance) ** 0.5
     values = image.before_flat(image.values)[image.usable]
     level, sigma = noise_level(values, limit)
@@ -221,7 +221,7 @@ def _first_sources(
     level: np.float32 | None,
     n_threads: int,
 ) -> Usable:
-    """Sources of an image with its noise, before and after the medians of rows are subtracted."""
+    """Sources in an image that contains its noise, before and after subtracting row medians."""
     usable = image.usable
     noise = {"white": spectrum.white, "correlated": spectrum.correlated_variance}
     values = image.before_flat(image.values)
@@ -238,9 +238,9 @@ def _first_sources(
 
 
 class _SkyAndNoise:
-    """Noise and sky of an image as they are known, solved for several times.
+    """Current estimates of the noise and sky of an image.
 
-    All but the last of the solutions are of means of a few pixels, which cost less.
+    All solutions but the last are for means of a few pixels, which cost less.
     """
 
     def __init__(
@@ -261,16 +261,16 @@ class _SkyAndNoise:
         self.has_sky = level is not None
         self._level = np.float32(0) if level is None else level
         self.size = self.splines.fast_bin
-        # Short transforms end before other threads have begun.
+        # Transforms of binned records are too short to gain from threads.
         self.records = Records(clock.binned(self.size), n_threads if self.size == 1 else 1)
         self.prior = NoisePrior.of(spectrum, self.records)
-        # Of the noise, means of pixels hold what is slow. The rest is white in them.
+        # Means of pixels resolve only the slow noise; the fast noise adds to their white noise.
         white, fast = spectrum.white / self.size, spectrum.unresolved_variance(self.size)
         self._known = np.float32(white / (white + fast))
-        self.detail = np.full_like(image.values, self._level)  # what is no smooth sky
+        self.detail = np.full_like(image.values, self._level)  # level and fine structure of the sky
         bins = (clock.n_slow, clock.n_fast // self.size)
         self._noise = self._smooth = np.zeros(bins, dtype=np.float32)
-        self.converged = True  # the last solution
+        self.converged = True  # of the last solution
         self._solution: Spectra | None = None
         self._slow_modes: SlowModes | None = None
 
@@ -281,14 +281,14 @@ class _SkyAndNoise:
         return sky
 
     def residual(self) -> Image:
-        """Image without noise and sky, before the flat field."""
+        """Residual of the image after noise and sky, divided by the flat field."""
         residual = self.image.values - np.repeat(self._noise, self.size, axis=1)
         residual = self.image.before_flat(residual)
         residual -= self.sky()
         return residual
 
     def solve(self, mask: Usable) -> None:
-        """Fit slow noise and sky of what the mask leaves."""
+        """Fit slow noise and smooth sky to the pixels of the mask."""
         observed = self._observed(mask)
         brightness = self._brightness(observed) if self.has_sky else None
         observed = observed.binned(self.size)
@@ -303,7 +303,7 @@ class _SkyAndNoise:
                 halo_fraction=self.tuning.halo_fraction,
             )
         if sky is not None and self._slow_modes is None:
-            # A preconditioner that was made for another mask does as well.
+            # The preconditioner of the first mask is good enough for the later ones.
             self._slow_modes = SlowModes(
                 sky, observed, self.prior, self.records, cycles=int(self.tuning.slow_cycles)
             )
@@ -326,7 +326,7 @@ class _SkyAndNoise:
             self._smooth = sky.image(observed.of_sky(observed.weights * without_noise))
 
     def finish(self, mask: Usable) -> tuple[Image, bool]:
-        """Fit all of the noise, the sky being known; nothing more can be solved then."""
+        """Fit the noise at full resolution with the sky fixed; `solve` must not follow."""
         records = Records(self.clock, self.n_threads)
         start = None if self._solution is None else self.records.refined(self._solution, records)
         self._solution = self._slow_modes = None
@@ -335,18 +335,18 @@ class _SkyAndNoise:
         )
 
     def _last_image(self, mask: Usable) -> WeightedImage:
-        """Image without all of the sky, and no other copy of it: the solution needs room."""
+        """Image after subtraction of the sky; the original is freed for lack of memory."""
         image = replace(self.image.without(self.sky()), usable=mask)
         del self.image
         return image
 
     def _observed(self, mask: Usable) -> ObservedPixels:
-        """What the mask leaves of the image without the fine structure of the sky."""
+        """Pixels of the mask, after subtraction of the fine structure of the sky."""
         image = replace(self.image.without(self.detail), usable=mask)
         return ObservedPixels(image.values, image.weights, image.flat)
 
     def _brightness(self, observed: ObservedPixels) -> NDArray[np.float64]:
-        """How bright the sky is near each spline."""
+        """Brightness of the sky near each spline, with a lower limit, for its prior."""
         limit = self.tuning.significant_brightness * _box_variance(self.spectrum, self.clock)
         values = self.image.before_flat(observed.values)
         bright = _brightness(
@@ -358,7 +358,7 @@ class _SkyAndNoise:
         return np.sqrt(power + least)
 
     def _halos(self, mask: Usable) -> NDArray[np.float32]:
-        """Wings of the sources that the mask leaves out."""
+        """Wings of the sources that the mask excludes."""
         light = self.image.before_flat(self.image.values) - self._level
         light -= np.repeat(self._smooth, self.size, axis=1)
         faint = light < self.image.before_flat(
@@ -369,7 +369,7 @@ class _SkyAndNoise:
 
 
 def _box_variance(spectrum: NoiseSpectrum, clock: Clock) -> float:
-    """Variance that the noise leaves in means of boxes, which are averages of rows."""
+    """Variance of the noise in sky boxes, each the mean of the levels of BOX rows."""
     slow = spectrum.frequency < 0.5 / (BOX * clock.row_ticks)
     power = spectrum.common + spectrum.per_output
     whole = spectrum.correlated_variance
@@ -399,7 +399,7 @@ def fit_noise(
     tolerance: float | None = None,
     tuning: WienerTuning | None = None,
 ) -> tuple[Image, bool]:
-    """Noise of an image that holds nothing else, but for stars too faint to be found.
+    """Fit the noise of an image without sky and sources, except for undetected faint stars.
 
     Parameters
     ----------
@@ -410,19 +410,19 @@ def fit_noise(
     records : Records
         Order of the pixels.
     start : ndarray of complex64, shape (n_outputs, records.size // 2 + 1), optional
-        Spectra of noise that is near; changed.
+        First guess of the spectra of the noise; overwritten.
     tolerance : float, optional
-        Of the residual, see `solve_noise`; that of the tuning by default. Gaps of some rows are
-        filled last.
+        Tolerance of the residual, see `solve_noise`; that of ``tuning`` by default. Gaps of
+        several rows converge last, and need a smaller one.
     tuning : WienerTuning, optional
-        Numbers that were chosen.
+        Tuning constants.
 
     Returns
     -------
     noise : ndarray of float32, shape (n_slow, n_fast)
         Noise in DN, of mean 0, finite everywhere.
     converged : bool
-        Whether the solution came as near as it was asked to.
+        Whether the solution reached the tolerance.
     """
     tuning = tuning or WienerTuning()
     tolerance = tuning.tolerance if tolerance is None else tolerance
@@ -437,7 +437,7 @@ def fit_noise(
     )
     rhs = weights.right_hand_side(pixels.values)
     has_stars = image.has_stars
-    del image, pixels  # full arrays are large, and the solution needs some
+    del image, pixels  # frees memory for the solution
     solution, converged = solve_noise(equations, rhs, tolerance=tolerance, start=start)
     del equations, weights, rhs
     if has_stars and mean_weight > 0:
@@ -448,6 +448,6 @@ def fit_noise(
 
 
 def _without_level(noise: Image) -> Image:
-    """Noise without its mean, in place: that is the sky's."""
+    """Subtract the mean of the noise, in place: the level belongs to the sky."""
     noise -= np.float32(noise.mean(dtype=np.float64))
     return noise

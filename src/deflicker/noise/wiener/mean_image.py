@@ -1,4 +1,4 @@
-"""Differences of an exposure, their mean, and what its noise is of that of a read."""
+"""Differences of an exposure, their mean, and its noise relative to that of one read."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,7 +14,8 @@ __all__ = ["Differences", "MeanImage"]
 Image = NDArray[np.float32]
 Usable = NDArray[np.bool_]
 
-# Differences with fewer valid pixels, for those of the best one, are not in the mean.
+# Differences with fewer valid pixels, relative to the best one, do not count in the noise of the
+# mean.
 USED_FRACTION = 0.1
 
 
@@ -25,17 +26,17 @@ class MeanImage:
     Parameters
     ----------
     values : ndarray of float32, shape (n_slow, n_fast)
-        In DN for the mean time of a difference; 0 where there is none.
+        Mean in DN per difference of mean duration; 0 where no difference is valid.
     number : ndarray of unsigned int, shape (n_slow, n_fast)
-        Valid differences of each pixel.
+        Number of valid differences of each pixel.
     used : frozenset of tuple
-        Integration and index of the differences in which most pixels are valid.
+        Integration and index of each difference that has enough valid pixels.
     reads : int, optional
-        Reads in a difference: 2; 1 for rates.
+        Number of reads in a difference: 2, or 1 for rates.
     steps : ndarray of float64, shape (n_differences,), optional
-        Times of the differences of an integration, for their mean; 1 by default.
+        Durations of the differences of an integration, relative to their mean; 1 by default.
     times : ndarray of float32, shape (n_slow, n_fast), optional
-        Sums of the times of the valid differences; their number by default.
+        Sum of the durations of the valid differences of each pixel; ``number`` by default.
     """
 
     values: Image
@@ -46,7 +47,7 @@ class MeanImage:
     times: Image | None = None
 
     def step(self, j: int) -> float:
-        """Tell how often the light of the mean is in a difference.
+        """Light of a difference relative to the mean.
 
         Parameters
         ----------
@@ -56,27 +57,27 @@ class MeanImage:
         Returns
         -------
         float
-            Its time for the mean time.
+            Its duration relative to the mean duration.
         """
         return 1.0 if self.steps is None else float(self.steps[j])
 
     @property
     def _time(self) -> float:
-        """Time of the differences that are used."""
+        """Sum of the durations of the differences that are used."""
         return sum(self.step(j) for _, j in self.used)
 
     @property
     def factor(self) -> float:
-        """Variance for a unit of that of a read, where no difference is missing.
+        """Variance of the noise relative to one read, where no difference is missing.
 
-        Reads between consecutive differences cancel.
+        The read that two consecutive differences share cancels.
         """
         if not self.used:
             return 1.0
         return sum(self._reads_with_mean(i, j) for i, j in self.used) / self._time**2
 
     def deviation_factor(self, integration: int, j: int) -> float:
-        """Variance of a difference from this mean for a unit of that of a read.
+        """Noise variance of a difference's deviation from this mean, relative to one read.
 
         Parameters
         ----------
@@ -86,7 +87,7 @@ class MeanImage:
         Returns
         -------
         float
-            About 2, less for the first and the last of a ramp; 0 for the only one.
+            About 2; less for the first and the last difference of a ramp; 0 for the only one.
         """
         if not self.used:
             return 0.0
@@ -105,14 +106,14 @@ class MeanImage:
         Returns
         -------
         float
-            For a unit of the variance of a read.
+            Relative to the variance of one read.
         """
         if not self.used:
             return 0.0
         return self._reads_with_mean(integration, j) / self._time - self.step(j) * self.factor
 
     def _reads_with_mean(self, integration: int, j: int) -> int:
-        """Covariance of a difference with the sum of all: neighbours share a read."""
+        """Covariance of a difference with the sum of all, of which its neighbours share a read."""
         neighbours = ((integration, j - 1), (integration, j + 1))
         return self.reads - sum(one in self.used for one in neighbours)
 
@@ -123,7 +124,7 @@ class MeanImage:
 
     @property
     def complete(self) -> Usable:
-        """Pixels with as many valid differences as any other."""
+        """Pixels with the largest number of valid differences."""
         return (self.number == self.number.max()) & self.usable
 
     def variance(self, white: float, photon_variance_per_dn: float, *, incomplete: float) -> Image:
@@ -134,14 +135,14 @@ class MeanImage:
         white : float
             White variance of a pixel that misses no difference.
         photon_variance_per_dn : float
-            Photon variance of a difference for each DN of light.
+            Photon variance of a difference per DN of light.
         incomplete : float
-            Factor for pixels that miss differences.
+            Factor for pixels with missing differences.
 
         Returns
         -------
         ndarray of float32, shape (n_slow, n_fast)
-            In the square of the unit of the mean.
+            In the squared unit of the mean.
         """
         if self.times is None:
             time = np.maximum(self.number, 1).astype(np.float32)
@@ -171,26 +172,26 @@ class Differences:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """(n_slow, n_fast)."""
+        """Shape (n_slow, n_fast) of an image."""
         ny, nx = self.exposure.image_shape
         return (ny, nx) if abs(self.exposure.readout.fast_axis) == 1 else (nx, ny)
 
     def valid(self, integration: int, j: int, *, out: Image) -> tuple[Image, Usable]:
-        """One difference.
+        """Read one difference and find its valid pixels.
 
         Parameters
         ----------
         integration, j : int
             Indices of the integration and of the difference.
         out : ndarray of float32, shape (n_slow, n_fast)
-            Where to write it.
+            Array to which it is written.
 
         Returns
         -------
         values : ndarray of float32, shape (n_slow, n_fast)
             The difference in DN: ``out``.
         good : ndarray of bool, shape (n_slow, n_fast)
-            True where it can have been measured, is not flagged and not masked.
+            True where the value is a measurement that is neither flagged nor masked.
         """
         exposure = self.exposure
         values = exposure.difference(integration, j, out=out)
@@ -214,23 +215,23 @@ class Differences:
         among: Usable | None = None,
         out: Image,
     ) -> tuple[Image, Usable]:
-        """One difference without the light of a mean, and without its pedestal.
+        """Deviation of one difference from the light of a mean, without its pedestal.
 
         Parameters
         ----------
         integration, j : int
             Indices of the integration and of the difference.
         mean : MeanImage
-            Mean of differences, this one among them.
+            Mean of differences that include this one.
         among : ndarray of bool, shape (n_slow, n_fast), optional
             Pixels that may be used; all by default.
         out : ndarray of float32, shape (n_slow, n_fast)
-            Where to write it.
+            Array to which it is written.
 
         Returns
         -------
         values : ndarray of float32, shape (n_slow, n_fast)
-            In DN: ``out``, of median 0.
+            The deviation in DN: ``out``; its median is 0.
         good : ndarray of bool, shape (n_slow, n_fast)
             True where the difference is valid.
         """
@@ -238,10 +239,10 @@ class Differences:
         if among is not None:
             good &= among
         step = mean.step(j)
-        with np.errstate(invalid="ignore", over="ignore"):  # of what is not good
+        with np.errstate(invalid="ignore", over="ignore"):  # in pixels that are not good
             values -= mean.values if step == 1 else mean.values * np.float32(step)
         if good.any():
-            values -= np.median(values[good])  # a pedestal is no noise
+            values -= np.median(values[good])  # an offset of all pixels is not noise
         return values, good
 
     def mean(self, integrations: Iterable[int]) -> MeanImage:
@@ -255,8 +256,8 @@ class Differences:
         Returns
         -------
         MeanImage
-            Their mean, pixel by pixel over those that are valid: the sum of these for the
-            sum of their times.
+            In each pixel, the sum of the valid differences divided by the sum of their
+            durations.
         """
         steps = None if self.exposure.group_times is None else self.exposure.steps
         total = np.zeros(self.shape, dtype=np.float32)

@@ -16,7 +16,7 @@ __all__ = ["WIENER", "WienerMethod"]
 
 @dataclass(frozen=True, kw_only=True)
 class WienerMethod:
-    """Noise as a record in time whose spectrum is measured; it fits the sky itself."""
+    """Noise as a time series whose spectrum is measured, fitted together with the sky."""
 
     name: str = "wiener"
     instruments: frozenset[str] = NEAR_INFRARED
@@ -29,16 +29,16 @@ class WienerMethod:
     def ignored(
         self,
         options: CleanOptions,
-        readout: Readout,  # noqa: ARG002 - of the protocol
+        readout: Readout,  # noqa: ARG002 - part of the protocol
     ) -> list[str]:
-        """Warnings of options that do not apply.
+        """Warnings about options that have no effect.
 
         Parameters
         ----------
         options : CleanOptions
-            What was asked for.
+            Options of the cleaning.
         readout : Readout
-            Of the detector.
+            Read-out of the detector.
 
         Returns
         -------
@@ -69,7 +69,7 @@ class WienerMethod:
         Returns
         -------
         Plan
-            With the pixels that were taken for sky as the mask.
+            Plan whose mask is the pixels that were used as sky.
 
         Raises
         ------

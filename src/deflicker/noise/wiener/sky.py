@@ -24,16 +24,16 @@ Coefficients = NDArray[np.float64]
 class SkySplines:
     """Cubic B-splines on a grid of knots over an image.
 
-    Neighbouring pixels along the fast axis share a value, their mean: a bin.
+    A few neighbouring pixels along the fast axis form a bin with one value, their mean.
 
     Parameters
     ----------
     shape : tuple of int
         (n_slow, n_fast) of the image in pixels.
     spacing : float, optional
-        About the distance of the knots in pixels.
+        Approximate distance of the knots in pixels.
     width : int, optional
-        Columns of an output; n_fast by default. What shares a value is of one output.
+        Columns of an output; n_fast by default. No bin extends over two outputs.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class SkySplines:
         )
 
     def image(self, coefficients: Coefficients) -> Image:
-        """Surface (n_slow, n_bins) of some coefficients."""
+        """Surface (n_slow, n_bins) with the given coefficients."""
         return self._slow @ (coefficients.astype(np.float32) @ self._fast.T)
 
     def sums(self, image: Image) -> Coefficients:
@@ -144,7 +144,7 @@ def sky_penalty(
     brightness : ndarray of float64, shape of ``splines.grid``
         Deviation of the sky from its level near each spline, positive, in DN.
     tuning : WienerTuning, optional
-        Numbers that were chosen.
+        Tuning constants.
 
     Returns
     -------
@@ -183,7 +183,7 @@ def _no_halos() -> NDArray[np.float32]:
 
 @dataclass(frozen=True)
 class SmoothSky:
-    """A sky E c with a Gaussian prior, seen with some weights.
+    """Sky E c with a Gaussian prior, observed with given weights.
 
     Parameters
     ----------
@@ -195,9 +195,9 @@ class SmoothSky:
     penalty : csr_array
         Inverse prior covariance of the coefficients c.
     halos : ndarray of float32, shape (n_halos, n_slow, n_bins), optional
-        Images H, of which the sky holds multiples a; these have a Gaussian prior.
+        Images H that are added to the sky with amplitudes a, which have a Gaussian prior.
     halo_fraction : float, optional
-        Its standard deviation.
+        Standard deviation of the prior of the amplitudes.
     """
 
     splines: SkySplines
@@ -213,7 +213,7 @@ class SmoothSky:
 
     @cached_property
     def _factors(self) -> NDArray[np.float64]:
-        """Cholesky factors of the matrix, whose band is that of splines that overlap."""
+        """Cholesky factor of the matrix, which is banded because few splines overlap."""
         entries = self.matrix.tocoo()
         rows, columns = entries.coords
         width = int(np.max(columns - rows))
@@ -223,7 +223,7 @@ class SmoothSky:
         return cholesky_banded(band, overwrite_ab=True, check_finite=False)
 
     def image(self, sums: Image) -> Image:
-        """Most probable sky of data that hold nothing else.
+        """Most probable sky of data d that contain nothing else.
 
         Parameters
         ----------
@@ -234,6 +234,11 @@ class SmoothSky:
         -------
         ndarray of float32, shape (n_slow, n_bins)
             Before the flat field.
+
+        Notes
+        -----
+        Solves ``(E^T F w F E + penalty) c = E^T F w d``. With halos, c and their amplitudes
+        are solved for together, by means of the Schur complement of this matrix.
         """
         coefficients = self.solve(self.splines.sums(sums))
         if not len(self.halos):
@@ -249,7 +254,7 @@ class SmoothSky:
 
     @cached_property
     def _halo_equations(self) -> tuple[NDArray[np.float64], ...]:
-        """``H^T F w F E``, the matrix's inverse times it, and the inverse for halos alone."""
+        """``H^T F w F E``, the solution for its transpose, and the inverse Schur complement."""
         halos = self.halos.reshape(len(self.halos), -1)
         weighted = halos * self.weights.ravel()
         coupling = np.stack(
@@ -267,7 +272,7 @@ class SmoothSky:
         return solved.reshape(sums.shape)
 
     def solve_all(self, columns: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Solve for many right sides (n_coefficients, n), which is quicker together."""
+        """Solve for many right-hand sides (n_coefficients, n), which is faster together."""
         options = {"SymmetricMode": True}
         try:
             factors = splu(
@@ -276,6 +281,6 @@ class SmoothSky:
                 diag_pivot_thresh=0.0,
                 options=options,
             )
-        except RuntimeError as error:  # as the Cholesky factors say it
+        except RuntimeError as error:  # the error that a Cholesky factorization raises
             raise np.linalg.LinAlgError(str(error)) from error
         return factors.solve(columns)

@@ -1,4 +1,4 @@
-"""Wiener filter of the outputs' records: the noise that is most probable given the pixels."""
+"""Wiener filter of the outputs' records: the most probable noise given the pixels."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -37,8 +37,8 @@ class Records:
 
     Notes
     -----
-    Transforms are orthonormal. Records are longer than the read-out, so that its end
-    does not touch its beginning.
+    A record is the time series of one output. Transforms are orthonormal. Records are longer
+    than the read-out, so that its end is not next to its beginning in the periodic transform.
     """
 
     clock: Clock
@@ -46,7 +46,7 @@ class Records:
 
     @cached_property
     def size(self) -> int:
-        """Ticks of a record: as long in time, however the clock is binned."""
+        """Ticks of a record, whose duration is the same for all binnings of the clock."""
         pixels = int(PADDING * self.clock.n_ticks * self.clock.binning) + 64
         quarter = next_fast_len(-(-pixels // MOST_BINNED), real=True)
         return quarter * MOST_BINNED // self.clock.binning
@@ -105,14 +105,14 @@ class Records:
             pass
 
     def refined(self, spectra: Spectra, finer: "Records") -> Spectra:
-        """Spectra of records of a finer clock, with nothing at the frequencies that are new.
+        """Spectra for the records of a finer clock, 0 at the additional frequencies.
 
         Parameters
         ----------
         spectra : ndarray of complex64, shape (n_outputs, size // 2 + 1)
             Spectra of these records.
         finer : Records
-            Of the same pixels, less binned.
+            Records of the same pixels, less binned.
 
         Returns
         -------
@@ -123,19 +123,19 @@ class Records:
         if ratio == 1:
             return spectra
         result = np.zeros((len(spectra), finer.size // 2 + 1), dtype=np.complex64)
-        known = self.size // 2  # half the sampling frequency has no phase
-        # A mean of pixels is that of their middle.
+        known = self.size // 2  # half the sampling frequency has no phase to shift
+        # The mean of pixels belongs to the time of their middle, not of the first pixel.
         angle = -np.pi * (ratio - 1) / finer.size * np.arange(known)
         result[:, :known] = spectra[:, :known] * (ratio**0.5 * np.exp(1j * angle))
         return result
 
     def blocks(self) -> list[slice]:
-        """Pieces of the frequencies that stay in a processor's cache."""
+        """Slices of the frequencies that fit into a processor's cache."""
         n = self.size // 2 + 1
         return [slice(start, start + BLOCK) for start in range(0, n, BLOCK)]
 
     def product(self, one: Spectra, other: Spectra) -> float:
-        """Scalar product of records; all frequencies but the ends stand for two."""
+        """Scalar product of records; all frequencies but the first and last count twice."""
         total = 0.0
         for x, y in zip(one, other, strict=True):
             total += 2 * sum(_dot(x[block], y[block]) for block in self.blocks())
@@ -162,7 +162,7 @@ class NoisePrior:
 
     @classmethod
     def of(cls, spectrum: NoiseSpectrum, records: Records) -> "NoisePrior":
-        """Prior of the noise of a spectrum."""
+        """Prior of noise with a given spectrum."""
         common, per_output = spectrum.at(records.size, binning=records.clock.binning)
         mean = records.clock.n_outputs * common + per_output
         return cls(mean.astype(np.float32), per_output.astype(np.float32))
@@ -179,13 +179,13 @@ class NoisePrior:
     def noise_gain(
         self, part: Spectra, light: NDArray[np.float32], block: slice, *, weight: float
     ) -> Spectra:
-        """Apply (S + weight^-1) (S + weight^-1 + light)^-1: noise that may be light as well."""
+        """Apply (S + weight^-1) (S + weight^-1 + light)^-1: Wiener gain of noise against light."""
         white = np.float32(1 / weight)
         mean, deviation = self.mean[block] + white, self.deviation[block] + white
         return _in_modes(part, mean / (mean + light), deviation / (deviation + light))
 
     def precondition(self, part: Spectra, block: slice, *, weight: float) -> Spectra:
-        """Apply the inverse of (S^-1 + weight), the equations of equal weights."""
+        """Apply (S^-1 + weight)^-1, the solution of the equations for equal weights."""
         one, w = np.float32(1), np.float32(weight)
         mean, deviation = self.mean[block], self.deviation[block]
         mean, deviation = mean / (one + w * mean), deviation / (one + w * deviation)
@@ -193,7 +193,7 @@ class NoisePrior:
 
 
 class Weights(Protocol):
-    """A symmetric matrix W that weighs pixels."""
+    """Symmetric matrix W of the weights of pixels."""
 
     def normal(self, spectra: Spectra, /) -> Spectra:
         """Apply A^T W A."""
@@ -201,7 +201,7 @@ class Weights(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class NoiseEquations:
-    """The matrix S^-1 + A^T W A, and what is close to its inverse.
+    """The matrix S^-1 + A^T W A and its preconditioner.
 
     Parameters
     ----------
@@ -214,7 +214,7 @@ class NoiseEquations:
     mean_weight : float
         Mean diagonal element of W, for the preconditioner.
     correction : callable, optional
-        Given a residual and what the preconditioner made of it, changes the latter.
+        Called with a residual and the preconditioned residual; changes the latter.
     """
 
     records: Records
@@ -231,7 +231,7 @@ class NoiseEquations:
         return image
 
     def precondition(self, residual: Spectra, *, out: Spectra) -> None:
-        """Apply what is close to the inverse."""
+        """Apply the preconditioner, which is close to the inverse."""
         for block in self.records.blocks():
             part = residual[:, block]
             out[:, block] = self.prior.precondition(part, block, weight=self.mean_weight)
@@ -253,19 +253,20 @@ def solve_noise(
     equations : NoiseEquations
         Prior, weights and order of the pixels.
     rhs : ndarray of complex64, shape (n_outputs, size // 2 + 1)
-        Right side ``A^T W d``; changed.
+        Right-hand side ``A^T W d``; overwritten.
     tolerance : float, optional
-        Of the residual, relative to the first, both in the preconditioner's norm.
+        Norm of the residual at which to stop, relative to that of the right-hand side, both in
+        the norm of the preconditioner.
     start : ndarray of complex64, shape (n_outputs, size // 2 + 1), optional
-        A solution of similar equations; changed.
+        Solution of similar equations, as a first guess; overwritten.
 
     Returns
     -------
     spectra : ndarray of complex64, shape (n_outputs, size // 2 + 1)
         Spectra x of the noise; ``records.pixels`` gives its pixels, in the unit of the
-        data. Where no pixel tells, they are the prior's guess from neighbours in time.
+        data. Where there are no pixels, the prior predicts them from neighbours in time.
     converged : bool
-        Whether the residual became as small as ``tolerance`` says.
+        Whether the residual reached ``tolerance``.
 
     Notes
     -----
@@ -293,7 +294,7 @@ def solve_noise(
         for block in records.blocks():
             residual[:, block] -= step * image[:, block]
             solution[:, block] += step * direction[:, block]
-        corrected = image  # the memory, for something new
+        corrected = image  # reuses the memory
         equations.precondition(residual, out=corrected)
         previous, power = power, records.product(residual, corrected)
         share = np.float32(power / previous)
@@ -305,14 +306,14 @@ def solve_noise(
 
 
 def _dot(one: NDArray[np.complex64], other: NDArray[np.complex64]) -> float:
-    """Real part of the product of contiguous arrays that are short enough for float32."""
+    """Real part of the product of contiguous arrays, short enough to sum in float32."""
     return float(np.einsum("i,i->", one.view(np.float32), other.view(np.float32)))
 
 
 def _in_modes(
     spectra: Spectra, mean: NDArray[np.float32], deviation: NDArray[np.float32]
 ) -> Spectra:
-    """Multiply the outputs' mean and their deviations from it."""
+    """Multiply the mean of the outputs and their deviations from it by different factors."""
     if len(spectra) == 1:
         return _scaled(spectra, mean)
     shared = _scaled(spectra.mean(axis=0, keepdims=True), mean - deviation)
@@ -322,6 +323,6 @@ def _in_modes(
 
 
 def _scaled(spectra: Spectra, power: NDArray[np.float32]) -> Spectra:
-    """Product with real numbers, which numpy would make complex first."""
+    """Product with real numbers, which numpy would first convert to complex ones."""
     pairs = np.ascontiguousarray(spectra).view(np.float32) * np.repeat(power, 2)
     return pairs.view(np.complex64)

@@ -15,26 +15,27 @@ from deflicker.utils.threads import map_in_order
 __all__ = ["measure_spectrum", "typical_spectrum"]
 
 BINS_PER_OCTAVE = 3
-# Bins of a lag window that are used, and the lags that the longest one may have.
+# Frequency bins that are used of each lag window; the longest window is used from bin 1.
 FIRST_BIN, LAST_BIN = 6, 12
 SLOPES = np.arange(0.6, 2.01, 0.05)
 
 
 def typical_spectrum(*, white: float, n_outputs: int) -> NoiseSpectrum:
-    """Spectrum of near-infrared detectors, for exposures that tell too little of theirs.
+    """Spectrum of typical near-infrared detectors, for exposures that do not constrain it.
 
     Parameters
     ----------
     white : float
         Variance of the white noise of a pixel, which sets the scale.
     n_outputs : int
-        Number of outputs; the noise of a single one is all its own.
+        Number of outputs; with a single one, all noise is per output.
 
     Returns
     -------
     NoiseSpectrum
-        Pink; common 0.85 and per output 0.3 of the white rms over a full frame, mean of
-        three detectors (Rauscher 2015, PASP 127, 1144, and later measurements).
+        Pink (1/f) noise. Over a full frame, its rms is 0.85 (common) and 0.3 (per output) of
+        the white rms, the mean of three detectors (Rauscher 2015, PASP 127, 1144, and later
+        measurements).
     """
     least = 1e-7
     frequency = np.geomspace(least, HALF_SAMPLING / 2, 64)
@@ -58,7 +59,7 @@ def measure_spectrum(
     n_threads: int = 1,
     least_of_law: float = WienerTuning.least_of_law,
 ) -> NoiseSpectrum | None:
-    """Measure the spectrum of the noise of images that hold nothing else.
+    """Measure the spectrum of the noise of images that contain nothing else.
 
     Parameters
     ----------
@@ -69,19 +70,19 @@ def measure_spectrum(
     n_threads : int, optional
         Threads to use.
     least_of_law : float, optional
-        Power below this fraction of the power law through the spectrum is not believed.
+        Least power per output, as a fraction of the power law fitted to the spectrum.
 
     Returns
     -------
     NoiseSpectrum or None
-        Mean over the images; None where too few pixels are usable.
+        Mean over the images; None if too few pixels are usable.
 
     Notes
     -----
-    Products of pairs of usable pixels at each lag, divided by the number of pairs, are
-    the autocovariance, whatever the gaps. Its transform with a Parzen window is the
-    spectrum (Blackman and Tukey 1958); each octave has a window as long as suits it. The
-    cross-covariance of the outputs gives what is common to them.
+    The autocovariance at each lag is the sum of the products of pairs of usable pixels,
+    divided by the number of pairs; gaps do not bias it. Its Fourier transform with a Parzen
+    window is the spectrum (Blackman and Tukey 1958); each octave has a window of suitable
+    length. The cross-covariance of the outputs gives the noise that is common to them.
     """
     auto, cross = _covariances(images, clock, n_threads)
     if auto is None:
@@ -94,7 +95,8 @@ def measure_spectrum(
     limit = least_of_law * law
     per_output = np.maximum(total - common - white, 0)
     slow = frequency <= HALF_SAMPLING / 2
-    # Beyond the knee a difference of two large powers is worth less than the law.
+    # Beyond the knee the correlated noise is a small difference of large powers, and the
+    # power law is more reliable.
     weak = slow & (law < white / 3)
     per_output = np.where(weak, law, np.maximum(per_output, np.where(slow, limit, law)))
     common = np.maximum(common, 0)
@@ -125,7 +127,7 @@ def _covariances(
         kept = np.where(usable, values, np.float32(0))
         _add_powers(sums[:2], kept, clock, n_threads)
         _add_powers(sums[2:], usable.astype(np.float32), clock, n_threads)
-    # Inverse transforms of what is real and symmetric.
+    # The inverse Fourier transform of a real symmetric function is a cosine transform.
     products = dct(sums, type=1, axis=1, overwrite_x=True)[:, :n_lags] / size
     del sums
     if products[2, 0] < 1 or products[2, 0] < 1e-3 * products.shape[1]:
@@ -168,7 +170,7 @@ def _square(transform: NDArray[np.complex64]) -> NDArray[np.float64]:
 def _smooth_spectrum(
     covariance: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Spectrum with resolution in the logarithm of the distance to 0 and to half sampling."""
+    """Spectrum in logarithmic bins of the distance to 0 and to half the sampling frequency."""
     slow_frequency, slow = _octaves(covariance)
     signs = np.where(np.arange(len(covariance)) % 2, -1.0, 1.0)
     distance, fast = _octaves(covariance * signs)
@@ -206,18 +208,18 @@ def _octaves(
 
 
 def _windowed(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Spectrum at multiples of half the inverse of the number of lags, Parzen's window."""
+    """Spectrum at multiples of 1 / (2 n_lags), with a Parzen window."""
     length = len(covariance)
     x = np.arange(length) / length
     window = np.where(x < 0.5, 1 - 6 * x**2 * (1 - x), 2 * (1 - x) ** 3)
-    # The transform of what is real and symmetric.
+    # The Fourier transform of a real symmetric function is a cosine transform.
     return dct(np.append(covariance * window, 0.0), type=1, overwrite_x=True)
 
 
 def _power_law(
     frequency: NDArray[np.float64], power: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], float]:
-    """White level, and the power law above it that fits best, by relative deviations."""
+    """Power law and white level whose sum fits best, by least squares of relative deviations."""
     some = (frequency >= 1e-3) & (frequency <= 0.4) & (power > 0)
     if np.count_nonzero(some) < 4:
         some = (frequency <= 0.4) & (power > 0)

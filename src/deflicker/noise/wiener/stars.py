@@ -1,4 +1,4 @@
-"""Noise that may as well be the light of stars too faint to be found."""
+"""Noise that may as well be the light of stars too faint to be detected."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ def spare_faint_stars(
     mean_weight: float,
     tuning: WienerTuning | None = None,
 ) -> None:
-    """Leave to faint stars what of the noise looks like them, in place.
+    """Reduce the noise at frequencies where it may be the light of faint stars, in place.
 
     Parameters
     ----------
@@ -31,19 +31,19 @@ def spare_faint_stars(
     used : float
         Fraction of the pixels that are used.
     mean_weight : float
-        Mean inverse variance w of all pixels, those that are not used among them; positive.
+        Mean inverse variance w of all pixels, including unused ones (0); positive.
     tuning : WienerTuning, optional
-        Numbers that were chosen.
+        Tuning constants.
 
     Notes
     -----
-    A frequency of a record is a wave in the image: f cycles per tick are f along the fast
-    axis and the fractional part of f times the ticks of a row along the slow axis. Stars
-    that nobody found are a light whose power L is that of their point spread function, and
-    the share of the noise in what both could be is (S + 1/w) / (S + 1/w + L). Fast noise of
-    single rows stays noise, and what goes on over some rows becomes a star. The power is as
-    large as it must be for stars at the limit of detection to keep their flux to a tenth of
-    its error (``benchmarks.photometry``).
+    A frequency of f cycles per tick is a wave in the image with f cycles per pixel along the
+    fast axis and the fractional part of f times the ticks of a row along the slow axis.
+    Undetected stars have the power spectrum L of their point spread function, and the noise
+    is multiplied by its share (S + 1/w) / (S + 1/w + L). Fast noise within single rows stays
+    noise; a signal that continues over several rows is left to the stars. L is just large
+    enough that stars at the detection limit keep their flux to a tenth of its error
+    (``benchmarks.photometry``).
     """
     tuning = tuning or WienerTuning()
     for block in records.blocks():
@@ -53,7 +53,7 @@ def spare_faint_stars(
 
 
 def _star_power(records: Records, block: slice, sigma: float) -> NDArray[np.float32]:
-    """Power of a point spread function at some frequencies, 1 at 0."""
+    """Power spectrum of a Gaussian point spread function, 1 at frequency 0."""
     along = np.arange(records.size // 2 + 1, dtype=np.float64)[block] / records.size
     across = along * records.clock.row_ticks
     across -= np.round(across)

@@ -1,4 +1,4 @@
-"""Weights of pixels that see a sky nobody knows."""
+"""Weights of pixels that contain the light of an unknown sky."""
 
 from dataclasses import dataclass
 
@@ -27,7 +27,7 @@ def in_bins(image: Image, size: int) -> Image:
     Returns
     -------
     ndarray of float32, shape (..., n_fast // size)
-        The sums; the image itself where they are of one pixel.
+        The sums; the image itself if ``size`` is 1.
     """
     if size == 1:
         return image
@@ -36,7 +36,7 @@ def in_bins(image: Image, size: int) -> Image:
 
 @dataclass(frozen=True)
 class ObservedPixels:
-    """Pixels that see a sky through a flat field.
+    """Pixels with the light of a sky behind a flat field.
 
     Parameters
     ----------
@@ -53,11 +53,11 @@ class ObservedPixels:
     flat: Image | None = None
 
     def of_sky(self, weighted: Image) -> Image:
-        """Apply F: what weighted data tell of the sky."""
+        """Multiply weighted data by F, as the equations of the sky need them."""
         return weighted if self.flat is None else weighted * self.flat
 
     def binned(self, size: int) -> "ObservedPixels":
-        """Take means of neighbouring pixels along the fast axis.
+        """Average neighbouring pixels along the fast axis.
 
         Parameters
         ----------
@@ -81,20 +81,21 @@ class ObservedPixels:
 
 
 class RecordWeights:
-    """Weights W of the values of records, of data whose sky is unknown.
+    """Weights W of records whose data contain an unknown sky.
 
     Parameters
     ----------
     pixels : ObservedPixels
         Weights w of the pixels, and flat field F.
     records : Records
-        Where the pixels are.
+        Times at which the pixels are read.
     sky : SmoothSky, optional
         The sky that is unknown.
 
     Notes
     -----
-    Applies ``w - w F E (E^T F w F E + penalty)^-1 E^T F w``.
+    Applies ``W = w - w F E (E^T F w F E + penalty)^-1 E^T F w``: the inverse covariance of white
+    noise and sky together, by the Woodbury identity.
     """
 
     def __init__(

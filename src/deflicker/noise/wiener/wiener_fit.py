@@ -1,9 +1,9 @@
-"""Wiener cleaning: noise of the differences without the sky, noise of their mean with it.
+"""Wiener cleaning: noise of the mean of all differences, and of the deviations from it.
 
-Let m be the mean of all differences of an exposure. The scene is in m and not in the
-differences from it, whose noise all good pixels tell (level 2). The noise of m is told
-by pixels that see only sky, together with that sky (level 1). Noise that integrations
-have of their own lies between the two and is fitted to what does not vary.
+Let m be the mean of all differences of an exposure. The scene is in m, but not in the
+deviations from m, so that all good pixels determine the noise of these (level 2). The noise
+of m is determined, together with the sky, by the pixels that contain only sky (level 1). The
+noise of single integrations lies between the two and is fitted to pixels that do not vary.
 """
 
 import logging
@@ -51,12 +51,12 @@ Usable = NDArray[np.bool_]
 
 @dataclass(frozen=True, kw_only=True)
 class WienerFit:
-    """What is known of an exposure before its differences are fitted.
+    """Noise and sky of an exposure, known before its differences are fitted.
 
     Parameters
     ----------
     differences : Differences
-        Those of the exposure.
+        Differences of the exposure.
     records : Records
         Order of the pixels.
     noise : DetectorNoise
@@ -64,17 +64,17 @@ class WienerFit:
     mean : MeanImage
         Mean of all differences.
     noise_of_mean : ndarray of float32, shape (n_slow, n_fast)
-        Its noise in DN per group.
+        Noise of the mean in DN per group.
     mask : ndarray of bool, shape (n_slow, n_fast)
-        True where it was taken for sky.
+        True for pixels of the mean that were used as sky.
     background : ndarray of float32, shape (n_slow, n_fast), or float
-        Its sky behind the flat field in DN per group; 0 where nobody asked for it.
+        Sky of the mean, multiplied by the flat field, in DN per group; 0 unless it is saved.
     converged : bool, optional
-        Whether the solution for the mean came as near as it was asked to.
+        Whether the solution for the mean reached its tolerance.
     trend : LightTrend, optional
-        What removes light that is not linear in time.
+        Correction for light that is not linear in time.
     tuning : WienerTuning, optional
-        Numbers that were chosen.
+        Tuning constants.
     """
 
     differences: Differences
@@ -99,17 +99,17 @@ class WienerFit:
         Returns
         -------
         int
-            One where the outputs of a difference share the threads.
+            1 if the outputs of a difference share the threads.
         """
         return 1 if self.records.n_threads > 1 else options.n_threads
 
     def scene_mask(self) -> Usable:
-        """Tell where the mean was taken for sky.
+        """Pixels of the mean that were used as sky.
 
         Returns
         -------
         ndarray of bool, shape (ny, nx) or (n_integrations, ny, nx)
-            In the science frame; the user's mask where there is one.
+            In the science frame; the user's mask if there is one.
         """
         if self.differences.user_mask is not None:
             return self.differences.user_mask
@@ -122,7 +122,7 @@ class WienerFit:
         Yields
         ------
         IntegrationFit
-            What the differences of the next integration are fitted with.
+            Mean and noise of the next integration.
         """
         n = self.differences.exposure.n_integrations
         if n == 1:
@@ -142,15 +142,16 @@ class WienerFit:
         )
 
     def _own(self, mean: MeanImage, n: int) -> tuple[Image, bool]:
-        """Noise that the mean of one of ``n`` integrations has of its own."""
-        # What integrations deviate from their mean by.
+        """Noise of the mean of one of ``n`` integrations, relative to the mean of all."""
+        # The deviation from the mean of all has a fraction 1 - 1 / n of the variance.
         spectrum = self.noise.spectrum.scaled(mean.factor * (1 - 1 / n))
         variance = mean.variance(
             spectrum.white,
             self.noise.photon_variance_per_dn * (1 - 1 / n),
             incomplete=self.tuning.incomplete,
         )
-        # What is masked for its light alone tells too, where a change of it would not show.
+        # Pixels that are masked only for their light are used too, where it is so faint that a
+        # change of it cannot be seen.
         steady = mean.usable & (
             np.abs(self.mean.values - self._dark) < self.tuning.steady_sigma * np.sqrt(variance)
         )
@@ -162,12 +163,12 @@ class WienerFit:
 
 @dataclass(frozen=True)
 class IntegrationFit:
-    """What the differences of an integration are fitted with.
+    """Mean of an integration and its noise, with which its differences are fitted.
 
     Parameters
     ----------
     levels : WienerFit
-        What is known of the exposure.
+        Noise and sky of the exposure.
     number : int
         Index of the integration.
     mean : MeanImage
@@ -175,7 +176,7 @@ class IntegrationFit:
     noise : ndarray of float32, shape (n_slow, n_fast)
         Noise of that mean in DN per group.
     converged : bool, optional
-        Whether the solutions for it came as near as they were asked to.
+        Whether the solutions for it reached their tolerance.
     """
 
     levels: WienerFit
@@ -192,19 +193,19 @@ class IntegrationFit:
         j : int
             Index of the difference.
         buffer : ndarray of float32, shape (n_slow, n_fast)
-            Changed.
+            Work array; overwritten.
 
         Returns
         -------
         DifferenceFit
-            Noise of the mean and of the difference from it.
+            Sum of the noise of the mean and of the deviation from it.
         """
         levels = self.levels
         n = levels.differences.exposure.n_differences
         step = self.mean.step(j)
         factor = self.mean.deviation_factor(self.number, j) if n > 1 else 0.0
         if factor > 0:
-            # A pedestal must not make all pixels outliers.
+            # A pedestal, which `deviation` subtracts, would make all pixels outliers.
             values, good = levels.differences.deviation(self.number, j, self.mean, out=buffer)
             if levels.trend is not None:
                 shared = self.mean.shared_factor(self.number, j)
@@ -234,12 +235,12 @@ class IntegrationFit:
         )
 
     def _image(self, j: int, values: Image, good: Usable, spectrum: NoiseSpectrum) -> WeightedImage:
-        """Make an image of a difference from the mean; outliers are no longer good."""
+        """Weighted image of a deviation from the mean; sets ``good`` to False for outliers."""
         n, step = self.levels.differences.exposure.n_differences, self.mean.step(j)
         variance = np.maximum(self.mean.values, 0)
         variance *= np.float32(self.levels.noise.photon_variance_per_dn * step * (1 - step / n))
         variance += np.float32(spectrum.white)
-        # The lone difference of a pixel is its own mean, and tells nothing.
+        # A pixel with only one valid difference equals its mean, and constrains nothing.
         good &= self.mean.number > 1
         limit = variance + np.float32(spectrum.correlated_variance)
         limit *= np.float32(self.levels.tuning.outlier_sigma**2)
@@ -258,7 +259,7 @@ def fit_wiener(
     user_mask: Usable | None,
     tuning: WienerTuning | None = None,
 ) -> WienerFit:
-    """Measure spectrum and level 1 of an exposure.
+    """Measure the noise spectrum of an exposure, and the noise of its mean (level 1).
 
     Parameters
     ----------
@@ -273,12 +274,12 @@ def fit_wiener(
     user_mask : ndarray of bool, shape (ny, nx) or (n_integrations, ny, nx), or None
         True where a pixel may be used.
     tuning : WienerTuning, optional
-        Numbers that were chosen.
+        Tuning constants.
 
     Returns
     -------
     WienerFit
-        With which the differences of each integration are fitted.
+        Result from which the differences of each integration are fitted.
 
     Raises
     ------
@@ -293,7 +294,7 @@ def fit_wiener(
     clock = Clock(
         n_slow=n_slow, n_fast=n_fast, n_outputs=readout.n_outputs, interleaved=readout.interleaved
     )
-    # As in every scene mask: exactly zero is no measurement.
+    # As in every scene mask, a value of exactly zero is not a measurement.
     allowed = mean.usable & (mean.values != 0)
     if science is not None:
         allowed &= ~readout.to_detector(science)
@@ -348,7 +349,7 @@ def fit_wiener(
         background = fitted.sky if flat is None else fitted.sky * flat
     return WienerFit(
         differences=differences,
-        # Outputs share the threads where there are several, and differences else.
+        # Several outputs share the threads; with a single one, the differences do.
         records=Records(clock, options.n_threads if clock.n_outputs > 1 else 1),
         noise=noise,
         mean=mean,
@@ -370,7 +371,7 @@ def _noise_and_trend(
     n_threads: int,
     tuning: WienerTuning,
 ) -> tuple[DetectorNoise | None, Clock, LightTrend | None]:
-    """Measure the noise; without the trend of the light again, if there is any."""
+    """Measure the noise, and again without the trend of the light if there is one."""
 
     def measure(trend: LightTrend | None) -> tuple[DetectorNoise | None, Clock]:
         return measure_detector_noise(
@@ -412,7 +413,7 @@ def _noise_and_trend(
 def _fit_mean(
     image: WeightedImage, spectrum: NoiseSpectrum, clock: Clock, **options: Any
 ) -> SkyFit:
-    """Fit noise and sky, where there are enough pixels to tell one from the other."""
+    """Fit noise and sky, if there are enough pixels to separate them."""
     try:
         return fit_noise_and_sky(image, spectrum, clock, **options)
     except np.linalg.LinAlgError as error:
@@ -425,14 +426,14 @@ def _fit_mean(
 
 
 def clipping_level(options: CleanOptions, tuning: WienerTuning | None = None) -> float:
-    """Clipping level that leaves sky and masks light.
+    """Clipping level, limited to a range that keeps sky and masks sources.
 
     Parameters
     ----------
     options : CleanOptions
         With the level that is asked for.
     tuning : WienerTuning, optional
-        Numbers that were chosen.
+        Tuning constants.
 
     Returns
     -------
@@ -446,7 +447,7 @@ def clipping_level(options: CleanOptions, tuning: WienerTuning | None = None) ->
 def _without_light(
     fitted: SkyFit, noise: DetectorNoise, mean: MeanImage, *, excess: float
 ) -> SkyFit:
-    """Take no noise off the mean where what was found is more than noise can be."""
+    """Set the noise of the mean to 0 if it is stronger than noise can be."""
     found = float(np.var(fitted.noise, dtype=np.float64))
     expected = noise.spectrum.correlated_variance * mean.factor
     if found <= excess * expected:
@@ -467,10 +468,10 @@ def _without_light(
 def _noise_without(
     first: SkyFit, mean: MeanImage, clock: Clock, *, flat: Image | None, tuning: WienerTuning
 ) -> DetectorNoise:
-    """Measure the noise of the mean without a first guess of its sky.
+    """Measure the noise of the mean after subtraction of a first guess of its sky.
 
-    A few pixels of each row, or light that is left, make a spectrum that no detector has:
-    a typical one is taken then.
+    Too few pixels per row, or residual light, can give a spectrum that no detector has; a
+    typical one is then used.
     """
     residual = mean.values - (first.sky if flat is None else first.sky * flat)
     usable = first.mask & mean.complete
@@ -480,12 +481,12 @@ def _noise_without(
 
 
 def report_fit(levels: WienerFit, noise_rms: float) -> None:
-    """Say what was measured, in three lines.
+    """Log the measured noise in three lines.
 
     Parameters
     ----------
     levels : WienerFit
-        The spectrum.
+        Fit with the spectrum.
     noise_rms : float
         Root mean square of what was removed from the differences.
     """
