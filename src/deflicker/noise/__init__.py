@@ -1,6 +1,6 @@
 """Noise methods: one module or folder each, one protocol for all (`NoiseMethod`).
 
-A method that is new is one more folder here, and one more line in `deflicker.noise.registry`.
+A new method needs one more folder here, and one more line in `deflicker.noise.registry`.
 """
 
 from deflicker.noise.fit import DifferenceFit

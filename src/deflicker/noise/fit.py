@@ -1,4 +1,4 @@
-"""What a noise model finds in a difference."""
+"""Result of fitting the noise of a difference."""
 
 from dataclasses import dataclass
 
@@ -20,16 +20,16 @@ class DifferenceFit:
     noise : NoiseImage
         Noise in the detector frame, finite everywhere.
     background : BoxBackground, ndarray or float, optional
-        Background; boxes are those of the science frame, an array (n_slow, n_fast)
-        float32 is one of the detector frame.
+        Background; boxes are in the science frame, an array (n_slow, n_fast) of float32 is in
+        the detector frame.
     n_used : int, optional
-        Number of pixels behind the noise.
+        Number of pixels from which the noise was measured.
     model_failed : bool, optional
-        Whether the ``model`` background could not be made and the median was taken.
+        Whether the ``model`` background failed and the median was used instead.
     converged : bool, optional
-        Whether equations that are solved step by step came as near as they were asked to.
+        Whether equations that are solved iteratively reached their tolerance.
     dropped : bool, optional
-        Whether noise was found and dropped, because to subtract it would have done harm.
+        Whether noise was found but dropped, because subtracting it would have done harm.
     """
 
     noise: NoiseImage

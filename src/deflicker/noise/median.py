@@ -1,4 +1,4 @@
-"""Median noise: each detector row shifts by its median."""
+"""Median noise: the median of each detector row."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -31,9 +31,9 @@ def median_noise(
     usable : ndarray of bool, shape (n_slow, n_fast)
         True where a value may be used.
     outputs : sequence of slice
-        Fast-axis slices that are fitted on their own; they cover the fast axis.
+        Fast-axis slices that are fitted separately; they cover the fast axis.
     tuning : ShrinkageTuning, optional
-        Numbers that were chosen.
+        Tuning constants.
 
     Returns
     -------
@@ -43,8 +43,9 @@ def median_noise(
     Notes
     -----
     The method of the image1overf script by C. Willott, which the JWST pipeline's
-    step adopted. Medians of few pixels would add more noise than they remove: they count
-    as far as their errors allow (`deflicker.stats.shrinkage`), those of many as they are.
+    step adopted. Medians of few pixels would add more noise than they remove, and are
+    therefore shrunk according to their errors (`deflicker.stats.shrinkage`); medians of many
+    pixels stay unchanged.
 
     Examples
     --------

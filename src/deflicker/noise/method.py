@@ -1,4 +1,4 @@
-"""What a noise method is: the protocol by which the recipe asks for fits."""
+"""Protocol of the noise methods, by which the cleaning recipe asks for fits."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Integration(Protocol):
         """Index of the integration."""
 
     def fit(self, j: int, buffer: NDArray[np.float32], /) -> DifferenceFit:
-        """Fit a difference; groups ``j`` and ``j + 1`` must be as they came."""
+        """Fit a difference; groups ``j`` and ``j + 1`` must not have been cleaned."""
 
 
 def _say_nothing(noise_rms: float, /) -> None:
@@ -37,24 +37,24 @@ def _say_nothing(noise_rms: float, /) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What is known before the fits: the mask, and the integrations that can fit.
+    """Preparation of the fits: the mask, and the integrations whose differences are fitted.
 
     Parameters
     ----------
     mask : ndarray of bool, shape (ny, nx) or (n_integrations, ny, nx)
         Scene mask; True where the pixel may be used.
     integrations : iterable of Integration
-        All of the exposure, in order.
+        All integrations of the exposure, in order.
     n_threads : int
-        Differences that are fitted at the same time.
+        Number of differences that are fitted at the same time.
     n_sigma : float
-        Clipping level with which the method works.
+        Clipping level that the method uses.
     flat : ndarray of float32, shape (n_slow, n_fast), or None, optional
-        What noise and background are to be multiplied by, in the detector frame.
+        Flat field by which noise and background are to be multiplied, in the detector frame.
     spectrum : NoiseSpectrum or None, optional
-        Noise of one read, where the method measures it.
+        Spectrum of the noise of one read, if the method measures it.
     report : callable, optional
-        Says what was found, given the rms of the noise that was removed.
+        Logs the results, given the rms of the noise that was removed.
     """
 
     mask: NDArray[np.bool_]
@@ -68,17 +68,17 @@ class Plan:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What is to be cleaned, and what is known of it before any fit.
+    """Exposure that is to be cleaned, with everything that is known before any fit.
 
     Parameters
     ----------
     maker : MaskMaker
         Exposure, options, flat field and science regions.
     user_mask : ndarray of bool, shape (ny, nx) or (n_integrations, ny, nx), or None
-        The scene mask to use; one is made where there is none.
+        Scene mask to use; made from the draft rates if None.
     tuning : dataclass or None, optional
-        Numbers of the method or of the background of a series that are to be others than
-        those that were chosen.
+        Tuning constants of the method, or of the background of a series, that replace the
+        default ones.
     """
 
     maker: MaskMaker
@@ -86,17 +86,17 @@ class Job:
     tuning: object | None = None
 
     def tuning_of(self, kind: type[Tuning]) -> Tuning:
-        """Numbers of one kind.
+        """Tuning constants of one kind.
 
         Parameters
         ----------
         kind : type
-            Dataclass of tunables.
+            Dataclass of tuning constants.
 
         Returns
         -------
         kind
-            Those of the job, or those that were chosen.
+            The constants of the job, or the default ones.
         """
         return self.tuning if isinstance(self.tuning, kind) else kind()
 
@@ -107,12 +107,12 @@ class Job:
 
     @property
     def options(self) -> CleanOptions:
-        """How it is to be cleaned."""
+        """Options of the cleaning."""
         return self.maker.options
 
     @property
     def flat(self) -> NDArray[np.float32] | None:
-        """Flat field in the detector frame, a copy; None where there is none."""
+        """Copy of the flat field in the detector frame; None if there is none."""
         flat = self.maker.flat
         return None if flat is None else self.exposure.readout.to_detector_copy(flat)
 
@@ -126,19 +126,19 @@ class NoiseMethod(Protocol):
 
     @property
     def instruments(self) -> frozenset[str]:
-        """Names of the instruments that it is for, in capitals."""
+        """Names, in capitals, of the instruments to which it applies."""
 
     @property
     def detectors(self) -> str:
-        """The same in words, for a message."""
+        """The instruments or detectors in words, for a message."""
 
     @property
     def needs_background(self) -> bool:
-        """Whether a background is removed first; else the method fits the light itself."""
+        """Whether a background is removed first; otherwise the method fits the light itself."""
 
     @property
     def measures_spectrum(self) -> bool:
-        """Whether its plan has a spectrum."""
+        """Whether its plan contains a spectrum."""
 
     @property
     def suits_choice(self) -> bool:
@@ -146,10 +146,10 @@ class NoiseMethod(Protocol):
 
     @property
     def allocates_much(self) -> bool:
-        """Whether threads need large arrays of their own for a short time."""
+        """Whether each thread temporarily needs large arrays."""
 
     def ignored(self, options: CleanOptions, readout: Readout) -> list[str]:
-        """Warnings of options that do not apply."""
+        """Warnings about options that have no effect."""
 
     def plan(self, job: Job) -> Plan:
-        """Find all that is to be known before the fits."""
+        """Prepare the fits."""

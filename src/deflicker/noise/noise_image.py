@@ -1,4 +1,4 @@
-"""Noise of an image as what its detector rows are made of."""
+"""Noise of an image, as sums of a few shapes along the detector rows."""
 
 from dataclasses import dataclass
 
@@ -10,14 +10,14 @@ __all__ = ["NoiseImage"]
 
 @dataclass(frozen=True)
 class NoiseImage:
-    """Noise whose detector rows are sums of a few shapes, or any noise.
+    """Noise whose detector rows are sums of a few shapes, or arbitrary noise.
 
     Parameters
     ----------
     coefficients : ndarray of float32, shape (n_slow, n_shapes)
-        Of each row, in DN; without ``shapes`` the noise itself, (n_slow, n_fast).
+        Coefficients of each row, in DN; without ``shapes``, the noise itself (n_slow, n_fast).
     shapes : ndarray of float32, shape (n_shapes, n_fast), optional
-        What all rows are made of.
+        Shapes along the fast axis, which all rows share.
 
     Examples
     --------
@@ -47,7 +47,7 @@ class NoiseImage:
         Returns
         -------
         NoiseImage
-            Of the same shapes.
+            Noise of the same shapes.
         """
         return NoiseImage(self.coefficients * np.float32(factor), self.shapes)
 
@@ -79,8 +79,8 @@ class NoiseImage:
         Returns
         -------
         ndarray of float32, shape (n_rows, n_columns)
-            Noise in DN; not to be written to. Columns are contiguous where columns are
-            chosen, rows else.
+            Noise in DN, which must not be written to. It is contiguous along columns if
+            ``columns`` is given, and along rows otherwise.
         """
         if self.shapes is None:
             return self.coefficients[rows, columns]

@@ -18,12 +18,12 @@ METHODS: Mapping[str, NoiseMethod] = MappingProxyType(
 
 
 def row_method(options: CleanOptions) -> RowMethod:
-    """Noise model of rows that options ask for.
+    """Row-wise noise model that the options ask for.
 
     Parameters
     ----------
     options : CleanOptions
-        With ``fit_method``.
+        Options with ``fit_method``.
 
     Returns
     -------
@@ -33,7 +33,7 @@ def row_method(options: CleanOptions) -> RowMethod:
     Raises
     ------
     TypeError
-        If the method is none of rows.
+        If the method does not fit rows.
     """
     method = METHODS[options.fit_method]
     if not isinstance(method, RowMethod):

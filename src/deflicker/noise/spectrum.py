@@ -18,19 +18,19 @@ UNRESOLVED_SIZE = 1 << 12
 class NoiseSpectrum:
     """Power of the noise against frequency.
 
-    The power is the variance for each of the frequencies of a record, so that white
-    noise has its variance everywhere, in the square of the data's unit.
+    The power is normalised such that white noise has its variance at all frequencies, in the
+    squared unit of the data.
 
     Parameters
     ----------
     frequency : ndarray of float64, shape (n,)
         Ascending frequencies in cycles per tick (10 microseconds), up to 0.5.
     common : ndarray of float64, shape (n,)
-        Correlated noise that all outputs share.
+        Power of the correlated noise that all outputs share.
     per_output : ndarray of float64, shape (n,)
-        Correlated noise of one output that the others do not share.
+        Power of the correlated noise of one output that the others do not share.
     white : float
-        Variance of a pixel that is independent of all others.
+        Variance of the noise of a pixel that is independent of all other pixels.
     shared_fraction : float, optional
         Fraction of the correlated variance that all outputs share.
 
@@ -52,7 +52,7 @@ class NoiseSpectrum:
     def knee(self) -> float:
         """Frequency in Hz above which white noise is stronger than correlated noise."""
         louder = self.common + self.per_output > self.white
-        # Noise of alternating columns rises again towards half the sampling frequency.
+        # Noise of alternating columns makes the power rise towards half the sampling frequency.
         slow = self.frequency < HALF_SAMPLING / 2
         if not np.any(louder & slow):
             return 0.0
@@ -65,17 +65,17 @@ class NoiseSpectrum:
         return float(2 * np.trapezoid(power, self.frequency))
 
     def scaled(self, factor: float) -> "NoiseSpectrum":
-        """Spectrum of a combination of images in which all noise is scaled alike.
+        """Spectrum of a combination of images, which scales all noise by the same factor.
 
         Parameters
         ----------
         factor : float
-            Of the power.
+            Factor of the power.
 
         Returns
         -------
         NoiseSpectrum
-            With all powers multiplied.
+            Spectrum with all powers multiplied.
         """
         return replace(
             self,
@@ -85,17 +85,17 @@ class NoiseSpectrum:
         )
 
     def with_white(self, white: float) -> "NoiseSpectrum":
-        """Spectrum with other white noise.
+        """Spectrum with different white noise.
 
         Parameters
         ----------
         white : float
-            Its variance; at least a tenth of what it was.
+            Variance of the white noise; at least a tenth of the previous one is kept.
 
         Returns
         -------
         NoiseSpectrum
-            With the same correlated noise.
+            Spectrum with the same correlated noise.
         """
         return replace(self, white=max(white, 0.1 * self.white))
 
@@ -107,13 +107,13 @@ class NoiseSpectrum:
         size : int
             Ticks of the record.
         binning : int, optional
-            Pixels whose mean is taken in each tick.
+            Number of pixels that are averaged in each tick.
 
         Returns
         -------
         common, per_output : ndarray of float64, shape (size // 2 + 1,)
-            At the frequencies of a real Fourier transform; at least a ten-thousandth of
-            the white noise, which keeps the equations well conditioned.
+            Powers at the frequencies of a real Fourier transform, but at least a
+            ten-thousandth of the white noise, which keeps the equations well conditioned.
         """
         frequency = np.arange(size // 2 + 1) / (size * binning)
         floor = LEAST_OF_WHITE * self.white
@@ -123,7 +123,7 @@ class NoiseSpectrum:
         )
 
     def unresolved_variance(self, binning: int) -> float:
-        """Variance of the correlated noise that is too fast for means of pixels.
+        """Variance of the correlated noise in means of pixels that they cannot resolve.
 
         Parameters
         ----------
@@ -133,7 +133,7 @@ class NoiseSpectrum:
         Returns
         -------
         float
-            Of a mean, beyond half its sampling frequency.
+            Variance of a mean due to frequencies above half its sampling frequency.
         """
         common, per_output = self.at(UNRESOLVED_SIZE)
         frequency = np.arange(UNRESOLVED_SIZE // 2 + 1) / UNRESOLVED_SIZE
@@ -145,7 +145,7 @@ class NoiseSpectrum:
     def _interpolate(
         self, power: NDArray[np.float64], frequency: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """Straight lines in logarithms, of the distance to the nearer end of the axis."""
+        """Interpolate log power linearly in the log distance to the nearer end of the axis."""
         tiny = 1e-30 + 1e-12 * self.white
         logarithm = np.log(np.maximum(power, tiny))
         low = self.frequency <= HALF_SAMPLING / 2
@@ -154,7 +154,7 @@ class NoiseSpectrum:
         step = frequency[1] if len(frequency) > 1 else 1.0
         near = np.log(np.maximum(frequency[slow], step / 2))
         result[slow] = np.interp(near, np.log(self.frequency[low]), logarithm[low])
-        # The highest frequency is a value of its own, as 0 is at the other end.
+        # Half the sampling frequency is treated as frequency 0 is at the other end.
         distance = np.log(np.maximum(HALF_SAMPLING - frequency[~slow], step / 2))
         known = np.log(np.maximum(HALF_SAMPLING - self.frequency[~low], step / 2))
         if known.size:

@@ -1,4 +1,4 @@
-"""Fourier noise: a few low frequencies fitted to what is background (NSClean)."""
+"""Fourier noise: a few low frequencies fitted to background pixels (NSClean)."""
 
 from collections.abc import Sequence
 from math import ceil
@@ -25,11 +25,11 @@ BLOCK_ROWS = 64
 def fourier_noise(
     values: NDArray[np.float32],
     usable: NDArray[np.bool_],
-    outputs: Sequence[slice],  # noqa: ARG001 - of the shared signature; outputs share their noise
+    outputs: Sequence[slice],  # noqa: ARG001 - shared signature; rows are fitted whole
     *,
     tuning: NscleanTuning | None = None,
 ) -> NoiseImage:
-    """Flicker noise as a few low frequencies.
+    """Flicker noise as a sum of a few low frequencies.
 
     Parameters
     ----------
@@ -38,9 +38,9 @@ def fourier_noise(
     usable : ndarray of bool, shape (n_slow, n_fast)
         True where a value may be used; finite there.
     outputs : sequence of slice
-        Not used: the frequencies are those of whole rows.
+        Not used, because whole rows are fitted.
     tuning : NscleanTuning, optional
-        Numbers that were chosen.
+        Tuning constants.
 
     Returns
     -------
@@ -49,7 +49,8 @@ def fourier_noise(
 
     Notes
     -----
-    `full_frame_noise` for full frames, `deflicker.noise.nsclean.windows.subarray_noise` else.
+    Uses `full_frame_noise` for full frames, and
+    `deflicker.noise.nsclean.windows.subarray_noise` otherwise.
     """
     if values.shape == FULL_FRAME:
         return full_frame_noise(values, usable, tuning=tuning)
@@ -63,7 +64,7 @@ def full_frame_noise(
     reference_rows: int = REFERENCE_BORDER,
     tuning: NscleanTuning | None = None,
 ) -> NoiseImage:
-    """Flicker noise of a full frame, each detector row by its lowest frequencies.
+    """Flicker noise of a full frame: the lowest frequencies of each detector row.
 
     Parameters
     ----------
@@ -72,9 +73,9 @@ def full_frame_noise(
     usable : ndarray of bool, shape (n_slow, n_fast)
         True where a value may be used; finite there.
     reference_rows : int, optional
-        Rows at either end that get no noise.
+        Rows at either end whose noise is set to 0.
     tuning : NscleanTuning, optional
-        Numbers that were chosen.
+        Tuning constants.
 
     Returns
     -------
@@ -83,14 +84,14 @@ def full_frame_noise(
 
     Notes
     -----
-    Rauscher (2024, PASP 136, 015001). In each row the waves of the lowest frequencies
-    minimise the squares weighted by the inverse square of the local density of usable
-    pixels. The published fit follows its pixels wherever they leave it free, and so
-    extrapolates into gaps; here the powers of the waves, which all rows tell
-    (`deflicker.noise.nsclean.wave_fit`), hold it.
+    Rauscher (2024, PASP 136, 015001). In each row, waves of the lowest frequencies are
+    fitted by least squares with weights that are the inverse square of the local density of
+    usable pixels. The published fit is unconstrained in gaps, and extrapolates into them.
+    Here, the powers of the waves are measured from all rows and regularise the fit
+    (`deflicker.noise.nsclean.wave_fit`).
 
-    The published code then smooths the noise over neighbouring rows. Pink noise is
-    new in every row, so that is left out: it would put back what was found.
+    The published code then smooths the noise over neighbouring rows. This is omitted here,
+    because the noise changes from row to row, and smoothing would leave it in the data.
     """
     tuning = tuning or NscleanTuning()
     n_slow, n_fast = values.shape
@@ -121,12 +122,13 @@ def low_pass(
     frequency : ndarray of float
         Ascending frequencies from 0 in cycles per pixel.
     tuning : NscleanTuning, optional
-        Numbers that were chosen.
+        Tuning constants.
 
     Returns
     -------
     ndarray of float
-        1, with a cosine roll-off about half power at 1/256; without the zeros.
+        1 at low frequencies, with a cosine roll-off around ``tuning.half_power``; frequencies
+        with zero gain are left out.
     """
     tuning = tuning or NscleanTuning()
     phase = np.clip((frequency - tuning.half_power) / tuning.roll_off + 0.5, 0.0, 1.0)
@@ -140,11 +142,11 @@ def _see_rows(
     waves: Waves,
     tuning: NscleanTuning,
 ) -> Seen:
-    """What the pixels of some rows tell of the waves."""
+    """Normal equations of the waves from the pixels of some rows."""
     weights = (usable / _density(usable, tuning.density_sigma)).astype(np.float64)
     weights *= weights
     cleaned = _without_outliers(values, usable, tuning.row_outlier)
-    # Products of matrices would do too, but BLAS would start threads beneath ours.
+    # Matrix products would do as well, but BLAS would start more threads within ours.
     highest = int(waves.transformed[-1]) + 1
     sums = np.ascontiguousarray(rfft(weights, axis=1)[:, :highest]).view(np.float64)
     weighted = weights * cleaned
@@ -161,18 +163,18 @@ def _see_rows(
 
 
 def _kinds(waves: Waves) -> NDArray[np.float64]:
-    """The constant has a power of its own; that of the others falls with their frequency."""
+    """Two kinds: the constant, and waves whose power falls inversely with frequency."""
     constant = waves.order == 0
     return np.stack([constant, ~constant / np.maximum(waves.order, 1)], axis=1)
 
 
 def _density(usable: NDArray[np.bool_], sigma: float) -> NDArray[np.float32]:
-    """Local density of usable pixels along the rows, which close on themselves."""
+    """Local density of usable pixels along the rows, with periodic ends."""
     n = usable.shape[1]
     frequency = np.arange(n // 2 + 1) / n
     gain = np.exp(-2 * (np.pi * sigma * frequency) ** 2).astype(np.float32)
     density = irfft(rfft(usable.astype(np.float32), axis=1) * gain, n, axis=1)
-    # The density of a usable pixel is at least that of it alone.
+    # Where a pixel is usable, the density is at least that of a single pixel.
     alone = np.float32(1 / (np.sqrt(2 * np.pi) * sigma))
     return np.maximum(density, alone, out=density)
 

@@ -11,11 +11,11 @@ __all__ = ["NSCLEAN"]
 
 
 def _least_clip(shape: tuple[int, ...]) -> float:
-    """Clip windows wider, which reject outliers too.
+    """Least clipping level of sub-arrays, whose windows also reject outliers.
 
-    The noise of a rate is that of the last read minus that of the first. Errors of the
-    differences between cancel as the noise does, if all are fitted to the same pixels:
-    what one difference drops and the next keeps adds noise to the rate.
+    The noise of a rate is that of the last read minus that of the first. Fit errors of the
+    differences in between cancel like their noise if all are fitted to the same pixels. A
+    pixel that is clipped in one difference but not in the next adds noise to the rate.
     """
     return 0.0 if shape == FULL_FRAME else NscleanTuning().window_clip
 

@@ -1,4 +1,4 @@
-"""Numbers of the method ``fft`` that were chosen, most of them by Rauscher (2024)."""
+"""Tuning constants of the method ``fft``, most of them chosen by Rauscher (2024)."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ __all__ = ["NscleanTuning"]
 
 @dataclass(frozen=True, kw_only=True)
 class NscleanTuning:
-    """Numbers of ``fft``; `tunables` lists them with units, meanings and ranges.
+    """Constants of ``fft``; `tunables` lists their units, meanings and ranges.
 
     The corners of the filters and the density's width in full frames are those of Rauscher
     (2024, PASP 136, 015001) and of the NSClean code that the paper describes.
@@ -24,12 +24,12 @@ class NscleanTuning:
         32.0, "width of the Gaussian for the local density of usable pixels", unit="pixels"
     )
     row_outlier: float = tunable(
-        3.0, "deviation from the median of a row that is an outlier", unit="sigma"
+        3.0, "deviation from the median of a row above which a pixel is an outlier", unit="sigma"
     )
     # Windows of sub-arrays.
-    window_pixels: float = tunable(512, "usable pixels that a window holds", unit="pixels")
+    window_pixels: float = tunable(512, "usable pixels in a window", unit="pixels")
     window_outlier: float = tunable(
-        4.0, "deviation from the median of the image that is an outlier", unit="sigma"
+        4.0, "deviation from the median image level above which a pixel is an outlier", unit="sigma"
     )
     window_clip: float = tunable(
         3.0, "least clipping level of a difference of a sub-array", unit="sigma"
@@ -38,7 +38,7 @@ class NscleanTuning:
         1061.0, "frequency up to which the filter of narrow sub-arrays passes all", unit="Hz"
     )
     wide_corner: float = tunable(
-        150.0, "the same of wide ones (ALLSLITS), whose rows come slowly", unit="Hz"
+        150.0, "the same for wide ones (ALLSLITS), whose rows take longer to read", unit="Hz"
     )
-    most_low: float = tunable(32, "waves of low frequencies in a window, at most")
-    most_high: float = tunable(8, "waves about the alternation of the columns, at most")
+    most_low: float = tunable(32, "largest number of low frequencies in a window")
+    most_high: float = tunable(8, "largest number of frequencies near the column alternation")

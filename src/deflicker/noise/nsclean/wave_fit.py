@@ -1,4 +1,4 @@
-"""Waves fitted to gappy sequences, each as far as its power lets it be believed."""
+"""Fit of waves to sequences with gaps, regularised by the powers of the waves."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,25 +11,25 @@ from deflicker.noise.nsclean.waves import Waves
 
 __all__ = ["Seen", "WavePowers", "fit_waves", "powers_of_each", "wave_powers"]
 
-# Of the variance of the values: less white noise than this is none that float32 could tell.
+# Fraction of the variance of the values; float32 cannot represent less white noise than this.
 LEAST_WHITE = 1e-8
-LEAST_EXPECTED = 1e-3  # power of a wave over that of the strongest
-DOUBT = 1e-2  # of a kind of waves against the kind before it
-LEAST_CHANCE = 1e-6  # error of an equation over that of the least certain one
+LEAST_EXPECTED = 1e-3  # expected power of a wave relative to the strongest one
+DOUBT = 1e-2  # penalty of a kind of waves relative to the kind before it
+LEAST_CHANCE = 1e-6  # least relative error of an equation
 TINY = float(np.finfo(np.float64).tiny)
 
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """What the pixels of some sequences of one length tell of waves.
+    """Normal equations of waves, from the pixels of some sequences of the same length.
 
     Parameters
     ----------
     waves : Waves
-        What is fitted.
+        Waves that are fitted.
     kinds : ndarray of float, shape (n_waves, n_kinds)
-        What the power of each wave is for each of a few powers to be found; the most
-        probable kind of waves comes first.
+        Power of each wave for unit power of each kind of waves; the most probable kind comes
+        first.
     matrix : ndarray of float, shape (n_sequences, n_waves, n_waves)
         Normal matrix N of the weights w.
     products : ndarray of float, shape (n_sequences, n_waves)
@@ -37,7 +37,7 @@ class Seen:
     weight, square_weight, power : ndarray of float, shape (n_sequences,)
         Sums of w, w**2 and w times the square of the values.
     overlap : float, optional
-        In how many sequences each pixel is.
+        Number of sequences that contain a given pixel.
     """
 
     waves: Waves
@@ -51,24 +51,24 @@ class Seen:
 
     @property
     def error(self) -> NDArray[np.float64]:
-        """Covariance of the products over N, for white noise of unit variance."""
+        """Covariance of the products divided by N, for white noise of unit variance."""
         return self.square_weight / self.weight
 
 
 @dataclass(frozen=True, eq=False)
 class WavePowers:
-    """Noise as waves of known power beside white noise.
+    """Powers of the waves, and variance of the white noise.
 
     Parameters
     ----------
     mean : float
         Mean of the values.
     white : float
-        Variance of what is in no wave.
+        Variance of the white noise, which is in none of the waves.
     kinds : ndarray of float, shape (n_kinds,)
         Power of each kind of waves.
     each : ndarray of float, shape (n_waves,), optional
-        Power of each wave, where it is not that of its kind.
+        Power of each wave, if it differs from that of its kind.
     """
 
     mean: float
@@ -77,43 +77,44 @@ class WavePowers:
     each: NDArray[np.float64] | None = None
 
     def of(self, part: Seen) -> NDArray[np.float64]:
-        """Give the power of each wave (n_waves,) of some sequences."""
+        """Power of each wave (n_waves,) of some sequences."""
         return part.kinds @ self.kinds if self.each is None else self.each
 
 
 def wave_powers(observed: Sequence[Seen], *, scatter: float) -> WavePowers:
-    """Powers of the waves and of the white noise, from what all sequences tell.
+    """Powers of the waves and of the white noise, from all sequences together.
 
     Parameters
     ----------
     observed : sequence of Seen
         Sequences with at least one usable value each.
     scatter : float
-        Variance of the values about those next to them, the least that is white noise.
+        Variance of the values relative to their neighbours, a lower limit of the white noise.
 
     Returns
     -------
     WavePowers
-        In the unit of the values, and its square.
+        Mean in the unit of the values, and powers in its square.
 
     Notes
     -----
-    Moments: the mean of ``b b^T`` is ``N P N``, with P the powers of the waves, plus the
-    covariance of the errors. The sums of its diagonal over the sequences are linear in the
-    powers, as is the sum of the squares of the values; no power is negative. A second round
-    counts each square by the inverse of the variance that the first one expects of it.
+    Method of moments: the mean of ``b b^T`` is ``N P N``, with P the powers of the waves, plus
+    the covariance of the errors. The sums of its diagonal over the sequences are linear in
+    the powers, as is the sum of the squares of the values. They are solved by non-negative
+    least squares. A second round weights each square by the inverse of its variance as
+    expected from the first one.
     """
     mean = _mean(observed)
     kinds_of = [part.kinds for part in observed]
     system, right, chance = _moments(observed, mean, kinds_of)
-    # Values that are all equal, as saturated ones are, hold no noise.
+    # Values that are all equal, like saturated ones, contain no noise.
     first = _solve(system, right, chance) if right[-1] > 0 else np.zeros_like(right)
     if not first.any():
         return WavePowers(mean, 0.0, first[:-1])
     expected = [_expected_squares(part, first) for part in observed]
     system, right, chance = _moments(observed, mean, kinds_of, expected)
     found = _solve(system, right, chance)
-    # By as much may chance have made a power too large: it matters where it made most of it.
+    # A power is reduced where its error is comparable to it, and thus may have caused it.
     powers, itself = found[:-1], np.diag(system)[:-1]
     made = np.divide(chance[:-1], itself * powers, out=np.ones_like(powers), where=powers > 0)
     kinds = powers * (1 - np.minimum(made, 1.0) ** 2)
@@ -126,7 +127,7 @@ def _solve(
 ) -> NDArray[np.float64]:
     """Powers of the kinds and of the white noise, none of them negative."""
     scaled, aim = system / chance[:, np.newaxis], right / chance
-    # Where two kinds look alike to the pixels, the first one is more probable.
+    # Where the pixels cannot separate two kinds, the first one is more probable.
     size = np.sqrt(np.einsum("ij,ij->j", scaled, scaled))[:-1]
     doubt = np.eye(len(size), len(size) + 1) * (DOUBT * np.arange(len(size)) * size)[:, np.newaxis]
     found, _ = nnls(np.concatenate([scaled, doubt]), np.concatenate([aim, 0 * size]))
@@ -134,14 +135,14 @@ def _solve(
 
 
 def _expected_squares(part: Seen, found: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean squares (n_sequences, n_waves) of the products over their error."""
+    """Mean squares (n_sequences, n_waves) of the products divided by their error."""
     inverse = 1 / part.error[:, np.newaxis]
     power = np.einsum("wkl,l->wk", part.matrix**2, part.kinds @ found[:-1]) * inverse**2
     return power + found[-1] * np.einsum("wkk->wk", part.matrix) * inverse
 
 
 def powers_of_each(observed: Sequence[Seen], powers: WavePowers) -> WavePowers:
-    """Power of each wave by itself, as far as the sequences tell it.
+    """Power of each single wave, as far as the sequences constrain it.
 
     Parameters
     ----------
@@ -153,7 +154,7 @@ def powers_of_each(observed: Sequence[Seen], powers: WavePowers) -> WavePowers:
     Returns
     -------
     WavePowers
-        In the unit of the values, and its square.
+        Mean in the unit of the values, and powers in its square.
     """
     expected = powers.of(observed[0])
     if not expected.any():
@@ -175,7 +176,7 @@ def _moments(
     kinds: Sequence[NDArray[np.float64]],
     expected: Sequence[NDArray[np.float64]] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Equations of the powers and of the white noise: matrix, right side and its error."""
+    """Equations of powers and white noise: matrix, right-hand side and its error."""
     n = kinds[0].shape[1]
     system, right, chance = np.zeros((n + 1, n + 1)), np.zeros(n + 1), np.zeros(n + 1)
     for number, (part, kind) in enumerate(zip(observed, kinds, strict=True)):
@@ -194,7 +195,7 @@ def _moments(
         system[-1, -1] += float(part.weight @ inverse)
         right[:-1] += kind.T @ (counts * squares).sum(axis=0)
         right[-1] += float(power @ inverse)
-        # The variance of a square is two thirds of the mean fourth power.
+        # The variance of a squared Gaussian variable is two thirds of its mean fourth power.
         chance[:-1] += part.overlap * 2 / 3 * (kind**2).T @ ((counts * squares) ** 2).sum(axis=0)
     chance[-1] = 2 * right[-1] ** 2 / system[-1, -1]
     least = LEAST_CHANCE * np.abs(system).max(axis=1) * float(right[-1] / system[-1, -1])
@@ -202,7 +203,7 @@ def _moments(
 
 
 def _mean(observed: Sequence[Seen]) -> float:
-    """Mean of all values, as far as its own error lets it be believed."""
+    """Mean of all values, shrunk towards 0 according to its error."""
     parts = np.concatenate([part.products[:, 0] / part.error for part in observed])
     weight = sum(float(np.sum(part.weight / part.error)) for part in observed)
     total = float(parts.sum())
@@ -211,7 +212,7 @@ def _mean(observed: Sequence[Seen]) -> float:
 
 
 def _without_mean(part: Seen, mean: float) -> NDArray[np.float64]:
-    """Products of the waves and the values less their mean; the first wave is the constant."""
+    """Products of the waves and the values minus their mean; the first wave is constant."""
     return part.products - mean * part.matrix[:, :, 0]
 
 
@@ -223,7 +224,7 @@ def fit_waves(part: Seen, powers: WavePowers) -> NDArray[np.float64]:
     part : Seen
         Sequences.
     powers : WavePowers
-        What is to be expected.
+        Expected powers of the waves and of the white noise.
 
     Returns
     -------
@@ -232,7 +233,8 @@ def fit_waves(part: Seen, powers: WavePowers) -> NDArray[np.float64]:
 
     Notes
     -----
-    Least squares with a penalty: the square of each amplitude over its power.
+    Least squares with a penalty: the sum of the squares of the amplitudes, each divided by
+    its power.
     """
     if not powers.white > 0:
         amplitudes: NDArray[np.floating] = np.zeros_like(part.products)

@@ -1,4 +1,4 @@
-"""Waves that are fitted to rows or windows of pixels, and what their products are made of."""
+"""Waves that are fitted to rows or windows of pixels, and their weighted products."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,15 +22,15 @@ class Waves:
     is_sine : ndarray of bool, shape (n_waves,)
         Which waves are sines.
     transformed : ndarray of int
-        Frequencies at which weights and values must be transformed.
+        Frequencies at which the Fourier transforms of weights and values are needed.
     places, moments : ndarray of int, shape (n_waves,)
-        Where each wave is in the spectrum, at twice its frequency and one more for a sine,
-        and in the transform of the values.
+        Index of each wave in the spectrum (twice its frequency, plus one for a sine) and in
+        the transform of the values.
     scale, amplitude : ndarray of float, shape (n_waves,)
-        Factor to unit rms, and from there to the spectrum.
+        Factor that gives a wave unit rms, and factor from its amplitude to the spectrum.
     near, far : ndarray of int, shape (n_waves, n_waves)
-        Where the transform of the weights is taken: at the differences of the
-        frequencies, and at their sums.
+        Indices in the transform of the weights: at the differences of the frequencies, and
+        at their sums.
     near_factor, far_factor : ndarray of float, shape (n_waves, n_waves)
         Factors of the two parts of a product of waves.
     """
@@ -54,7 +54,7 @@ class Waves:
         Parameters
         ----------
         sums : ndarray of float, shape (n_sequences, 2 * n_transformed)
-            Transform of the weights: cosine and minus sine of each frequency.
+            Fourier transform of the weights: cosine and minus sine of each frequency.
 
         Returns
         -------
@@ -71,7 +71,7 @@ class Waves:
         Parameters
         ----------
         moments : ndarray of float, shape (n_sequences, 2 * n_transformed)
-            Transform of the weighted values: cosine and minus sine of each frequency.
+            Fourier transform of the weighted values: cosine and minus sine of each frequency.
 
         Returns
         -------
@@ -81,12 +81,12 @@ class Waves:
         return moments[:, self.moments] * self.scale
 
     def images(self) -> NDArray[np.float64]:
-        """Give the waves themselves.
+        """Evaluate the waves at all ticks.
 
         Returns
         -------
         ndarray of float, shape (n_waves, n_ticks)
-            Of unit rms.
+            Waves of unit rms.
         """
         phases = 2 * np.pi / self.n_ticks * np.outer(self.order, np.arange(self.n_ticks))
         waves = np.where(self.is_sine[:, np.newaxis], np.sin(phases), np.cos(phases))
@@ -95,19 +95,19 @@ class Waves:
 
 @lru_cache(maxsize=64)
 def make_waves(n_ticks: int, orders: tuple[int, ...]) -> Waves:
-    """Waves of some frequencies; the sine at half the clock's frequency is nothing.
+    """Waves of some frequencies; sines that vanish at all ticks are left out.
 
     Parameters
     ----------
     n_ticks : int
         Length of the sequence.
     orders : tuple of int
-        Cycles in it, up to half of ``n_ticks``; ascending.
+        Cycles in the sequence, up to half of ``n_ticks``; ascending.
 
     Returns
     -------
     Waves
-        A cosine and a sine of each.
+        Cosine and sine of each frequency.
     """
     passed = np.array(orders)
     products = np.subtract.outer(passed, passed), np.add.outer(passed, passed)
@@ -120,8 +120,8 @@ def make_waves(n_ticks: int, orders: tuple[int, ...]) -> Waves:
     single = (order == 0) | (order == half)
     scale = np.where(single, 1.0, np.sqrt(2.0))
 
-    # cos a cos b and sin a sin b are halves of cos(a-b) and cos(a+b), a cosine times a
-    # sine is halves of sin(a+b) and sin(b-a), with b that of the sine.
+    # cos a cos b and sin a sin b are half the sum and half the difference of cos(a-b) and
+    # cos(a+b); cos a sin b is half the sum of sin(a+b) and sin(b-a).
     mixed = np.not_equal.outer(sine, sine)
     both_sines = np.logical_and.outer(sine == 1, sine == 1)
     first_is_sine = mixed & (sine == 1)[:, np.newaxis]
@@ -130,7 +130,7 @@ def make_waves(n_ticks: int, orders: tuple[int, ...]) -> Waves:
     product = np.multiply.outer(scale, scale) / 2
     near, near_sign = _place(difference, mixed, n_ticks, transformed)
     far, far_sign = _place(np.add.outer(order, order), mixed, n_ticks, transformed)
-    # The transform and the spectrum hold minus the sine.
+    # Transform and spectrum contain minus the sine.
     sign = np.where(sine == 1, -1.0, 1.0)
     return Waves(
         n_ticks=n_ticks,
@@ -140,7 +140,7 @@ def make_waves(n_ticks: int, orders: tuple[int, ...]) -> Waves:
         places=2 * order + sine,
         moments=_place(order, sine, n_ticks, transformed)[0],
         scale=scale * sign,
-        # The spectrum holds half of a wave, the other half at the negative frequency.
+        # The spectrum contains half of a wave; the other half is at the negative frequency.
         amplitude=np.where(single, 1.0, np.sqrt(0.5)) * sign,
         near=near,
         far=far,
@@ -152,12 +152,12 @@ def make_waves(n_ticks: int, orders: tuple[int, ...]) -> Waves:
 def _place(
     order: NDArray[np.int_], is_sine: NDArray, n_ticks: int, orders: NDArray[np.int_]
 ) -> tuple[NDArray[np.int_], NDArray[np.float64]]:
-    """Place and sign in the transform of the sum over a cosine or sine of any frequency."""
+    """Index and sign, in the transform, of the sum over a cosine or sine of any frequency."""
     mirrored = order % n_ticks > n_ticks // 2
     place = 2 * np.searchsorted(orders, _wrapped(order, n_ticks)) + is_sine
     return place, np.where(is_sine, np.where(mirrored, 1.0, -1.0), 1.0)
 
 
 def _wrapped(order: NDArray[np.int_], n_ticks: int) -> NDArray[np.int_]:
-    """Frequency, up to half of the clock's, that looks the same at the ticks."""
+    """Alias of a frequency, up to half the sampling frequency."""
     return np.minimum(order % n_ticks, -order % n_ticks)

@@ -19,14 +19,14 @@ from deflicker.stats.shrinkage import pixel_scatter
 
 __all__ = ["subarray_noise", "window_rows"]
 
-# Corners of the filter in Hz: pass, stop, stop, pass. The first is that of the tuning, the second
-# lies so far beyond it. Rows of sub-arrays that are wide along the fast axis (ALLSLITS) come too
-# slowly for the corners of the narrow ones.
+# Corners of the filter in Hz: pass, stop, stop, pass. The first is a tuning constant, and the
+# second lies a roll-off beyond it. Rows of sub-arrays that are wide along the fast axis (ALLSLITS)
+# are read too slowly for the corners of the narrow ones.
 NARROW_ROLL_OFF, WIDE_ROLL_OFF = 150.0, 50.0
 HIGH_CORNERS = (49943.0, 49957.0)
 WIDEST_NARROW = 64  # pixels along the fast axis
 KERNEL_REACH = 6.0  # sigma, where a Gaussian is below the rounding of single precision
-MOST_TICKS = 90_000  # transformed together: what they need fits into a processor's cache
+MOST_TICKS = 90_000  # transformed together; their arrays fit into a processor's cache
 
 
 def subarray_noise(
@@ -44,7 +44,7 @@ def subarray_noise(
     usable : ndarray of bool, shape (n_slow, n_fast)
         True where a value may be used; finite there.
     tuning : NscleanTuning, optional
-        Numbers that were chosen.
+        Tuning constants.
 
     Returns
     -------
@@ -53,15 +53,15 @@ def subarray_noise(
 
     Notes
     -----
-    Rauscher (2024, PASP 136, 015001). Windows of whole rows that hold about 512 usable
-    pixels overlap by half. In each the frequencies that the filter lets pass are fitted,
-    with weights that are the inverse square of the local density of usable pixels; the
-    normal matrix is the Fourier transform of the weights at the differences of the
-    frequencies. Windows are blended with triangular weights.
+    Rauscher (2024, PASP 136, 015001). Windows of whole rows with about 512 usable pixels
+    overlap by half. In each window, the frequencies that pass the filter are fitted, with
+    weights that are the inverse square of the local density of usable pixels; the normal
+    matrix is the Fourier transform of the weights at the differences of the frequencies.
+    Windows are blended with triangular weights.
 
-    A window of few pixels is a long one, in which many frequencies pass: the fit has the
-    lowest ones only. The powers of the waves, which all windows tell
-    (`deflicker.noise.nsclean.wave_fit`), hold the fit where pixels do not.
+    Where few pixels per row are usable, windows are long and many frequencies pass; only the
+    lowest ones are fitted. The powers of the waves, measured from all windows, regularise the
+    fit where pixels do not constrain it (`deflicker.noise.nsclean.wave_fit`).
     """
     tuning = tuning or NscleanTuning()
     corners = _corners(values.shape[1], tuning)
@@ -94,7 +94,7 @@ def subarray_noise(
 
 
 def _corners(n_fast: int, tuning: NscleanTuning) -> tuple[float, float, float, float]:
-    """Corners of the filter for rows of so many pixels."""
+    """Corners of the filter for rows of ``n_fast`` pixels."""
     if n_fast <= WIDEST_NARROW:
         first, roll_off = tuning.narrow_corner, NARROW_ROLL_OFF
     else:
@@ -105,14 +105,14 @@ def _corners(n_fast: int, tuning: NscleanTuning) -> tuple[float, float, float, f
 def window_rows(
     usable_per_row: NDArray[np.int_], n_pixels: int = int(NscleanTuning.window_pixels)
 ) -> list[slice]:
-    """Windows of whole rows that hold so many usable pixels, overlapping by half.
+    """Windows of whole rows with a given number of usable pixels, overlapping by half.
 
     Parameters
     ----------
     usable_per_row : ndarray of int, shape (n_slow,)
         Number of usable pixels in each row.
     n_pixels : int, optional
-        About how many a window holds.
+        Approximate number of usable pixels in a window.
 
     Returns
     -------
@@ -133,7 +133,7 @@ def window_rows(
     while True:
         stop = bisect_left(filled, filled[start] + n_pixels)
         if stop >= n_rows:
-            # The last window is as full as the others: it reaches back.
+            # The last window extends backwards, to contain as many pixels as the others.
             first = bisect_right(filled, filled[-1] - n_pixels) - 1
             windows.append(slice(min(start, max(first, 0)), n_rows))
             return windows
@@ -145,7 +145,7 @@ def window_rows(
 def _alike(
     windows: list[slice], per_row: NDArray[np.int_], *, n_ticks: int
 ) -> Iterator[NDArray[np.int_]]:
-    """Rows (n_windows, length) of windows of one length, as many as are fitted together."""
+    """Yield rows (n_windows, length) of windows of one length that are fitted together."""
     starts = np.array([window.start for window in windows])
     lengths = np.array([window.stop - window.start for window in windows])
     for length in np.unique(lengths):
@@ -159,7 +159,7 @@ def _alike(
 def _without_outliers(
     values: NDArray[np.float32], usable: NDArray[np.bool_], n_sigma: float
 ) -> NDArray[np.bool_]:
-    """Usable pixels without outliers of the image and their four neighbours."""
+    """Usable pixels, without outliers of the image and without their four neighbours."""
     if not usable.any():
         return usable
     some = values[usable]
@@ -183,7 +183,7 @@ def _median_by_sort(values: NDArray[np.float32]) -> np.float32:
 
 
 def _clocked(image: NDArray) -> NDArray[np.float32]:
-    """Rows with the ticks of their overhead, empty."""
+    """Append the ticks of the overhead to each row, filled with 0."""
     clocked = np.zeros((len(image), image.shape[1] + ROW_OVERHEAD), np.float32)
     clocked[:, : image.shape[1]] = image
     return clocked
@@ -194,7 +194,7 @@ def _density(
 ) -> NDArray[np.float32]:
     """Local density of usable pixels in clock order, over an eighth of the corner's period."""
     sigma = 1 / ((corners[0] + corners[1]) / 2) / (2 * 4 * PIXEL_SECONDS)
-    # Overlapping blocks, of which the kernel spoils the ends, stay in a processor's cache.
+    # Blocks fit into a processor's cache. They overlap, because their ends are invalid.
     reach = ceil(KERNEL_REACH * sigma)
     length = next_fast_len(16 * reach, real=True)
     step = length - 2 * reach
@@ -209,7 +209,7 @@ def _density(
 
 
 def _blend(rows: NDArray[np.int_], n_rows: int) -> csc_array:
-    """Weights (n_rows, n_windows * length), triangular over each window, of a sum over windows."""
+    """Triangular weights (n_rows, n_windows * length) with which windows are summed."""
     length = rows.shape[1]
     triangle = 1 - np.abs(2 * np.arange(length) + 1 - length) / (length + 1)
     weights = np.broadcast_to(triangle.astype(np.float32), rows.shape)
@@ -224,7 +224,7 @@ def _see_windows(
     corners: tuple[float, float, float, float],
     tuning: NscleanTuning,
 ) -> Seen:
-    """What the pixels (n_windows, length, n_ticks) of windows of one length tell of the waves."""
+    """Normal equations of the waves from the pixels (n_windows, length, n_ticks) of windows."""
     values, weights = (a.reshape(len(a), -1) for a in (values, weights))
     n_ticks = values.shape[1]
     waves = make_waves(n_ticks, _passed(n_ticks, corners, tuning))
@@ -245,9 +245,9 @@ def _see_windows(
 def _passed(
     n_ticks: int, corners: tuple[float, float, float, float], tuning: NscleanTuning
 ) -> tuple[int, ...]:
-    """Frequencies that the filter lets pass, the lowest and those nearest to the alternation.
+    """Frequencies that pass the filter: the lowest and those nearest to column alternation.
 
-    About as many as 512 pixels can tell, however long the window.
+    Their number is limited to what 512 pixels can constrain, however long the window.
     """
     frequency = np.arange(n_ticks // 2 + 1) / (n_ticks * PIXEL_SECONDS)
     passed = np.flatnonzero(_gain(frequency, corners) > 1e-12)
@@ -257,9 +257,9 @@ def _passed(
 
 
 def _kinds(waves: Waves) -> NDArray[np.float64]:
-    """Four kinds: constant, drifts, alternation of the columns and drifts of that.
+    """Four kinds: constant, drifts, alternation of the columns, and drifts of the latter.
 
-    The power of a drift falls with its frequency, for windows of all lengths alike.
+    The power of a drift is inversely proportional to its number of cycles in a window.
     """
     order, rest = waves.order, waves.n_ticks / 2 - waves.order
     low, high = order < waves.n_ticks // 4, order >= waves.n_ticks // 4
@@ -288,7 +288,7 @@ def _noise_of_windows(
 def _gain(
     frequency: NDArray[np.float64], corners: tuple[float, float, float, float]
 ) -> NDArray[np.float64]:
-    """Filter: 1, cosine to 0 between the first two corners, back between the last two."""
+    """Filter gain: 1, cosine to 0 between the first two corners, back between the last two."""
     low, stop, start, high = corners
     down = np.clip((frequency - low) / (stop - low), 0, 1)
     up = np.clip((frequency - start) / (high - start), 0, 1)
@@ -298,11 +298,11 @@ def _gain(
 def _cosines_and_sines(
     first: NDArray[np.float32], second: NDArray[np.float32], orders: NDArray[np.int_]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Sums over cosines and minus sines of some frequencies, side by side, of two sequences.
+    """Fourier sums (cosine, minus sine) of two sequences at some frequencies.
 
-    In double precision: a normal matrix near its worst condition would magnify the
-    rounding errors of single precision. Two real sequences are one complex one, whose
-    transform is the faster one for lengths with a factor of 11.
+    Double precision is needed because a badly conditioned normal matrix magnifies rounding
+    errors. The two real sequences are transformed as one complex sequence, which is faster
+    for lengths with a factor of 11.
     """
     both = np.empty(first.shape, np.complex128)
     both.real, both.imag = first, second

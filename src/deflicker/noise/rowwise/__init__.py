@@ -1,4 +1,4 @@
-"""Noise of differences one by one: background, clips, and a noise model of rows."""
+"""Noise of single differences: background, clipping, and a noise model of rows."""
 
 from deflicker.noise.rowwise.method import RowMethod
 

@@ -34,25 +34,25 @@ def fit_difference_in_place(
     Parameters
     ----------
     difference : callable
-        Makes the difference anew at each call, in the same memory if it likes: a
+        Computes the difference each time it is called, possibly in the same memory: a
         C-contiguous array of float32, shape (n_slow, n_fast), in the detector frame, which
-        is then changed. To make it twice costs less than to keep it beside its sorted
-        values, which are as large.
+        is then changed. Computing it twice is cheaper than keeping it in memory together
+        with its sorted values, which are as large.
     usable : ndarray of bool, shape (n_slow, n_fast)
-        True where a finite value may be used; changed.
+        True where a finite value may be used; overwritten.
     options : CleanOptions
         Background and clipping level.
     method : RowMethod
         Noise model.
     readout : Readout
-        Way back to the science frame, in which background boxes are counted.
+        Conversion to the science frame, in which background boxes are counted.
     outputs : sequence of slice
-        Fast-axis slices whose noise is fitted on their own.
+        Fast-axis slices whose noise is fitted separately.
 
     Returns
     -------
     DifferenceFit
-        In the unit of the difference. Without usable pixel noise and background are 0.
+        In the unit of the difference. Without usable pixels, noise and background are 0.
     """
     values = difference()
     usable &= is_measured(values)
@@ -95,17 +95,17 @@ def fit_difference_in_place(
 
 
 def _clip(ordered: SortedValues) -> tuple[ClipLimits | None, SortedValues]:
-    """Limits of the background, if any value lies within them, and the values that do."""
+    """Clipping limits of the background, and the values within; None and all if none is."""
     limits = background_limits(ordered)
     kept = ordered.between(limits.low, limits.high)
-    # Without scatter (sigma 0) the centre may lie between the values and drop them all.
+    # With zero scatter, the centre may lie between two values, and the limits exclude all.
     return (limits, kept) if len(kept) else (None, ordered)
 
 
 def _clip_along_rows(
     values: NDArray[np.float32], usable: NDArray[np.bool_], limits: ClipLimits
 ) -> NDArray[np.bool_]:
-    """Drop outliers about the stripes."""
+    """Drop pixels that are outliers relative to the stripes."""
     clipped = usable.copy()
     _restrict(clipped, values, limits)
     stripes = row_stripes(values, clipped, sigma=limits.sigma)
@@ -121,12 +121,12 @@ def _restrict(
     *,
     stripes: NDArray[np.float32] | None = None,
 ) -> None:
-    """Drop in place what is not within the limits, about stripes (n_slow, 1) if there are any."""
+    """Drop in place values beyond the limits, relative to stripes (n_slow, 1) if given."""
     if limits is None:
         return
     for start in range(0, len(values), BLOCK_ROWS):
         rows = slice(start, start + BLOCK_ROWS)
-        with np.errstate(invalid="ignore", over="ignore"):  # of what is not usable
+        with np.errstate(invalid="ignore", over="ignore"):  # in pixels that are not usable
             part = values[rows] if stripes is None else values[rows] - stripes[rows]
             usable[rows] &= limits.accept(part)
 
@@ -135,7 +135,7 @@ def _subtract(
     background: BoxBackground | float, values: NDArray[np.float32], readout: Readout
 ) -> None:
     """Subtract a background in place."""
-    with np.errstate(invalid="ignore", over="ignore"):  # NaN of a damaged file may signal
+    with np.errstate(invalid="ignore", over="ignore"):  # NaNs of a damaged file may be signalling
         if isinstance(background, BoxBackground):
             background.subtract_from(readout.to_science(values))
         elif background:

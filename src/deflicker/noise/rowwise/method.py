@@ -1,4 +1,4 @@
-"""Methods that fit the rows of each difference, after a background has been removed."""
+"""Methods that fit the rows of each difference after subtraction of a background."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -16,35 +16,36 @@ __all__ = ["NoiseModel", "RowMethod"]
 NoiseModel = Callable[..., NoiseImage]
 
 
-def _any_clip(shape: tuple[int, ...]) -> float:  # noqa: ARG001 - the signature of others
+def _any_clip(shape: tuple[int, ...]) -> float:  # noqa: ARG001 - shared signature
     return 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class RowMethod:
-    """A noise model of rows.
+    """Noise method that fits detector rows.
 
     Parameters
     ----------
     name : str
         Value of ``fit_method``.
     fit : callable
-        ``fit(values, usable, outputs)`` of the detector frame: a background-subtracted
-        difference (n_slow, n_fast) float32 in DN, where it may be used, and the slices of
-        the fast axis that are fitted on their own. Gives a `NoiseImage` in DN, finite everywhere.
+        ``fit(values, usable, outputs)``, in the detector frame: a background-subtracted
+        difference (n_slow, n_fast) of float32 in DN, the pixels that may be used, and the slices
+        of the fast axis that are fitted separately. Returns a `NoiseImage` in DN, finite
+        everywhere.
     instruments : frozenset of str
-        Whom it is for.
-    detectors : str
-        The same in words.
+            Instruments to which it applies.
+        detectors : str
+            The same in words.
     within_rows : bool, optional
-        Whether the noise may vary along a row. If so, rows are fitted whole.
+        Whether the noise may vary along a row. If so, whole rows are fitted.
     least_clip : callable, optional
-        Clipping level of noise pixels for an image of that shape, in standard deviations, if
-        that of the options is less.
+        Least clipping level for an image of a given shape, in standard deviations; used if that
+        of the options is lower.
     suits_choice : bool, optional
         Whether ``autoparam`` can choose options for it.
     tuning : type, optional
-        Dataclass of the numbers that were chosen, which ``fit`` takes as ``tuning=``.
+        Dataclass of the tuning constants, which ``fit`` takes as ``tuning=``.
     """
 
     name: str
@@ -60,14 +61,14 @@ class RowMethod:
     allocates_much: bool = False
 
     def ignored(self, options: CleanOptions, readout: Readout) -> list[str]:
-        """Warnings of options that do not apply.
+        """Warnings about options that have no effect.
 
         Parameters
         ----------
         options : CleanOptions
-            What was asked for.
+            Options of the cleaning.
         readout : Readout
-            Of the detector.
+            Read-out of the detector.
 
         Returns
         -------
@@ -84,7 +85,7 @@ class RowMethod:
         return found
 
     def plan(self, job: Job) -> Plan:
-        """Find all that is to be known before the fits of differences one by one.
+        """Make the mask and prepare the fits of single differences.
 
         Parameters
         ----------
@@ -94,7 +95,7 @@ class RowMethod:
         Returns
         -------
         Plan
-            With the mask of the draft rates, or the user's.
+            Plan with the mask from the draft rates, or the user's mask.
         """
         mask = masks_of_exposure(job.maker) if job.user_mask is None else job.user_mask
         flat, options, method = job.flat, job.options, self

@@ -23,7 +23,7 @@ __all__ = ["fitted_one_by_one"]
 
 @dataclass(frozen=True, kw_only=True)
 class _Integration:
-    """An integration whose differences know nothing of each other."""
+    """An integration whose differences are fitted independently of each other."""
 
     exposure: Exposure
     number: int
@@ -62,18 +62,18 @@ def fitted_one_by_one(
     method: "RowMethod",
     flat: NDArray[np.float32] | None,
 ) -> Iterator[Integration]:
-    """Give the integrations of an exposure, each difference of which is fitted by itself.
+    """Yield the integrations of an exposure, whose differences are fitted independently.
 
     Parameters
     ----------
     exposure : Exposure
-        What to clean.
+        Exposure to clean.
     mask : ndarray of bool, shape (ny, nx) or (n_integrations, ny, nx)
         Scene mask.
     options : CleanOptions
-        How to clean it.
+        Options of the cleaning.
     method : RowMethod
-        What fits the noise.
+        Method that fits the noise.
     flat : ndarray of float32, shape (n_slow, n_fast), or None
         Flat field in the detector frame.
 
