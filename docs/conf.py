@@ -35,7 +35,7 @@ nb_execution_timeout = 600
 
 
 class ParameterTable(SphinxDirective):
-    """The table of the step's parameters, made of the one in the code."""
+    """The table of the step's parameters, made from the one in the code."""
 
     def run(self) -> list:
         return self.parse_text_to_nodes(table_of_parameters())
