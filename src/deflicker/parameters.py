@@ -1,4 +1,4 @@
-"""All parameters of the step in one table, from which specification, checks and docs come."""
+"""All parameters of the step in one table: source of the specification, the checks and the docs."""
 
 import math
 from collections.abc import Collection, Mapping
@@ -16,24 +16,24 @@ class Parameter:
     Parameters
     ----------
     name : str
-        As users write it.
+        Name of the parameter.
     kind : str
-        Kind of value in the words of stpipe's specifications, or ``reference`` for a parameter
-        that stpipe makes itself for each type of reference file.
+        Kind of value as in stpipe's specifications, or ``reference`` for a parameter that
+        stpipe creates for each type of reference file.
     default : object
-        Value where the user gives none.
+        Value if the user gives none.
     comment : str
         One line for parameter files and ``strun --help``.
     meaning : str
         For the docs, in reStructuredText.
     shown : str, optional
-        Kind and default in the docs; made of ``kind`` and ``default`` by default.
+        Kind and default as the docs show them; made from ``kind`` and ``default`` by default.
     choices : tuple, optional
-        Values that are allowed; all of the kind by default.
+        Values that are allowed; by default all values of the kind.
     limits : str, optional
-        Limits in the words of stpipe's specifications.
+        Limits as written in stpipe's specifications.
     least : float, optional
-        Least value that a number may have.
+        Smallest value that a number may have.
     """
 
     name: str
@@ -57,7 +57,8 @@ class Parameter:
         Raises
         ------
         ValueError
-            Naming the parameter, its value and what is allowed.
+            If the value is not allowed; the message gives the parameter, its value and the
+            allowed values.
         """
         if self.choices and value not in self.choices:
             choices = ", ".join(str(choice) for choice in self.choices)
@@ -77,11 +78,11 @@ _TABLE: Final = (
         meaning=(
             "choose ``background_method``, ``fit_by_channel`` and ``apply_flat_field`` from the "
             "data (:ref:`autoparam`) for the ``median`` noise of NIRCam and NIRISS images "
-            "(reported and ignored for others). What was set by keyword or on the command line "
-            "of ``strun`` stays, as does what a parameter file, a pipeline or an attribute of the "
-            "step sets to something else than the default (files list all parameters). Without "
-            "CRDS, or where CRDS has no flat field, none is used. The log tells the choice with "
-            "its numbers, HISTORY the parameters that were used"
+            "(reported and ignored for others). Parameters that were set by keyword or on the "
+            "command line of ``strun`` are kept, and so are parameters that a parameter file, a "
+            "pipeline or an attribute of the step sets to a value other than the default (files "
+            "list all parameters). Without CRDS, or if CRDS has no flat field, none is used. The "
+            "log gives the choice and its numbers, HISTORY the parameters that were used"
         ),
     ),
     Parameter(
@@ -92,8 +93,8 @@ _TABLE: Final = (
         comment="Noise model",
         shown="``median``, ``fft``, ``wiener``; ``median``",
         meaning=(
-            "noise model; ``fft`` is for NIRSpec, ``wiener`` (:doc:`wiener`) for all but MIRI "
-            "(``SKIPPED`` for others)"
+            "noise model; ``fft`` is for NIRSpec, ``wiener`` (:doc:`wiener`) for all instruments "
+            "but MIRI; other exposures are ``SKIPPED``"
         ),
     ),
     Parameter(
@@ -102,8 +103,8 @@ _TABLE: Final = (
         default=False,
         comment="Fit each detector output (amplifier channel) separately",
         meaning=(
-            "fit each detector output (amplifier channel) on its own; reported and ignored where "
-            "there is one, and with ``wiener``"
+            "fit each detector output (amplifier channel) separately; reported and ignored if "
+            "there is only one output, and with ``fft`` and ``wiener``"
         ),
     ),
     Parameter(
@@ -114,9 +115,9 @@ _TABLE: Final = (
         comment="Background to remove before the fit",
         shown="``median``, ``model``, ``median_image``, None; ``median``",
         meaning=(
-            "what is removed before the fit and restored after it; ``median_image``: the median "
-            "of a series, see :doc:`series`. ``wiener`` fits a sky together with the noise, "
-            "unless this is None"
+            "background that is subtracted before the fit and added again after it; "
+            "``median_image``: the median of a series, see :doc:`series`. ``wiener`` fits a sky "
+            "together with the noise, unless this is None"
         ),
     ),
     Parameter(
@@ -128,7 +129,7 @@ _TABLE: Final = (
         shown="two ints, None",
         meaning=(
             "rows and columns of a box of the ``model`` background (reported and ignored for "
-            "others); None: the largest size up to 32 that divides the image"
+            "other backgrounds); None: the largest size up to 32 that divides the image"
         ),
     ),
     Parameter(
@@ -140,8 +141,8 @@ _TABLE: Final = (
             "mask non-science pixels of MIRI images (from the flat field), the traces of NIRISS "
             "SOSS (from the PASTASOSS reference file), and the slices or slits of NIRSpec from "
             "the WCS, with failed-open shutters and the fixed-slit region where they apply; an "
-            "input without WCS needs the extra ``deflicker[jwst]``, or is ``FAILED``. Without "
-            "meaning for other modes (reported and ignored)"
+            "input without WCS needs the extra ``deflicker[jwst]``, or is ``FAILED``. Reported "
+            "and ignored for other modes"
         ),
     ),
     Parameter(
@@ -149,7 +150,7 @@ _TABLE: Final = (
         kind="boolean",
         default=False,
         comment="Divide by the flat before fitting and multiply it back",
-        meaning="divide by the flat field before fitting, multiply what was fitted by it after",
+        meaning="divide by the flat field before the fit, and multiply the fitted noise by it",
     ),
     Parameter(
         name="n_sigma",
@@ -158,9 +159,9 @@ _TABLE: Final = (
         least=0,
         comment="Clipping level for signal; 0: no outlier rejection",
         meaning=(
-            "clipping level for signal; 0 turns the rejection of outliers off. Windows of "
-            "sub-arrays (``fft``) clip a difference at 3 sigma at least, ``wiener`` masks sources "
-            "beyond 1.5 times this"
+            "clipping level for signal; 0 turns the rejection of outliers off. For windows of "
+            "sub-arrays (``fft``) a difference is clipped at 3 sigma at least; ``wiener`` masks "
+            "sources beyond 1.4 times this level"
         ),
     ),
     Parameter(
@@ -179,8 +180,8 @@ _TABLE: Final = (
         default=True,
         comment="One scene mask, or one for each integration",
         meaning=(
-            "one mask from the combined rate, or one for each integration; ``wiener`` has one, "
-            "and reports another wish"
+            "one mask from the combined rate (True), or one for each integration (False); "
+            "``wiener`` always makes one, and reports that False is ignored"
         ),
     ),
     Parameter(
@@ -189,8 +190,8 @@ _TABLE: Final = (
         default=None,
         comment="File of the mask to use; True (1): use the pixel",
         meaning=(
-            "file (``ImageModel`` or ``CubeModel``) of the mask to use; not zero = use the pixel. "
-            "The text ``None`` in any case means None"
+            "file (``ImageModel`` or ``CubeModel``) of the mask to use; the pixel is used where "
+            "it is not zero. The text ``None``, in upper or lower case, means None"
         ),
     ),
     Parameter(
@@ -220,7 +221,7 @@ _TABLE: Final = (
         default=None,
         comment="File of the template of the whole series for 'median_image'",
         shown="file, None",
-        meaning="the template of the whole series, for ``median_image``",
+        meaning="file of the template of the whole series, for ``median_image``",
     ),
     Parameter(
         name="save_template",
@@ -247,7 +248,7 @@ _TABLE: Final = (
         comment="Threads: none, quarter, half, all or a number",
         meaning=(
             "threads to use: ``none``, ``quarter``, ``half``, ``all`` or a number, within the "
-            "process's CPU affinity. The result does not depend on it"
+            "process's CPU affinity. The result does not depend on this number"
         ),
     ),
     Parameter(
@@ -256,9 +257,9 @@ _TABLE: Final = (
         default="half",
         comment="Larger ramps stay on disk: half (of the free memory), none, or a size like '4 GB'",
         meaning=(
-            "a ramp whose file (with the products of its size that are to be saved) is larger "
-            "stays on disk while it is cleaned, if a file is written: ``half`` (of the free "
-            "memory), ``none``, or a size such as ``4 GB``"
+            "``half`` (of the free memory), ``none``, or a size such as ``4 GB``: if a file is "
+            "written, a ramp whose file (plus the products of its size that are to be saved) is "
+            "larger than this stays on disk while it is cleaned"
         ),
     ),
     Parameter(
@@ -273,7 +274,7 @@ _TABLE: Final = (
         kind="boolean",
         default=False,
         comment="Clean a ramp that has been cleaned before",
-        meaning="clean a ramp again whose status is already ``COMPLETE``",
+        meaning="clean a ramp again if its status is already ``COMPLETE``",
     ),
     Parameter(
         name="skip",
@@ -303,7 +304,7 @@ _TABLE: Final = (
         shown="string or model, None",
         meaning=(
             "PASTASOSS reference file to use instead of the one of CRDS; needed for NIRISS SOSS "
-            "with ``mask_science_regions`` where CRDS cannot give one (else ``FAILED``)"
+            "with ``mask_science_regions`` if CRDS has none (otherwise ``FAILED``)"
         ),
     ),
 )
@@ -312,7 +313,7 @@ PARAMETERS: Final[Mapping[str, Parameter]] = MappingProxyType({one.name: one for
 
 
 def specification(choices: Mapping[str, Collection[str | None]]) -> str:
-    """Write the specification of the parameters as stpipe reads it.
+    """Write the specification of the parameters for stpipe.
 
     Parameters
     ----------
@@ -336,7 +337,7 @@ def specification(choices: Mapping[str, Collection[str | None]]) -> str:
 
 
 def table_of_parameters() -> str:
-    """Write the table of the docs.
+    """Write the table of parameters for the docs.
 
     Returns
     -------

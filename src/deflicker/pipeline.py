@@ -25,8 +25,8 @@ class Detector1Pipeline(StockDetector1Pipeline):
 
     Notes
     -----
-    Parameters come from CRDS as for the stock pipeline (``pars-detector1pipeline``). Only
-    its switch of the slot is left out: whoever starts this pipeline wants the step.
+    Parameters come from CRDS as for the stock pipeline (``pars-detector1pipeline``), except
+    ``skip`` of this step: whoever starts this pipeline wants the step.
 
     Examples
     --------
@@ -43,7 +43,7 @@ class Detector1Pipeline(StockDetector1Pipeline):
         self._history = ""
 
     def process(self, input_data: Any) -> Any:
-        """Run the pipeline, and tell in the rates what this package's step did.
+        """Run the pipeline, and record in the rates what this package's step did.
 
         Parameters
         ----------
@@ -67,7 +67,7 @@ class Detector1Pipeline(StockDetector1Pipeline):
         Parameters
         ----------
         model : JwstDataModel
-            What to save.
+            The model.
         *args, **options
             As in ``stpipe.Step.save_model``.
 
@@ -80,13 +80,13 @@ class Detector1Pipeline(StockDetector1Pipeline):
         return super().save_model(model, *args, **options)
 
     def _tell(self, model: Any) -> None:
-        """Repeat in a rate what the ramp fit did not take over from the ramp's history."""
+        """Copy the history of the ramp into a rate, because the ramp fit does not do that."""
         rates = (datamodels.ImageModel, datamodels.IFUImageModel, datamodels.CubeModel)
         if isinstance(model, rates):
             record_history(model, self._history)
 
     def _keep_history(self, outcome: Outcome) -> None:
-        """Keep what the ramp's header tells, until there are rates."""
+        """Keep the history of the ramp until there are rates."""
         self._history = outcome.history
 
     @staticmethod
@@ -96,13 +96,13 @@ class Detector1Pipeline(StockDetector1Pipeline):
         Returns
         -------
         tuple of str
-            Those of the stock pipeline, and ours.
+            Those of the stock pipeline, and that of this package.
         """
         return (*StockDetector1Pipeline.get_stpipe_loggers(), "deflicker")
 
     @classmethod
     def get_config_from_reference(cls, *args: Any, **options: Any) -> Any:
-        """Parameters from CRDS, without the switch of this step.
+        """Parameters from CRDS, without ``skip`` of this step.
 
         Parameters
         ----------

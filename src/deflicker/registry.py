@@ -1,4 +1,4 @@
-"""What stpipe finds of this package; imports nothing heavy."""
+"""Entry point through which stpipe finds the steps of this package; imports nothing heavy."""
 
 from importlib.util import find_spec
 
@@ -11,8 +11,8 @@ def get_steps() -> list[tuple[str, str, bool]]:
     Returns
     -------
     list of tuple
-        Class name, alias, and whether it is a pipeline. The second alias is ours
-        alone; jwst registers the first one too. The pipeline is there where jwst is.
+        Class name, alias, and whether it is a pipeline. jwst registers the first alias too,
+        but not the second. The pipeline is listed only if jwst is installed.
     """
     steps = [
         ("deflicker.step.CleanFlickerNoiseStep", "clean_flicker_noise", False),

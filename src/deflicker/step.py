@@ -1,4 +1,4 @@
-"""The step that stpipe runs: parameters, inputs and what stpipe is told; no numerics."""
+"""The step that stpipe runs: its parameters, inputs and settings for stpipe; no numerics."""
 
 import logging
 import math
@@ -38,16 +38,16 @@ log = logging.getLogger(__name__)
 
 
 def _keep_nothing(outcome: Outcome, /) -> None:
-    """Do nothing with an outcome."""
+    """Ignore an outcome."""
 
 
 class CleanFlickerNoiseStep(JwstStep):
     """Clean flicker (1/f) noise from calibrated ramps, or from rates.
 
-    Runs after the jump step and before the ramp fit. `process` takes a file name or
+    It runs after the jump step and before the ramp fit. `process` takes a file name or
     an open RampModel, CubeModel or ImageModel and returns a model of the same type
-    with ``meta.cal_step.clean_flicker_noise`` set. A step can be used again, and by several
-    threads at the same time.
+    with ``meta.cal_step.clean_flicker_noise`` set. A step can be used several times, and by
+    several threads at the same time.
 
     Parameters
     ----------
@@ -67,7 +67,8 @@ class CleanFlickerNoiseStep(JwstStep):
     class_alias = "clean_flicker_noise"
     spec = specification({"fit_method": METHODS, "background_method": BACKGROUNDS})
     reference_file_types: ClassVar = ["flat", "pastasoss"]
-    # Reference files are looked up where a parameter asks for them, not by pipelines in advance.
+    # A pipeline must not look up reference files in advance: the step needs them only if a
+    # parameter asks for them.
     prefetch_references = False
     text_parameters: ClassVar = (
         *JwstStep.text_parameters,
@@ -84,7 +85,7 @@ class CleanFlickerNoiseStep(JwstStep):
         self.on_outcome: Callable[[Outcome], object] = _keep_nothing
 
     def run(self, *args: Any) -> Any:
-        """Run the step; a ramp that is larger than memory stays on disk where a file is written.
+        """Run the step; if a file is written, a ramp larger than ``memory_limit`` stays on disk.
 
         Parameters
         ----------
@@ -96,7 +97,7 @@ class CleanFlickerNoiseStep(JwstStep):
         Returns
         -------
         JwstDataModel or list of JwstDataModel
-            What `process` returns; with memory-mapped arrays if it stays on disk. For a
+            Result of `process`; with memory-mapped arrays if the ramp stays on disk. For a
             collection a list, and within a pipeline the collection itself.
 
         Raises
@@ -119,7 +120,7 @@ class CleanFlickerNoiseStep(JwstStep):
     def _run_together(self, inputs: Sequence[Any]) -> Any:
         """Let stpipe run a copy of the step on one input, or on the segments of a series."""
         limit = read_memory_limit(str(self.memory_limit)) / max(len(inputs), 1)
-        # Hooks may do anything with the arrays.
+        # Hooks may do anything with the arrays, so these are kept in memory if there are hooks.
         writes = self.save_results or self.output_file
         if not writes or self.parent is not None or self.post_hooks or self.output_ext != ".fits":
             limit = math.inf
@@ -127,7 +128,7 @@ class CleanFlickerNoiseStep(JwstStep):
         run = self.for_one_run(output_use_model=by_model or len(inputs) > 1)
         try:
             with Storage(limit=limit, n_products=self.save_noise + self.save_background) as storage:
-                # stpipe calls `process` with inputs alone; of a run it has a storage besides.
+                # stpipe calls `process` only with the inputs, but a run also needs its storage.
                 set_process(run, partial(run.clean_inputs, storage))
                 result = run.run_itself(*inputs)
                 for one in result if isinstance(result, list) else [result]:
@@ -151,7 +152,7 @@ class CleanFlickerNoiseStep(JwstStep):
         return collection if owned else results
 
     def _run_on_members(self, members: Sequence[Any]) -> list[Any]:
-        """Clean the segments of a series, or exposures that have but their list in common."""
+        """Clean the segments of one series together, or independent exposures one by one."""
         if len(members) > 1 and uses_template(self._options()):
             return self.run(*members)
         settings: dict[str, Any] = {}
@@ -187,21 +188,21 @@ class CleanFlickerNoiseStep(JwstStep):
         Returns
         -------
         JwstDataModel or list of JwstDataModel
-            Of the input's type. Its data are the input's unless the status is COMPLETE.
+            Of the input's type. Its data equal the input's unless the status is COMPLETE.
 
         Raises
         ------
         ValueError
             If a parameter has a value that is not allowed.
         TypeError
-            If the input is none that can be cleaned.
+            If the input is not of a type that can be cleaned.
         OSError
             If the input cannot be read or the output folder cannot be written.
         """
         return self.clean_inputs(Storage(), *inputs)
 
     def clean_inputs(self, storage: Storage, *inputs: Any) -> Any:
-        """Do what `process` does, with arrays where a storage has them.
+        """Do what `process` does, with the arrays kept in a given storage.
 
         Parameters
         ----------
@@ -213,7 +214,7 @@ class CleanFlickerNoiseStep(JwstStep):
         Returns
         -------
         JwstDataModel or list of JwstDataModel
-            As of `process`.
+            As for `process`.
         """
         options = self._options()
         if METHODS[options.fit_method].allocates_much:
@@ -232,7 +233,7 @@ class CleanFlickerNoiseStep(JwstStep):
     def _open_segments(
         self, inputs: Sequence[Any], options: CleanOptions, storage: Storage
     ) -> list[datamodels.JwstDataModel]:
-        """Open several inputs; refuse outputs that would overwrite each other or an input."""
+        """Open the segments; refuse outputs that would overwrite each other or an input."""
         if not inputs or not uses_template(options):
             msg = (
                 "several inputs are segments of one series, for background_method='median_image'; "
@@ -247,7 +248,7 @@ class CleanFlickerNoiseStep(JwstStep):
         return models
 
     def _cleaning_run(self, options: CleanOptions, storage: Storage) -> CleaningRun:
-        """Hand the values of the parameters to those that work with them."""
+        """Pass the values of the parameters to the objects that use them."""
         return CleaningRun(
             options=options,
             parameters=self.get_pars(full_spec=False),
@@ -276,7 +277,7 @@ class CleanFlickerNoiseStep(JwstStep):
         return path if Path(path).is_file() else self.make_input_path(path)
 
     def _report_template(self, options: CleanOptions, *, several: bool) -> None:
-        """Name the parameters of templates that do not apply."""
+        """Warn of parameters that do not apply to this use of a template."""
         given = given_path(self.template) is not None
         if not uses_template(options) and (given or self.save_template):
             log.warning(
@@ -288,7 +289,7 @@ class CleanFlickerNoiseStep(JwstStep):
             log.warning("Several outputs are named after their inputs: output_file is ignored")
 
     def _options(self) -> CleanOptions:
-        """Validate the parameters."""
+        """Validated options from the parameters."""
         method = self.background_method
         box = self.background_box_size
         return CleanOptions(
@@ -329,17 +330,17 @@ class CleanFlickerNoiseStep(JwstStep):
         return model
 
     def saves_files(self) -> bool:
-        """Whether the step shall write anything.
+        """Whether the step is to write any file.
 
         Returns
         -------
         bool
-            True if it shall.
+            True if the output or a product is to be saved.
         """
         products = ("mask", "background", "noise", "spectrum", "template")
         return super().saves_files() or any(getattr(self, f"save_{name}") for name in products)
 
 
 def _is_list(item: Any) -> bool:
-    """Whether an input is a list of inputs; an open FITS file is a list too, of extensions."""
+    """Whether an input is a list of inputs; an open FITS file is a list too, but of extensions."""
     return isinstance(item, list | tuple) and not isinstance(item, fits.HDUList)
