@@ -1,4 +1,4 @@
-"""A step at home in the JWST mission: runs, names, CRDS, inputs of the scene, products, progress.
+"""What a step of the JWST mission needs: runs, names, CRDS, inputs of the scene mask, products.
 
-Nothing of it is public: programs use `deflicker.CleanFlickerNoiseStep`.
+Nothing here is public: programs use `deflicker.CleanFlickerNoiseStep`.
 """

@@ -1,4 +1,4 @@
-"""One run: inputs are cleaned, and what has become of each is told."""
+"""One run: cleans the inputs, and reports the outcome of each."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -43,21 +43,21 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What has become of one input.
+    """The outcome of cleaning one input.
 
     Parameters
     ----------
     model : JwstDataModel
         The output.
     status : str
-        COMPLETE, SKIPPED or FAILED, of this run. The header of a model that had been cleaned
-        before says COMPLETE in any case, because that cleaning stays true.
+        COMPLETE, SKIPPED or FAILED, for this run. The header of a model that had been cleaned
+        before says COMPLETE in any case, because that cleaning is still valid.
     reason : str, optional
-        Why nothing was cleaned; empty where something was.
+        Why nothing was cleaned; empty if the model was cleaned.
     references : tuple of tuple, optional
-        Type and name of each reference file that had a part in the output.
+        Type and name of each reference file that was used for the output.
     history : str, optional
-        What the header tells of the cleaning.
+        Text about the cleaning in the header.
     chosen : mapping, optional
         Values of the parameters that ``autoparam`` chose, by name.
     """
@@ -85,7 +85,7 @@ class CleaningRun:
     scene : SceneReader
         Reads flat field, science regions and mask.
     products : ProductWriter
-        Writes what is to be saved besides the output.
+        Writes the products that are to be saved in addition to the output.
     storage : Storage
         Where the arrays of the run are.
     """
@@ -123,19 +123,20 @@ class CleaningRun:
         *,
         template: Template | CannotClean | NothingToClean | None = None,
     ) -> Outcome:
-        """Clean a model in place, and tell in its header how it went.
+        """Clean a model in place, and record the status in its header.
 
         Parameters
         ----------
         model : JwstDataModel
             Changed. Its data stay as they are unless the status is COMPLETE.
         template : Template, CannotClean, NothingToClean or None, optional
-            That of the series of which the model is a segment, or why there is none.
+            Template of the series of which the model is a segment, or the reason why there is
+            none.
 
         Returns
         -------
         Outcome
-            What has become of it.
+            Status, and what was used.
         """
         log.info("Cleaning %s", model.meta.filename or f"a {type(model).__name__}")
         try:
@@ -157,7 +158,7 @@ class CleaningRun:
         return outcome
 
     def _is_clean(self, model: datamodels.JwstDataModel) -> bool:
-        """Whether a model needs no cleaning because it has had one."""
+        """Whether a model was cleaned before and need not be cleaned again."""
         if model.meta.cal_step.clean_flicker_noise != "COMPLETE":
             return False
         if isinstance(model, datamodels.RampModel) and not self.parameters["force"]:
@@ -239,7 +240,7 @@ class CleaningRun:
         self.products.save(model, result, history=history, as_numbers=self.storage.float32)
 
     def _report_spectrum(self) -> None:
-        """Say that a spectrum is wanted which the method does not measure."""
+        """Warn if a spectrum is to be saved that the method does not measure."""
         if self.products.spectrum and not METHODS[self.options.fit_method].measures_spectrum:
             able = [f"fit_method={name!r}" for name in METHODS if METHODS[name].measures_spectrum]
             log.warning("Only %s measures a spectrum: save_spectrum is ignored", " or ".join(able))
@@ -247,7 +248,7 @@ class CleaningRun:
     def _template_of(
         self, models: Sequence[datamodels.JwstDataModel], scene: SceneInputs | None = None
     ) -> Template:
-        """Template of all segments of a series, given or made; saved if that is wanted."""
+        """Template of all segments of a series, given or made; saved if that is asked for."""
         options = self.options
         exposures = [fitted_images(exposure_from_model(model), options) for model in models]
         for model in models:

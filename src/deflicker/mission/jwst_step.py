@@ -1,4 +1,4 @@
-"""A stpipe step at home in the JWST mission, without the jwst package."""
+"""A stpipe step that follows the conventions of the JWST pipeline, without the jwst package."""
 
 import logging
 import os
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 
 def _plain(value: Any) -> Any:
-    """Number or list of Python instead of one of numpy."""
+    """Convert numbers and arrays of numpy to numbers and lists of Python."""
     if isinstance(value, np.generic | np.ndarray):
         return value.tolist()
     if type(value) in {list, tuple}:
@@ -44,7 +44,7 @@ def _plain(value: Any) -> Any:
 
 
 class JwstStep(Step):
-    """A step with the names, files and CRDS parameters of the mission.
+    """A step with the names, files and CRDS parameters of the JWST mission.
 
     Parameters
     ----------
@@ -53,8 +53,8 @@ class JwstStep(Step):
     """
 
     text_parameters: ClassVar[tuple[str, ...]] = ("input_dir", "output_dir", "output_file")
-    # Parameters that the user set by name, be it to their defaults. What parameter files and
-    # pipelines set is not known: files list all parameters.
+    # Parameters that the user set by name, even if to their defaults. Parameters from files and
+    # pipelines are not included: files list all parameters, whether the user chose them or not.
     given: frozenset[str] = frozenset()
 
     def __init__(self, *args: Any, **parameters: Any) -> None:
@@ -65,7 +65,7 @@ class JwstStep(Step):
 
     @classmethod
     def _texts(cls, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """Values as stpipe takes them: no types of numpy, and text for parameters of text."""
+        """Values as stpipe needs them: no numpy types, and text for parameters of text."""
         plain = {name: _plain(value) for name, value in parameters.items()}
         return {
             name: str(value)
@@ -78,7 +78,7 @@ class JwstStep(Step):
     def from_config_file(
         cls, config_file: Any, parent: Step | None = None, name: str | None = None
     ) -> Step:
-        """Make a step from a parameter file, be it one of another package's step of this name.
+        """Make a step from a parameter file, also one for another package's step of this name.
 
         Parameters
         ----------
@@ -93,7 +93,7 @@ class JwstStep(Step):
         Raises
         ------
         TypeError
-            If the file is one of a step of another name.
+            If the file is for a step of another name.
         """
         config = load_config_file(config_file)
         if config.pop("class", "").rpartition(".")[2] != cls.__name__:
@@ -114,7 +114,7 @@ class JwstStep(Step):
         Returns
         -------
         config, config_file : ConfigObj, str or None
-            Parameters, which know the names of the keywords, and the parameter file.
+            Parameters, with the names of the keywords in ``given``, and the parameter file.
         """
         config, config_file = super().build_config(*args, **parameters)
         config.given = frozenset(parameters)
@@ -137,7 +137,8 @@ class JwstStep(Step):
         Raises
         ------
         ValidationError
-            Naming the parameter, its value and what is allowed.
+            If a value is not allowed; the message gives the parameter, its value and the
+            allowed values.
         """
         config, *others = args
         config.update(cls._texts(config))
@@ -159,20 +160,20 @@ class JwstStep(Step):
             raise ValidationError(msg) from error
 
     def saves_files(self) -> bool:
-        """Whether the step shall write anything.
+        """Whether the step is to write a file.
 
         Returns
         -------
         bool
-            True if it shall.
+            True if the output is to be saved.
         """
         return bool(self.save_results or self.output_file)
 
     def run(self, *args: Any) -> Any:
-        """Run the step on a copy of itself, after a look at the folder that output shall go to.
+        """Run a copy of the step, after checking that the output folder can be written.
 
-        stpipe keeps the state of a run on the step; on a copy for each run, a step can be used
-        again, and by several threads.
+        stpipe keeps the state of a run on the step. With a copy for each run, a step can be used
+        several times, and by several threads.
 
         Parameters
         ----------
@@ -182,12 +183,12 @@ class JwstStep(Step):
         Returns
         -------
         JwstDataModel
-            What `process` returns.
+            Result of `process`.
 
         Raises
         ------
         OSError
-            If a file shall be saved and the folder cannot be written.
+            If a file is to be saved and the folder cannot be written.
         """
         run = self.for_one_run()
         try:
@@ -206,14 +207,14 @@ class JwstStep(Step):
         Returns
         -------
         JwstStep
-            With text for parameters of text.
+            The copy, with text for parameters of text.
         """
         known = {*self.load_spec_file(), *self.text_parameters}
         given = {name: value for name, value in vars(self).items() if name in known}
         return copy_for_one_run(self, **{**self._texts(given), **attributes})
 
     def run_itself(self, *args: Any) -> Any:
-        """Run the step, which stpipe changes.
+        """Run this step itself, which stpipe changes, and not a copy.
 
         Parameters
         ----------
@@ -223,7 +224,7 @@ class JwstStep(Step):
         Returns
         -------
         JwstDataModel
-            What `process` returns.
+            Result of `process`.
         """
         if self.saves_files():
             folder = self.search_attr("output_dir", default="") or "."
@@ -238,7 +239,7 @@ class JwstStep(Step):
         input_data : str, pathlib.Path or JwstDataModel
             Input of `process`.
         basepath : str or pathlib.Path, optional
-            What the output is named after; ``output_file`` or the first input by default.
+            File after which the output is named; ``output_file`` or the first input by default.
 
         Raises
         ------
@@ -269,14 +270,14 @@ class JwstStep(Step):
         Parameters
         ----------
         model : JwstDataModel
-            What to save.
+            The model.
         suffix, idx, output_file, force, **components
             As in `stpipe.Step.save_model`.
 
         Returns
         -------
         str or None
-            Path of the file; None if nothing was to be saved.
+            Path of the file; None if no file was to be saved.
         """
         name = output_file or self.output_file
         if not (force or self.save_results or name):
@@ -307,7 +308,7 @@ class JwstStep(Step):
         Raises
         ------
         FileNotFoundError
-            If an address was given.
+            If the override is the address of a remote file.
         """
         override = getattr(self, f"override_{reference_file_type}", None)
         if isinstance(override, str | Path):
@@ -320,13 +321,13 @@ class JwstStep(Step):
         Returns
         -------
         str
-            The step's alias, whatever name the step was started under.
+            The alias of the class, whatever alias the step was started with.
         """
         return self.class_alias
 
     @staticmethod
     def remove_suffix(name: str) -> tuple[str, str]:
-        """Take a known suffix off a name.
+        """Remove a known suffix from a name.
 
         Parameters
         ----------
@@ -336,7 +337,7 @@ class JwstStep(Step):
         Returns
         -------
         name, separator : str
-            Name without suffix, and what stood before it.
+            Name without suffix, and the character before the suffix.
         """
         return names.remove_suffix(name)
 
@@ -357,9 +358,9 @@ class JwstStep(Step):
 
     @classmethod
     def _get_crds_parameters(cls, dataset: Any) -> tuple[dict[str, Any], str]:
-        """Metadata by which CRDS chooses, read without the arrays; none if unreadable."""
+        """Metadata that CRDS needs, read without the arrays; none if the file is unreadable."""
         if isinstance(dataset, list | tuple):
-            dataset = dataset[0] if dataset else ""  # segments are of one instrument
+            dataset = dataset[0] if dataset else ""  # all segments are from one instrument
         if isinstance(dataset, datamodels.JwstDataModel):
             return dataset.get_crds_parameters(), "jwst"
         return read_crds_parameters(dataset), "jwst"
@@ -371,21 +372,21 @@ class JwstStep(Step):
         disable: bool | None = None,  # noqa: FBT001
         crds_observatory: str | None = None,  # noqa: ARG003
     ) -> ConfigObj:
-        """Parameters of this step from CRDS; the defaults, with a warning, without CRDS.
+        """Parameters of this step from CRDS; without CRDS the defaults, with a warning.
 
         Parameters
         ----------
         dataset : str, pathlib.Path, JwstDataModel or dict
             The input, or its CRDS parameters.
         disable : bool, optional
-            Do not ask; by default as the environment says (STPIPE_DISABLE_CRDS_STEPPARS).
+            Do not ask CRDS; by default the environment decides (STPIPE_DISABLE_CRDS_STEPPARS).
         crds_observatory : str, optional
-            Not used: it is jwst.
+            Not used: it is always jwst.
 
         Returns
         -------
         ConfigObj
-            Parameters; empty where there are none.
+            Parameters; empty if there are none.
         """
         if not looks_up_parameters(disable):
             return ConfigObj()

@@ -1,4 +1,4 @@
-"""Names of the mission's files."""
+"""File names as the JWST pipeline forms them."""
 
 import re
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from typing import Final
 
 __all__ = ["check_distinct", "given_path", "remove_suffix"]
 
-# What the pipeline's products and steps put behind the last underscore of a name.
+# Suffixes that products and steps of the pipeline put after the last underscore of a name.
 KNOWN_SUFFIXES: Final = (
     "uncal|ramp|fitopt|rate|rateints|cal|calints|dark|crf|crfints|bsub|bsubints|i2d|s2d|s3d|x1d|"
     "dq_init|saturation|ipc|superbias|refpix|reset|rscd|lastframe|firstframe|emicorr|linearity|"
@@ -17,7 +17,7 @@ KNOWN_SUFFIXES: Final = (
 
 
 def remove_suffix(name: str) -> tuple[str, str]:
-    """Take a known suffix off a name.
+    """Remove a known suffix from a name.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def remove_suffix(name: str) -> tuple[str, str]:
     Returns
     -------
     name, separator : str
-        Name without suffix, and what stood before it.
+        Name without suffix, and the character before the suffix.
 
     Examples
     --------
@@ -46,7 +46,7 @@ def check_distinct(names: Sequence[str | None]) -> None:
     Parameters
     ----------
     names : sequence of str or None
-        Names of the inputs, as their headers say.
+        Names of the inputs, from their headers.
 
     Raises
     ------
@@ -64,16 +64,16 @@ def check_distinct(names: Sequence[str | None]) -> None:
 
 
 def given_path(text: str | None) -> str | None:
-    """Path in a parameter.
+    """Path in the value of a parameter.
 
     Parameters
     ----------
     text : str or None
-        Its value.
+        Value of the parameter.
 
     Returns
     -------
     str or None
-        None too for the text None in any case, and for nothing.
+        The path; None also for empty text and for the word None in upper or lower case.
     """
     return None if text is None or text.strip().lower() in {"", "none"} else text

@@ -22,7 +22,7 @@ def find_step(*aliases: str) -> type[Step] | None:
     Returns
     -------
     type of stpipe.Step, or None
-        The step; that of jwst where several packages have one. None if it is not installed.
+        The step; that of jwst if several packages have one. None if it is not installed.
     """
     found = [info for info in get_steps() if info.class_alias in aliases]
     found.sort(key=lambda info: info.package_name != "jwst")
@@ -51,7 +51,7 @@ def run_step(
     Raises
     ------
     CannotClean
-        If it fails, with its reason.
+        If the step fails, with its reason.
     """
     try:
         with crds_lookup():

@@ -1,4 +1,4 @@
-"""Products that are saved beside the cleaned file."""
+"""Products that are saved in addition to the cleaned file."""
 
 import logging
 from collections.abc import Callable
@@ -29,7 +29,8 @@ class ProductWriter:
     Parameters
     ----------
     mask, spectrum, template : bool
-        Whether each of these is to be saved. Background and noise are if the result has them.
+        Whether each of these is to be saved. Background and noise are saved if the result has
+        them.
     save_model : callable
         Saves a model, as ``stpipe.Step.save_model``.
     output_path : callable
@@ -50,7 +51,7 @@ class ProductWriter:
         history: str,
         as_numbers: Callable[[NDArray[np.bool_]], NDArray[np.float32]],
     ) -> None:
-        """Save what is asked for.
+        """Save the products that are asked for.
 
         Parameters
         ----------
@@ -59,9 +60,9 @@ class ProductWriter:
         result : CleanResult
             With the products.
         history : str
-            What the headers of the products tell of the cleaning.
+            Text about the cleaning for the headers of the products.
         as_numbers : callable
-            Makes numbers of a mask, where there is room for them.
+            Converts a mask to float32, in memory or on disk.
         """
         products = {}
         if self.mask:
@@ -78,7 +79,7 @@ class ProductWriter:
             self._save_spectrum(model, result.spectrum, history=history)
 
     def save_template(self, model: datamodels.JwstDataModel, template: Template) -> None:
-        """Save the template of a series, if that is asked for.
+        """Save the template of a series if that is asked for.
 
         Parameters
         ----------

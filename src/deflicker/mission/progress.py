@@ -1,4 +1,4 @@
-"""A progress bar, where somebody sees it."""
+"""A progress bar, shown only where a user can see it."""
 
 import sys
 import warnings
@@ -33,7 +33,7 @@ def progress(total: int, *, wanted: bool) -> Iterator[Callable[[], object]]:
         yield lambda: None
         return
     with warnings.catch_warnings():
-        # Of a notebook without widgets: it gets a bar of text.
+        # tqdm warns in a notebook without widgets, where it shows a bar of text instead.
         warnings.simplefilter("ignore")
         from tqdm.auto import tqdm
 
@@ -49,7 +49,7 @@ def progress(total: int, *, wanted: bool) -> Iterator[Callable[[], object]]:
 
 
 def _in_notebook() -> bool:
-    """Whether this is a notebook's kernel."""
+    """Whether this process is the kernel of a notebook."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython else None
     return shell is not None and "IPKernelApp" in shell.config

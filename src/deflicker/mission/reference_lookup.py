@@ -1,4 +1,4 @@
-"""Reference files from CRDS: found, or told clearly why not."""
+"""Look-up of reference files in CRDS, with a clear reason if one cannot be found."""
 
 import logging
 import socket
@@ -31,12 +31,12 @@ _NAMES: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 
-# Seconds that a CRDS server may take to answer a question; a good one takes one or two.
+# Seconds that a CRDS server may take to answer; a working server takes one or two.
 SERVER_SECONDS: Final = 20
 
 
 class ReferenceUnavailableError(Exception):
-    """CRDS cannot be reached, or cannot deliver what it has."""
+    """CRDS cannot be reached, or cannot deliver a file."""
 
 
 class ReferenceMissingError(ReferenceUnavailableError):
@@ -45,19 +45,19 @@ class ReferenceMissingError(ReferenceUnavailableError):
 
 @contextmanager
 def crds_lookup() -> Iterator[None]:
-    """Run a CRDS look-up whose failure is an exception, without noise in the log.
+    """Run a CRDS look-up whose failure is an exception, without its messages in the log.
 
-    What other threads do with CRDS meanwhile is logged. A server that takes a question and does
-    not answer counts as none after `SERVER_SECONDS`, or after as many seconds as the variable
-    of crds for that says, ``CRDS_CLIENT_TIMEOUT_SECONDS``.
+    Messages of CRDS look-ups in other threads are still logged. A server that accepts a request
+    and does not answer counts as unreachable after `SERVER_SECONDS`, or after the number of
+    seconds in the variable of crds for this, ``CRDS_CLIENT_TIMEOUT_SECONDS``.
 
     Raises
     ------
     ReferenceMissingError
-        If CRDS knows of no such file.
+        If CRDS has no such file.
     ReferenceUnavailableError
-        For any other failure. Without a server and a cache crds ends the process; that too
-        becomes this exception.
+        For any other failure. Without a server and a cache crds would end the process; this
+        exception is raised instead.
     """
     crds_log = logging.getLogger("CRDS")
     here = threading.get_ident()
@@ -81,10 +81,10 @@ def crds_lookup() -> Iterator[None]:
 
 
 class _BoundedWaiting:
-    """Let crds wait for seconds where it would for an hour, and for ever in downloads.
+    """Limits the time that crds waits, by default an hour for answers, unlimited for downloads.
 
-    Both settings are of the process, and hold as long as any thread looks something up: the
-    variable of crds, and the time-out of sockets that are opened without one.
+    It changes two settings of the process while any thread looks something up: the variable of
+    crds, and the default time-out of sockets.
     """
 
     def __init__(self) -> None:
@@ -98,7 +98,8 @@ class _BoundedWaiting:
             if self._n_inside == 1:
                 self._given = config.CLIENT_TIMEOUT.get(), socket.getdefaulttimeout()
                 seconds, of_sockets = self._given
-                # crds puts its default, an hour, into the environment: nobody has chosen it.
+                # crds itself puts its default, an hour, into the environment, so that this
+                # value is not a choice of the user.
                 if seconds <= 0 or str(seconds) == str(config.CLIENT_TIMEOUT.default):
                     seconds = SERVER_SECONDS
                 config.CLIENT_TIMEOUT.set(seconds)
@@ -127,9 +128,9 @@ def look_up(find: Callable[[], Any], kind: str, *, parameter: str, optional: boo
     kind : str
         Type of reference file: flat or pastasoss.
     parameter : str
-        The parameter.
+        Name of the parameter, for messages.
     optional : bool, optional
-        Whether the parameter is ignored, with a warning, where CRDS has no file.
+        Whether the parameter is ignored, with a warning, if CRDS has no file.
 
     Returns
     -------
@@ -139,7 +140,7 @@ def look_up(find: Callable[[], Any], kind: str, *, parameter: str, optional: boo
     Raises
     ------
     CannotClean
-        If CRDS cannot be reached, or has no file and that is not optional.
+        If CRDS cannot be reached, or has no file and the file is not optional.
     """
     try:
         with crds_lookup():
@@ -162,7 +163,7 @@ def look_up(find: Callable[[], Any], kind: str, *, parameter: str, optional: boo
 def record_references(
     model: datamodels.JwstDataModel, references: Sequence[tuple[str, str]]
 ) -> None:
-    """Put the reference files into a header, and the CRDS context if one was used.
+    """Record the reference files in a header, and the CRDS context if one was used.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What is known of a scene from elsewhere: flat field, science regions, the user's mask."""
+"""Inputs of the scene mask: flat field, science regions, the user's mask."""
 
 import logging
 from collections.abc import Callable
@@ -24,7 +24,7 @@ References = list[tuple[str, str]]
 
 @dataclass(frozen=True, kw_only=True)
 class SceneInputs:
-    """What is known of a scene from elsewhere.
+    """Inputs of the scene mask.
 
     Parameters
     ----------
@@ -46,23 +46,23 @@ class SceneInputs:
 
 @dataclass(frozen=True, kw_only=True)
 class SceneReader:
-    """Reads what the parameters of a step ask for.
+    """Reads the inputs of the scene mask that the parameters of a step ask for.
 
     Parameters
     ----------
     user_mask : str or None
-        Parameter of this name.
+        The parameter ``user_mask``.
     mask_science_regions, apply_flat_field : bool
-        Parameters of these names.
+        The parameters of the same names.
     gives_flat : bool
         Whether the user gave a flat field.
     input_dir : str
         Folder in which the steps of other packages look for auxiliary files.
     find_file : callable
-        Path of a file that a parameter names, here or in the input folder.
+        Returns the path of a file that a parameter names, here or in the input folder.
     find_reference : callable
-        Path or open model of a reference file, and its name for headers, for an exposure and a
-        type of reference file.
+        Returns the path or open model of a reference file, and its name for headers, given an
+        exposure and a type of reference file.
     """
 
     user_mask: str | None
@@ -74,24 +74,24 @@ class SceneReader:
     find_reference: Callable[[datamodels.JwstDataModel, str], tuple[Any, str | None]]
 
     def read(self, model: datamodels.JwstDataModel, *, may_divide: bool = False) -> SceneInputs:
-        """Read what the parameters ask for.
+        """Read the inputs that the parameters ask for.
 
         Parameters
         ----------
         model : JwstDataModel
             The exposure.
         may_divide : bool, optional
-            Whether a flat field is of use without ``apply_flat_field``, if there is one.
+            Whether to read a flat field without ``apply_flat_field`` too, if there is one.
 
         Returns
         -------
         SceneInputs
-            What was found.
+            The inputs.
 
         Raises
         ------
         CannotClean
-            If something that is needed cannot be had.
+            If an input that is needed is not available.
         """
         path = given_path(self.user_mask)
         user_mask = None if path is None else read_user_mask(self.find_file(path))
@@ -118,7 +118,7 @@ class SceneReader:
         parameter: str,
         optional: bool = False,
     ) -> Any:
-        """Look up a reference file, and note how headers name it."""
+        """Look up a reference file, and note its name for headers."""
 
         def find() -> Any:
             found, name = self.find_reference(model, kind)
@@ -136,7 +136,7 @@ class SceneReader:
         for_regions: bool,
         may_divide: bool,
     ) -> tuple[NDArray[np.float32] | None, NDArray[np.bool_] | None]:
-        """Flat field and its non-science pixels, where a parameter asks for them."""
+        """Flat field and its non-science pixels, if a parameter asks for them."""
         for_mask = for_regions and model.meta.exposure.type.upper() == "MIR_IMAGE"
         asked = self.apply_flat_field or for_mask
         if not (asked or may_divide):
@@ -164,7 +164,7 @@ class SceneReader:
         *,
         non_science: NDArray[np.bool_] | None,
     ) -> NDArray[np.bool_] | None:
-        """Science regions of the exposure, with the reference file that they need."""
+        """Science regions of the exposure, from a reference file where they need one."""
         pastasoss = None
         if model.meta.exposure.type.upper() == "NIS_SOSS":
             pastasoss = self._look_up(

@@ -1,4 +1,4 @@
-"""Science regions of an exposure, by its type and its WCS or one made for the purpose."""
+"""Science regions of an exposure, from its type and its WCS, or from a WCS made for the mask."""
 
 import logging
 from pathlib import Path
@@ -28,16 +28,16 @@ def science_regions(
     pastasoss: str | Path | datamodels.PastasossModel | None = None,
     input_dir: str = "",
 ) -> NDArray[np.bool_] | None:
-    """Pixels to mask whatever their light.
+    """Pixels to mask whatever their brightness.
 
     Parameters
     ----------
     model : RampModel, CubeModel, ImageModel or IFUImageModel
         The exposure.
     non_science : ndarray of bool, shape (ny, nx), optional
-        Pixels that the flat field of MIRI marks as not for science.
+        Pixels that the flat field of MIRI flags as non-science.
     pastasoss : str, pathlib.Path or PastasossModel, optional
-        Reference file of the traces of NIRISS SOSS, which needs it.
+        Reference file of the traces, required for NIRISS SOSS.
     input_dir : str, optional
         Folder in which assign_wcs looks for an MSA metadata file.
 
@@ -89,7 +89,7 @@ def _told(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
 def draft_image(model: datamodels.JwstDataModel) -> datamodels.JwstDataModel:
     """Make a blank image with the metadata and data quality of an exposure.
 
-    It stands for the draft rate where only the geometry matters.
+    It replaces the draft rate where only the geometry matters.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def draft_image(model: datamodels.JwstDataModel) -> datamodels.JwstDataModel:
     Returns
     -------
     ImageModel or IFUImageModel
-        With arrays of its own; a pixel has the flags of all integrations.
+        With its own arrays; each pixel has the flags of all integrations.
     """
     ifu = model.meta.exposure.type.upper() == "NRS_IFU"
     kind = datamodels.IFUImageModel if ifu else datamodels.ImageModel
@@ -117,7 +117,7 @@ def _flags(model: datamodels.JwstDataModel) -> NDArray[np.uint32]:
 
 
 def _geometry(model: datamodels.JwstDataModel, *, input_dir: str) -> tuple[Any, NDArray[np.uint32]]:
-    """WCS of an exposure, and its data quality with open shutters flagged."""
+    """WCS of an exposure, and its DQ with failed-open shutters flagged."""
     wcs = getattr(model.meta, "wcs", None)
     behind_shutters = model.meta.exposure.type.upper() in BEHIND_SHUTTERS
     if wcs is not None:
@@ -143,7 +143,7 @@ def _geometry(model: datamodels.JwstDataModel, *, input_dir: str) -> tuple[Any, 
 
 
 def _nirspec_regions(wcs: Any, flags: NDArray[np.uint32], exp_type: str) -> NDArray[np.bool_]:
-    """Slices or slits, and for IFU and MOS what else may be open."""
+    """Slices or slits; for IFU and MOS also failed-open shutters and the fixed slits."""
     shape = flags.shape[-2:]
     if exp_type == "NRS_IFU":
         inside = regions.ifu_slices(wcs, shape)

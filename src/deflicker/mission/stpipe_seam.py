@@ -1,7 +1,7 @@
-"""All that this package needs of stpipe and that stpipe's documentation does not promise.
+"""Uses of stpipe beyond its documented interface, all in this file.
 
-`JwstStep` overrides two private hooks besides, ``_datamodels_open`` and ``_get_crds_parameters``,
-which stpipe's own missions override in the same way.
+`JwstStep` also overrides two private hooks, ``_datamodels_open`` and ``_get_crds_parameters``,
+in the same way as the packages of missions that use stpipe.
 """
 
 import copy
@@ -33,7 +33,7 @@ COMMAND_LINE: Final = "FromCommandLine"
 
 
 def copy_for_one_run(step: AnyStep, **attributes: Any) -> AnyStep:
-    """Copy a step, so that stpipe leaves the state of a run on the copy.
+    """Copy a step, so that stpipe keeps the state of a run on the copy.
 
     While a step runs, stpipe changes its parameters (``skip``, ``suffix``, ``save_results``)
     and keeps the name of its input and its reference files on it.
@@ -41,14 +41,14 @@ def copy_for_one_run(step: AnyStep, **attributes: Any) -> AnyStep:
     Parameters
     ----------
     step : Step
-        Any.
+        Any step.
     **attributes
         Other values for the copy, by name.
 
     Returns
     -------
     Step
-        With the same hooks and the same parent.
+        The copy, with the same hooks and the same parent.
     """
     one = copy.copy(step)
     vars(one).update(_reference_files_used=[], **attributes)
@@ -56,20 +56,20 @@ def copy_for_one_run(step: AnyStep, **attributes: Any) -> AnyStep:
 
 
 def set_process(run: Step, process: Callable[..., Any]) -> None:
-    """Let stpipe call something else than the ``process`` of a step's class.
+    """Replace the ``process`` that stpipe calls.
 
     Parameters
     ----------
     run : Step
         Copy of a step for one run; changed.
     process : callable
-        What is to be called with the inputs.
+        Function to be called with the inputs.
     """
     vars(run).update(process=process)
 
 
 def keep_log_records(step: Step, run: Step) -> None:
-    """Let a step know the log of its last run, for ``Step.log_records``.
+    """Give a step the log records of its last run, for ``Step.log_records``.
 
     Parameters
     ----------
@@ -82,12 +82,12 @@ def keep_log_records(step: Step, run: Step) -> None:
 
 
 def find_reference_file(step: Step, model: Any, kind: str) -> tuple[Any, str | None]:
-    """Look up a reference file, and how headers name it.
+    """Look up a reference file, and its name for headers.
 
     Parameters
     ----------
     step : Step
-        Whose overrides apply.
+        Step whose ``override_`` parameters apply.
     model : JwstDataModel
         The exposure.
     kind : str
@@ -98,7 +98,7 @@ def find_reference_file(step: Step, model: Any, kind: str) -> tuple[Any, str | N
     found : str or JwstDataModel
         Path of the file, or the model that the user gave.
     name : str or None
-        Name for the header; None for none.
+        Name for the header; None if there is none.
     """
     asking = copy_for_one_run(step)
     found = asking.get_reference_file(model, kind)
@@ -112,23 +112,23 @@ def input_name(step: Step) -> str | None:
     Parameters
     ----------
     step : Step
-        Any.
+        Any step.
 
     Returns
     -------
     str or None
-        None before there is one.
+        None before stpipe has set it.
     """
     return step.search_attr("_input_filename")
 
 
 def belongs_to_pipeline(step: Step) -> bool:
-    """Tell whether a pipeline owns the input of a step, and not the user.
+    """Whether a pipeline, and not the user, owns the input of a step.
 
     Parameters
     ----------
     step : Step
-        Any.
+        Any step.
 
     Returns
     -------
@@ -142,12 +142,12 @@ def belongs_to_pipeline(step: Step) -> bool:
 
 
 def looks_up_parameters(disable: bool | None) -> bool:  # noqa: FBT001 - as stpipe hands it on
-    """Tell whether parameters are to be looked up in CRDS.
+    """Whether parameters are to be looked up in CRDS.
 
     Parameters
     ----------
     disable : bool or None
-        What the caller wishes; None for what the environment says
+        Choice of the caller; None to follow the environment
         (``STPIPE_DISABLE_CRDS_STEPPARS``).
 
     Returns
@@ -164,7 +164,7 @@ def names_from_command_line(config: Mapping[str, Any]) -> frozenset[str]:
     Parameters
     ----------
     config : mapping
-        Parameters of a step, as stpipe hands them to ``from_config_section``.
+        Parameters of a step, as stpipe passes them to ``from_config_section``.
 
     Returns
     -------
