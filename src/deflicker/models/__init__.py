@@ -1,4 +1,4 @@
-"""Data models of JWST to and from arrays; files, reference files, tables and HISTORY."""
+"""Conversion between JWST data models and arrays; files, reference files, tables and HISTORY."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

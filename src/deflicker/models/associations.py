@@ -1,4 +1,4 @@
-"""Inputs that hold several exposures: associations, containers and libraries of models."""
+"""Inputs with several exposures: associations, containers and libraries of models."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +13,7 @@ from deflicker.models.files import existing_file
 
 __all__ = ["borrowed_models", "holds_models", "members_of"]
 
-SCIENCE: Final = "science"  # exptype of the exposures proper
+SCIENCE: Final = "science"  # exptype of science exposures; other members are not cleaned
 
 
 def members_of(item: Any, *, find: Callable[[str], str]) -> list[Path] | None:
@@ -24,13 +24,13 @@ def members_of(item: Any, *, find: Callable[[str], str]) -> list[Path] | None:
     item : object
         Input of a step.
     find : callable
-        Where an input file is that has no folder.
+        Returns the path of an input file that is given without a folder.
 
     Returns
     -------
     list of pathlib.Path, or None
-        Science members of an association, of its file or the dictionary in it; None for any
-        other input.
+        Science members, if the input is the file of an association or the dictionary in it;
+        None for any other input.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def members_of(item: Any, *, find: Callable[[str], str]) -> list[Path] | None:
 
 
 def holds_models(item: Any) -> bool:
-    """Tell whether something is a collection of models that jwst makes of an association.
+    """Whether an input is a collection of models, as jwst makes it from an association.
 
     Parameters
     ----------
@@ -57,7 +57,8 @@ def holds_models(item: Any) -> bool:
     Returns
     -------
     bool
-        True for a library of models, and for a sequence that is no list, like a container.
+        True for a library of models, and for a sequence of models that is not a list or tuple,
+        such as a container.
     """
     if isinstance(item, AbstractModelLibrary):
         return True
@@ -68,14 +69,14 @@ def holds_models(item: Any) -> bool:
 
 @contextmanager
 def borrowed_models(item: Any, *, modify: bool) -> Iterator[list[datamodels.JwstDataModel]]:
-    """Take the models out of a collection, for a while.
+    """Take the models out of a collection, and put them back at the end.
 
     Parameters
     ----------
     item : object
         See `holds_models`.
     modify : bool
-        Whether a library that is on disk shall write what has become of them.
+        Whether a library that is on disk is to store the changed models.
 
     Yields
     ------
@@ -85,7 +86,7 @@ def borrowed_models(item: Any, *, modify: bool) -> Iterator[list[datamodels.Jwst
     Raises
     ------
     ValueError
-        If it has none.
+        If the collection is empty.
     """
     if not len(item):
         msg = f"the {type(item).__name__} holds no models"

@@ -1,4 +1,4 @@
-"""Data models at the edge: JWST models to and from arrays."""
+"""Conversion between JWST data models and the arrays that the library works on."""
 
 import math
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ __all__ = [
     "unit_of",
 ]
 
-# What turns the data of each model into (integrations, groups, rows, columns).
+# Index that reshapes the data of each model to (integrations, groups, rows, columns).
 _NEW_AXES: Final[Mapping[type, tuple[Any, ...]]] = MappingProxyType(
     {
         datamodels.RampModel: (...,),
@@ -43,7 +43,8 @@ _NEW_AXES: Final[Mapping[type, tuple[Any, ...]]] = MappingProxyType(
 _NIRSPEC_DETECTORS: Final = ("NRS1", "NRS2")
 _EVEN: Final = 1e-6  # of the mean step: groups that differ by less are evenly spaced
 _FEW_SPECTRA: Final = ("NRS_BRIGHTOBJ", "NRS_FIXEDSLIT")  # and no other light
-# What the integrations of a series share: the light that falls on each pixel, and its read-out.
+# Keywords that are equal in all segments of a series, so that each pixel sees the same light and
+# is read in the same way.
 _SERIES_KEYWORDS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "INSTRUME": "instrument.name",
@@ -79,7 +80,7 @@ def exposure_from_model(model: datamodels.JwstDataModel) -> Exposure:
     Parameters
     ----------
     model : RampModel, CubeModel, ImageModel or IFUImageModel
-        Ramp, rates by integration or rate image.
+        Ramp, rates of the integrations, or rate image.
 
     Returns
     -------
@@ -89,7 +90,7 @@ def exposure_from_model(model: datamodels.JwstDataModel) -> Exposure:
     Raises
     ------
     NothingToClean
-        If the model or its exposure type is none that the step cleans.
+        If the step does not clean this kind of model or this exposure type.
     CannotClean
         If a keyword is missing, or arrays contradict each other.
     """
@@ -133,19 +134,19 @@ def exposure_from_model(model: datamodels.JwstDataModel) -> Exposure:
 
 
 def check_method(model: datamodels.JwstDataModel, fit_method: str) -> None:
-    """Refuse a noise model on a detector that it is not for.
+    """Refuse a noise method for an instrument that it does not support.
 
     Parameters
     ----------
     model : JwstDataModel
-        What is to be cleaned.
+        The exposure.
     fit_method : str
-        The noise model.
+        The noise method.
 
     Raises
     ------
     NothingToClean
-        If it is not for the model's instrument.
+        If the method is not for the instrument of the exposure.
     """
     method = METHODS[fit_method]
     if model.meta.instrument.name.upper() not in method.instruments:
@@ -154,7 +155,7 @@ def check_method(model: datamodels.JwstDataModel, fit_method: str) -> None:
 
 
 def may_hold_stars(exp_type: str) -> bool:
-    """Tell whether stars may be anywhere in an exposure.
+    """Whether stars may be anywhere in an exposure.
 
     Parameters
     ----------
@@ -164,13 +165,13 @@ def may_hold_stars(exp_type: str) -> bool:
     Returns
     -------
     bool
-        False where all light is that of a few slits' spectra.
+        False if all light comes from the spectra of a few slits.
     """
     return exp_type.upper() not in _FEW_SPECTRA
 
 
 def unit_of(model: datamodels.JwstDataModel) -> str:
-    """Tell the unit of a model's data.
+    """Unit of a model's data.
 
     Parameters
     ----------
@@ -186,7 +187,7 @@ def unit_of(model: datamodels.JwstDataModel) -> str:
 
 
 def describe(model: datamodels.JwstDataModel) -> dict[str, str]:
-    """Tell what was observed, for tables that are no models.
+    """Description of the observation, for tables that are not data models.
 
     Parameters
     ----------
@@ -196,7 +197,7 @@ def describe(model: datamodels.JwstDataModel) -> dict[str, str]:
     Returns
     -------
     dict
-        Values by name; those that the model does not know are left out.
+        Values by name; values that the model does not have are left out.
     """
     values = {
         "filename": model.meta.filename,
@@ -211,7 +212,7 @@ def describe(model: datamodels.JwstDataModel) -> dict[str, str]:
 
 
 def series_keywords(model: datamodels.JwstDataModel) -> dict[str, Any]:
-    """Tell which series a model belongs to.
+    """Keywords of the series to which a model belongs.
 
     Parameters
     ----------
@@ -221,7 +222,7 @@ def series_keywords(model: datamodels.JwstDataModel) -> dict[str, Any]:
     Returns
     -------
     dict
-        Values by FITS keyword, text in upper case; those that the model does not know are left
+        Values by FITS keyword, text in upper case; values that the model does not have are left
         out.
     """
     values = {}
@@ -247,7 +248,7 @@ def _required(model: datamodels.JwstDataModel, attribute: str, keyword: str) -> 
 
 
 def _group_time(model: datamodels.JwstDataModel) -> float:
-    """Time between two groups; it only scales the draft rate, so any will do."""
+    """Time between two groups; 1 if unknown, because it only scales the draft rate."""
     time = model.meta.exposure.group_time
     return time if time and math.isfinite(time) and time > 0 else 1.0
 
@@ -279,7 +280,7 @@ def _or_zeros(array: NDArray | None, shape: tuple[int, ...]) -> NDArray:
 
 def _readout(model: datamodels.JwstDataModel, instrument: str, image: tuple[int, ...]) -> Readout:
     if instrument == "MIRI":
-        # Its banding is vertical, whatever the clocking keywords say.
+        # The stripes of MIRI are vertical, whatever the clocking keywords say.
         return Readout(fast_axis=2, slow_axis=1)
     fast = _required(model, "subarray.fastaxis", "FASTAXIS")
     slow = _required(model, "subarray.slowaxis", "SLOWAXIS")
@@ -303,19 +304,19 @@ def _readout(model: datamodels.JwstDataModel, instrument: str, image: tuple[int,
 
 
 def product_model(model: datamodels.JwstDataModel, data: Ramps) -> datamodels.JwstDataModel:
-    """Make a model of the same kind and metadata with other data.
+    """Make a model of the same type and with the same metadata, but other data.
 
     Parameters
     ----------
     model : JwstDataModel
         The cleaned model.
     data : Ramps of float32, shape (n_integrations, n_groups, ny, nx)
-        Its new data.
+        The other data.
 
     Returns
     -------
     JwstDataModel
-        With ``data`` in the shape of the model's, and the model's data quality.
+        With ``data`` in the shape of the model's data, and the DQ arrays of the model.
     """
     names = ("pixeldq", "groupdq") if isinstance(model, datamodels.RampModel) else ("dq",)
     quality = {name: getattr(model, name) for name in names}
@@ -339,7 +340,7 @@ def template_model(
     Returns
     -------
     RampModel or ImageModel
-        Of one integration, DO_NOT_USE where a value is missing.
+        With one integration; values that are missing are flagged DO_NOT_USE.
     """
     missing = np.where(np.isfinite(groups), 0, DO_NOT_USE)
     product: datamodels.JwstDataModel
@@ -369,7 +370,7 @@ def mask_model(
     Returns
     -------
     ImageModel or CubeModel
-        With that mask.
+        With the mask as its data.
     """
     kind = datamodels.ImageModel if mask.ndim == 2 else datamodels.CubeModel
     product = kind(data=mask)
@@ -383,12 +384,12 @@ def model_from_simulation(simulated: SimulatedExposure) -> datamodels.RampModel:
     Parameters
     ----------
     simulated : SimulatedExposure
-        Arrays and what they were made from.
+        Arrays, and the scenario they were made from.
 
     Returns
     -------
     RampModel
-        With the keywords that the pipeline asks for. The arrays are not copied.
+        With the keywords that the pipeline needs. The arrays are not copied.
     """
     scenario = simulated.scenario
     ny, nx = scenario.shape

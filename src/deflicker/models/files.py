@@ -1,4 +1,4 @@
-"""Files at the edge: opened with clear errors, written whole."""
+"""Input and output files: opened with clear errors, written whole or not at all."""
 
 import re
 from pathlib import Path
@@ -23,7 +23,7 @@ __all__ = [
     "write_whole",
 ]
 
-# Models that are nothing without science data; others may hold theirs elsewhere.
+# Models that must have science data in ``data``; other models may have them elsewhere.
 WITH_DATA: Final = (
     datamodels.JwstDataModel,
     datamodels.RampModel,
@@ -35,33 +35,33 @@ ADDRESS: Final = re.compile(r"(s3|https?|ftp|gs|file):/{1,2}(?!/)(.*)")
 
 
 def open_model(path: str | Path, *, on_disk: bool = False) -> datamodels.JwstDataModel:
-    """Open a file as a JWST data model with science data, which can be written again.
+    """Open a file as a JWST data model with science data that can be written again.
 
     Parameters
     ----------
     path : str or pathlib.Path
         FITS or ASDF file.
     on_disk : bool, optional
-        Leave the arrays with integrations in the file; see `open_on_disk`.
+        Leave the arrays that have integrations in the file; see `open_on_disk`.
 
     Returns
     -------
     JwstDataModel
-        Of the type that the file names.
+        Of the type that is recorded in the file.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     OSError
-        If the file cannot be read, or holds no science data where it should, or something
-        that would be lost or changed when it is written.
+        If the file cannot be read, has no science data although its type needs them, or
+        contains something that would be lost or changed when it is written.
     """
     path = existing_file(path, what="input file")
     model = None
     try:
         extensions = check_file(path)
-        # What a cast would change is named by `check_content`.
+        # No warnings of numpy: `check_content` reports values that a conversion would change.
         with np.errstate(all="ignore"):
             model = open_on_disk(path) if on_disk else datamodels.open(path)
         load_arrays(model)
@@ -85,12 +85,12 @@ def check_writing(model: datamodels.JwstDataModel) -> None:
     Parameters
     ----------
     model : JwstDataModel
-        The user's.
+        Model of the user.
 
     Raises
     ------
     ValueError
-        Naming what cannot be written.
+        If a part of the model cannot be written; the message names that part.
     """
     try:
         check_tree(model)
@@ -102,6 +102,8 @@ def check_writing(model: datamodels.JwstDataModel) -> None:
 
 def existing_file(path: str | Path, *, what: str) -> Path:
     """Path of a file that must exist on this machine.
+
+    Addresses of remote files are refused too.
 
     Parameters
     ----------
@@ -129,19 +131,19 @@ def existing_file(path: str | Path, *, what: str) -> Path:
 
 
 def refuse_address(path: str | Path, *, what: str) -> None:
-    """Refuse an address where a file on this machine is wanted.
+    """Refuse the address of a remote file where a file on this machine is needed.
 
     Parameters
     ----------
     path : str or pathlib.Path
-        As the user gave it; a path has made one slash of two.
+        As the user gave it. ``pathlib`` has reduced the two slashes of an address to one.
     what : str
         Parameter or kind of file, for the message.
 
     Raises
     ------
     FileNotFoundError
-        If it is an address.
+        If the path is an address.
     """
     address = ADDRESS.match(str(path))
     if address:
@@ -153,7 +155,7 @@ def refuse_address(path: str | Path, *, what: str) -> None:
 
 
 def read_crds_parameters(path: str | Path) -> dict[str, Any]:
-    """Metadata of a file by which CRDS chooses reference files.
+    """Metadata of a file that CRDS needs to choose reference files.
 
     Parameters
     ----------
@@ -163,13 +165,13 @@ def read_crds_parameters(path: str | Path) -> dict[str, Any]:
     Returns
     -------
     dict
-        Metadata by dotted name; empty if the file cannot be read, which opening it
-        reports better.
+        Metadata by dotted name; empty if the file cannot be read. The reason is reported
+        later, when the file is opened.
     """
     try:
         path = existing_file(path, what="input file")
         check_file(path)
-        # Reads only the headers, but wants a model type and an ASDF extension.
+        # This reads only the headers, but needs a model type and an ASDF extension.
         return datamodels.read_metadata(path)
     except (KeyError, TypeError):
         pass
@@ -183,17 +185,17 @@ def read_crds_parameters(path: str | Path) -> dict[str, Any]:
 
 
 def check_folder(folder: Path) -> None:
-    """Make a folder if need be, see that it can be written, and remove leftovers there.
+    """Make a folder if needed, check that it can be written, and remove leftovers in it.
 
     Parameters
     ----------
     folder : pathlib.Path
-        Where files shall go.
+        Folder for output files.
 
     Raises
     ------
     OSError
-        If nothing can be written there.
+        If no file can be written there.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -211,14 +213,14 @@ def write_whole(model: datamodels.JwstDataModel, path: Path) -> None:
     Parameters
     ----------
     model : JwstDataModel
-        What to write.
+        The model.
     path : pathlib.Path
-        Where to. An existing file stays until the new one is complete.
+        File to write. An existing file stays until the new one is complete.
 
     Raises
     ------
     OSError
-        If it cannot be written, because the disk is full for example, with the file's name.
+        If the file cannot be written, for example because the disk is full.
     """
     try:
         if isinstance(getattr(model, "data", None), Placeholder):

@@ -1,4 +1,4 @@
-"""What the header of a cleaned file tells of the cleaning."""
+"""The entry about the cleaning in the HISTORY of a cleaned file."""
 
 import math
 from collections.abc import Mapping
@@ -15,25 +15,25 @@ from deflicker.ramps.exposure import Exposure
 
 __all__ = ["expected_result", "history_text", "record_history"]
 
-# Where a ramp was while it was cleaned, and who watched: no part of its history.
+# Parameters that are not recorded, because they have no effect on the data.
 WITHOUT_EFFECT: Final = ("memory_limit", "progress_bar")
 
 
 def history_text(
     result: CleanResult, *, parameters: Mapping[str, Any], unit: str, options: CleanOptions
 ) -> str:
-    """Tell what was done, in one line.
+    """Describe the cleaning in one line.
 
     Parameters
     ----------
     result : CleanResult
-        The cleaning.
+        Result of the cleaning.
     parameters : mapping
-        The step's, with those that ``autoparam`` chose.
+        Parameters of the step, including those that ``autoparam`` chose.
     unit : str
         Unit of the data.
     options : CleanOptions
-        The user's.
+        Options that the user gave.
 
     Returns
     -------
@@ -48,19 +48,19 @@ def history_text(
         f"{100 * result.used_fraction:.1f} % of the pixels; rms of the noise removed from "
         f"{len(result.noise_power)} differences{flat} {result.noise_rms:.4g} {unit}"
     )
-    # Headers hold printable ASCII alone, paths hold anything.
+    # FITS headers may contain only printable ASCII, but paths may contain any character.
     return entry.encode("ascii", "backslashreplace").decode().replace("\n", " ")
 
 
 def record_history(model: datamodels.JwstDataModel, entry: str) -> None:
-    """Tell in the header of a model, once, what was done.
+    """Record the cleaning in the history of a model, unless it is there already.
 
     Parameters
     ----------
     model : JwstDataModel
         The cleaned model, or one made from it; changed.
     entry : str
-        What `history_text` made; nothing is told if it is empty.
+        Result of `history_text`; nothing is recorded if it is empty.
     """
     known = model.to_flat_dict(include_arrays=False).values()
     if entry and entry not in known:
@@ -69,17 +69,17 @@ def record_history(model: datamodels.JwstDataModel, entry: str) -> None:
 
 
 def expected_result(exposure: Exposure) -> CleanResult:
-    """Make a result whose history is as long as the real one will be, if all goes well.
+    """Make a result whose history probably has the same length as the real one will have.
 
     Parameters
     ----------
     exposure : Exposure
-        What will be cleaned.
+        Exposure that will be cleaned.
 
     Returns
     -------
     CleanResult
-        Numbers with as many digits.
+        With numbers that have as many digits as usual.
     """
     number = exposure.n_integrations * exposure.n_differences
     return CleanResult(

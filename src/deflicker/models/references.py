@@ -1,4 +1,4 @@
-"""Reference files, masks and templates, read into arrays."""
+"""Reading of reference files, masks and templates into arrays."""
 
 import warnings
 from pathlib import Path
@@ -31,14 +31,14 @@ def read_flat(
     flat : str, pathlib.Path or FlatModel
         Reference file.
     model : JwstDataModel
-        The exposure, whose sub-array is cut out.
+        The exposure; its sub-array is cut out of the flat field.
 
     Returns
     -------
     flat : ndarray of float32, shape (ny, nx)
         Flat field, finite and positive everywhere.
     non_science : ndarray of bool, shape (ny, nx)
-        True where the flat marks DO_NOT_USE or NON_SCIENCE.
+        True where the DQ of the flat field is DO_NOT_USE or NON_SCIENCE.
 
     Raises
     ------
@@ -94,7 +94,7 @@ def read_user_mask(path: str | Path) -> NDArray[np.bool_]:
     Returns
     -------
     ndarray of bool, shape (ny, nx) or (n_integrations, ny, nx)
-        True where the value is finite and not zero: the pixel may be used.
+        True where the value is finite and not zero, which means that the pixel may be used.
 
     Raises
     ------
@@ -116,12 +116,12 @@ def read_template(path: str | Path) -> Template:
     Returns
     -------
     Template
-        Of the series, with its keywords.
+        The template, with the keywords of its series.
 
     Raises
     ------
     CannotClean
-        If the file cannot be read or holds no template.
+        If the file cannot be read or contains no template.
     """
     data, keywords = _read_model(path, parameter="template")
     if data.ndim == 4 and len(data) == 1:
@@ -133,7 +133,7 @@ def read_template(path: str | Path) -> Template:
 
 
 def _read_model(path: str | Path, *, parameter: str) -> tuple[NDArray[np.float32], dict[str, Any]]:
-    """Read the science data of any model that a parameter names, and what series it is of."""
+    """Read the science data of a file that a parameter names, and the keywords of its series."""
     try:
         check_file(existing_file(path, what=parameter))
         with warnings.catch_warnings():

@@ -1,4 +1,4 @@
-"""What came in must come out: models are tried for writing before any work."""
+"""Checks, before any work, that a model can be written without loss of what its file contained."""
 
 import io
 import warnings
@@ -25,23 +25,23 @@ from deflicker.storage.stored_array import Placeholder
 __all__ = ["check_content", "check_tree", "load_arrays", "reason_of"]
 
 LONGEST_REASON: Final = 300  # characters; messages of validation quote whole schemas
-# What stands for no sign, or for a sign of bytes, in TZERO of a column.
+# Values of TZERO that only mark unsigned integers or signed bytes, and do not scale a column.
 UNSIGNED: Final = (0, -128, 1 << 15, 1 << 31, 1 << 63)
 ROUNDING: Final = 1e-6  # relative, of float32
 
 
 def reason_of(error: BaseException) -> str:
-    """One line that says what a reader or writer complains about.
+    """Describe in one line why a reader or writer failed.
 
     Parameters
     ----------
     error : BaseException
-        What it raised.
+        Exception that it raised.
 
     Returns
     -------
     str
-        Its message, or else its type.
+        Message of the exception, or its type if there is no message.
     """
     lines = str(error).strip().splitlines()
     text = " ".join(lines[0].split()) if lines else ""
@@ -51,12 +51,12 @@ def reason_of(error: BaseException) -> str:
 
 
 def load_arrays(model: datamodels.JwstDataModel) -> None:
-    """Read arrays that the reader of ASDF leaves in the file until they are asked for.
+    """Read arrays that the reader of ASDF would leave in the file until they are used.
 
     Parameters
     ----------
     model : JwstDataModel
-        Just opened.
+        Model that was just opened.
     """
     todo: list[Any] = [tree_of(model)]
     while todo:
@@ -70,7 +70,7 @@ def load_arrays(model: datamodels.JwstDataModel) -> None:
 
 
 def check_tree(model: datamodels.JwstDataModel) -> None:
-    """Check that what should be a branch of a model is none of its leaves.
+    """Check that attributes which should have attributes of their own are not plain values.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def check_tree(model: datamodels.JwstDataModel) -> None:
     Raises
     ------
     ValueError
-        Naming the attribute.
+        If one is a plain value; the message names the attribute.
     """
     tree = tree_of(model)
     history = tree.get("history", [])
@@ -112,22 +112,22 @@ def _refuse_leaf(name: str, value: Any) -> NoReturn:
 def check_content(
     model: datamodels.JwstDataModel, extensions: Sequence[Extension], path: Path | None = None
 ) -> None:
-    """Check that a model can be written with all that its file held.
+    """Check that a model can be written with everything that its file contained.
 
     Parameters
     ----------
     model : JwstDataModel
-        The model; no array of it is copied. Keywords of the file that were left out of it are
-        taken in.
+        The model; its arrays are not copied. Keywords of the file that the reader left out are
+        added to it.
     extensions : sequence of Extension
-        Of the FITS file it was read from; empty if there is none.
+        Extensions of the FITS file from which it was read; empty if there is none.
     path : pathlib.Path, optional
         That file.
 
     Raises
     ------
     ValueError
-        Naming the extension or the keyword that would be lost or changed.
+        If an extension or keyword would be lost or changed; the message names it.
     """
     for card in kept_cards(model):
         _check_card(*card)
@@ -153,7 +153,7 @@ def check_content(
 
 
 def _check_writing(hdu: Any) -> None:
-    """Write all but the pixels of an extension, to nowhere."""
+    """Check that an extension can be written: cards always, and the data of tables."""
     for card in hdu.header.cards:
         _check_card(card.keyword, card.value, card.comment)
     if isinstance(hdu, fits.BinTableHDU):
@@ -173,7 +173,7 @@ def _check_card(keyword: str, value: Any, comment: str) -> None:
 
 
 def _check_values(extension: Extension, hdu: Any, path: Path | None) -> None:
-    """Compare an extension with what the model made of it, if it has made something."""
+    """Compare the data of an extension in the file with those in the model."""
     header = extension.header
     is_table = extension.number > 0 and header["XTENSION"] != "IMAGE" and "ZIMAGE" not in header
     if is_table and header["NAXIS2"] != len(hdu.data):
@@ -199,16 +199,17 @@ def _check_values(extension: Extension, hdu: Any, path: Path | None) -> None:
 
 
 def _is_as_stored(extension: Extension, hdu: Any) -> bool:
-    """Whether a model holds the very bytes of an image."""
+    """Whether the type of an image is the same in the model and in the file."""
     is_image = not extension.number or extension.header["XTENSION"] == "IMAGE"
     stored = _stored_type(extension.header) if is_image else None
     return stored is not None and stored == hdu.data.dtype.newbyteorder("=")
 
 
 def _scaled_column(header: fits.Header) -> str:
-    """Name of a column whose numbers are not those that are stored; empty if there is none.
+    """Name of a column with a scale (TSCAL, TZERO); empty if there is none.
 
-    Models write the stored numbers without the scale. Unsigned integers are no scaled ones.
+    Models would write the stored numbers without the scale. Unsigned integers do not count as
+    scaled.
     """
     for number in range(1, header["TFIELDS"] + 1):
         scale, zero = header.get(f"TSCAL{number}", 1), header.get(f"TZERO{number}", 0)
@@ -218,7 +219,7 @@ def _scaled_column(header: fits.Header) -> str:
 
 
 def _stored_type(header: fits.Header) -> np.dtype | None:
-    """Type of the values of an image; None where they are scaled."""
+    """Type of the values of an image; None if they are scaled."""
     bits = header["BITPIX"]
     kind = np.dtype(f"{'f' if bits < 0 else 'u' if bits == 8 else 'i'}{abs(bits) // 8}")
     zero, scale = header.get("BZERO", 0), header.get("BSCALE", 1)
@@ -235,7 +236,7 @@ def _raw_data(path: Path, number: int) -> NDArray:
 
 
 def _difference(raw: NDArray, held: NDArray) -> str:
-    """What an array has lost in a model; nothing if it has not."""
+    """Describe how an array was changed in a model; empty if it was not."""
     if raw.shape != held.shape:
         return f"has shape {raw.shape} and would have {held.shape}"
     if held.dtype.kind == "f":

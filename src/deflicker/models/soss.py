@@ -16,8 +16,8 @@ from deflicker.scene.traces import Trace, trace_region
 
 __all__ = ["TraceSet", "read_traces", "soss_region"]
 
-# First row, from 0, in the full frame, and size of the sub-arrays that are read at one place.
-# All others are where SUBSTRT1 and SUBSTRT2 say.
+# First row in the full frame, counted from 0, and size of the sub-arrays whose place is fixed.
+# For all others SUBSTRT1 and SUBSTRT2 give the place.
 SUBARRAYS: Final[Mapping[str, tuple[int, tuple[int, int]]]] = MappingProxyType(
     {
         "FULL": (0, (2048, 2048)),
@@ -31,20 +31,20 @@ ANOTHER: Final = "give another with override_pastasoss"
 
 @dataclass(frozen=True, kw_only=True)
 class TraceSet:
-    """What a PASTASOSS reference file tells.
+    """Contents of a PASTASOSS reference file.
 
     Parameters
     ----------
     name : str
-        Of the file.
+        Name of the file.
     traces : tuple of Trace
         One for each order.
     commanded : float
-        Pupil wheel position of these traces, degrees.
+        Position of the pupil wheel for these traces, in degrees.
     bounds : tuple of float
-        Lowest and highest position to which they may be rotated, degrees.
+        Lowest and highest position to which they may be rotated, in degrees.
     first_row : int
-        Row of the full frame, from 0, at which the rows of the traces begin.
+        Row of the full frame, counted from 0, at which the rows of the traces begin.
     pupil : str
         Element of the pupil wheel.
     """
@@ -77,7 +77,8 @@ def soss_region(
     Raises
     ------
     CannotClean
-        If the file, the exposure's sub-array or its pupil wheel do not allow it.
+        If the file cannot be used, or does not fit the sub-array or the pupil wheel position of
+        the exposure.
     """
     ny, nx = model.data.shape[-2:]
     first_row, first_column = _place(model, (ny, nx))
@@ -99,12 +100,12 @@ def soss_region(
 
 
 def _place(model: datamodels.JwstDataModel, shape: tuple[int, int]) -> tuple[int, int]:
-    """First row and column of an exposure in the full frame, from 0.
+    """First row and column of an exposure in the full frame, counted from 0.
 
-    Sub-arrays that are always read at one place are known by name, because simulated files
-    often lack the keywords or have 1 there. Stripes (SUB17STRIPE_SOSS and others), which the
-    pipeline puts together again before this step, and cut-outs are where the keywords say.
-    Without keywords the size alone tells which of the known ones it is.
+    Sub-arrays whose place is fixed are recognized by name, because simulated files often lack
+    the keywords or have the value 1. For cut-outs, and for stripes (SUB17STRIPE_SOSS and
+    others), which the pipeline reassembles before this step, the keywords give the place.
+    Without keywords, the size determines which of the known sub-arrays it is.
     """
     meta = model.meta.subarray
     name = str(meta.name or "").upper()
@@ -141,12 +142,12 @@ def read_traces(reference: str | Path | datamodels.PastasossModel) -> TraceSet:
     Returns
     -------
     TraceSet
-        Its traces, with arrays of their own.
+        The traces, with copies of the arrays.
 
     Raises
     ------
     CannotClean
-        If it cannot be read, or is no PASTASOSS file.
+        If the file cannot be read, or is not a PASTASOSS file.
     """
     name = str(reference) if isinstance(reference, str | Path) else "override_pastasoss"
     try:
@@ -158,7 +159,7 @@ def read_traces(reference: str | Path | datamodels.PastasossModel) -> TraceSet:
 
 
 def _trace_set(content: datamodels.PastasossModel, name: str) -> TraceSet:
-    """Take what is needed from an open reference file; ValueError where it is not there."""
+    """Take the values that are needed from an open reference file; ValueError if one is missing."""
     meta = content.meta
     if not content.hasattr("traces") or not len(content.traces):
         msg = "it has no traces, as a file of another kind"
@@ -199,13 +200,13 @@ def _trace(item: Any) -> Trace:
 
 
 def _pupil(model: datamodels.JwstDataModel) -> str:
-    """Element of the pupil wheel; that of SOSS where a file does not tell."""
+    """Element of the pupil wheel; that of SOSS if the file does not name one."""
     pupil = str(getattr(model.meta.instrument, "pupil", None) or "ANY").upper()
     return GRISM if pupil in {"ANY", "N/A"} else pupil
 
 
 def _pupil_position(model: datamodels.JwstDataModel, traces: TraceSet) -> float:
-    """Position of the pupil wheel in degrees, for which the traces must be valid."""
+    """Position of the pupil wheel in degrees; checks that the traces are valid for it."""
     pupil = _pupil(model)
     if pupil != traces.pupil:
         msg = (

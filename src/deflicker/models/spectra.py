@@ -1,4 +1,4 @@
-"""Files of noise spectra: tables in ECSV, text that keeps units and metadata."""
+"""Files of noise spectra: tables in ECSV, a text format with units and metadata."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +15,7 @@ __all__ = ["read_spectrum", "write_spectrum"]
 POWERS: Final = ("common", "per_output", "white")
 COLUMNS: Final = ("frequency", *POWERS)
 NUMBERS: Final = ("knee", "coherence")
-# The first line of every ECSV file begins with it.
+# The first line of every ECSV file begins with this.
 MAGIC: Final = b"# %ECSV "
 NOTE: Final = (
     "Noise of one read, or of one rate image. A power is the variance for each frequency of a "
@@ -35,11 +35,11 @@ def write_spectrum(
     spectrum : NoiseSpectrum
         Noise of one read.
     path : pathlib.Path
-        Where to. An existing file stays until the new one is complete.
+        File to write. An existing file stays until the new one is complete.
     meta : mapping
-        What else the table shall tell, by name; text and numbers.
+        Other metadata for the table, by name; text and numbers.
     unit : str, optional
-        Unit of the data, of which the powers have the square.
+        Unit of the data; powers are in the square of this unit.
 
     Raises
     ------
@@ -49,7 +49,7 @@ def write_spectrum(
     Notes
     -----
     The columns are ``frequency`` in Hz, ``common``, ``per_output`` and ``white``, which is
-    the same at all frequencies; ``knee`` (Hz), ``shared_fraction`` and a note on the
+    the same at all frequencies; ``knee`` (Hz), ``coherence`` and a note on the
     unit are in the metadata.
     """
     from astropy import units
@@ -85,14 +85,14 @@ def read_spectrum(path: str | Path) -> Any:
     Returns
     -------
     astropy.table.QTable
-        With the columns and the metadata that `write_spectrum` names.
+        With the columns and the metadata that `write_spectrum` describes.
 
     Raises
     ------
     OSError
         If the file cannot be read.
     ValueError
-        If it is no table of a noise spectrum.
+        If the file is not a table of a noise spectrum.
     """
     from astropy.table import QTable
 
@@ -101,7 +101,7 @@ def read_spectrum(path: str | Path) -> Any:
         msg = f"spectrum file {path} does not exist"
         raise FileNotFoundError(msg)
     try:
-        # Any large file may come by mistake: what is no such table is not read as one.
+        # A large file of another kind may be given by mistake, and must not be read as a table.
         with path.open("rb") as stream:
             _check(stream.read(len(MAGIC)) == MAGIC, "it is not in ECSV format")
         table = QTable.read(path, format="ascii.ecsv")
@@ -118,7 +118,7 @@ def read_spectrum(path: str | Path) -> Any:
 
 
 def _check_columns(table: Any) -> None:
-    """Refuse a table of something else."""
+    """Refuse a table that is not a noise spectrum."""
     from astropy import units
 
     missing = [name for name in COLUMNS if name not in table.colnames]

@@ -1,4 +1,4 @@
-"""Headers of files whose reader believes the tree of the ASDF extension instead."""
+"""Check of headers that the reader skips because it trusts the tree of the ASDF extension."""
 
 import math
 import re
@@ -17,12 +17,12 @@ from deflicker.storage.stdatamodels_seam import (
 
 __all__ = ["settle_headers"]
 
-# Keywords that each writer sets itself. What has become of the data is checked by itself.
+# Keywords that each writer sets itself; the data are compared elsewhere.
 STRUCTURE: Final = re.compile(
     r"SIMPLE|XTENSION|BITPIX|NAXIS\d*|[PG]COUNT|GROUPS|EXTEND|TFIELDS|T[A-Z]{3,4}\d+|THEAP|"
     r"BSCALE|BZERO|BLANK|CHECKSUM|DATASUM|COMMENT|HISTORY|DATE|FILENAME|"
 )
-ROUNDING: Final = 1e-14  # relative, of a number that a header holds as text
+ROUNDING: Final = 1e-14  # relative error of a number that a header stores as text
 
 
 def settle_headers(
@@ -30,25 +30,26 @@ def settle_headers(
     extensions: Sequence[Extension],
     written: Mapping[tuple[str, int], Any],
 ) -> None:
-    """Compare headers with what a model's tree makes of them.
+    """Compare the headers of a file with those that would be written from the model's tree.
 
-    The reader leaves headers alone whose hash is in the tree, since the tree then holds all of
-    them; where the tree is damaged, keywords would be lost or changed. A keyword that the data
-    model does not know, which older writers did, is taken into the tree.
+    The reader skips the headers if their hash is in the tree, because the tree then contains
+    all of them; if the tree is damaged, keywords would be lost or changed. A keyword that the
+    schema of the data model does not have, but that of an older version had, is added to the
+    tree.
 
     Parameters
     ----------
     model : JwstDataModel
-        The model; gets the keywords that it does not know.
+        The model; keywords that its schema does not have are added to it.
     extensions : sequence of Extension
-        Of the FITS file it was read from; empty if there is none.
+        Extensions of the FITS file from which it was read; empty if there is none.
     written : mapping of (str, int) to HDU
-        What the tree makes, by name and version.
+        Extensions that would be written from the tree, by name and version.
 
     Raises
     ------
     ValueError
-        Naming the first keyword that is not the same, or data that the model would not find.
+        If a keyword differs, or the model would not find its data; the message names the first.
     """
     if not _is_trusted(model, extensions):
         return
@@ -74,7 +75,7 @@ def settle_headers(
 
 
 def _check_branch(model: datamodels.JwstDataModel, extension: Extension) -> None:
-    """Refuse data for which a model does not look where the tree has them."""
+    """Refuse data that the tree has in another branch than that where the model looks."""
     if not extension.size or extension.version != 1:
         return
     for name, part in schema_of(model)["properties"].items():
@@ -87,12 +88,12 @@ def _check_branch(model: datamodels.JwstDataModel, extension: Extension) -> None
 
 
 def _is_trusted(model: datamodels.JwstDataModel, extensions: Sequence[Extension]) -> bool:
-    """Whether the reader has taken the tree for all that is in the headers."""
+    """Whether the reader has skipped the headers because the tree has their hash."""
     return bool(extensions) and trusted_hash(model) == hash_of_headers(extensions)
 
 
 def _same(now: Any, value: Any) -> bool:
-    """Whether a value of a tree is that of a card."""
+    """Whether a value from the tree equals the value of a card."""
     if isinstance(value, str):
         return isinstance(now, str) and now.rstrip() == value.rstrip()
     if isinstance(value, bool) or isinstance(now, bool | str | None):
