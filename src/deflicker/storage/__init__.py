@@ -1,4 +1,4 @@
-"""Where the arrays of a run are, and files that are written whole or not at all.
+"""Where the arrays of a run are kept, and files that are written whole or not at all.
 
-Nothing of it is public.
+Nothing here is public.
 """

@@ -1,4 +1,4 @@
-"""Structure of ASDF, in files or in an extension of FITS, checked against its size."""
+"""Checks of the structure of ASDF, in a file or in a FITS extension, against its size."""
 
 import math
 import re
@@ -17,15 +17,15 @@ INDEX: Final = b"#ASDF BLOCK INDEX"
 BLOCK_HEADER: Final = struct.Struct(">I4sQQQ16s")
 STREAMED: Final = 1
 PLAIN: Final = b"\0\0\0\0"  # no compression
-# Bytes that a byte can become, by method of compression.
+# Most bytes to which one byte can expand, for each method of compression.
 LARGEST_RATIOS: Final = {b"zlib": 1100, b"lz4\0": 260, b"bzp2": 50_000}
-# Levels of a tree; the deepest of the files of JWST that were tried has 45.
+# Levels of a tree; the deepest tree of the JWST files that were tried has 45.
 LARGEST_DEPTH: Final = 300
-# A tree is walked with each alias written out: that may be so much larger than the text,
-# and anything below the second number is quick.
+# Readers walk a tree with each alias written out: the number of nodes may grow by this factor.
+# Trees with fewer nodes than the second number are always accepted, because they are read quickly.
 LARGEST_GROWTH: Final = 20
 SMALL_TREE: Final = 20_000
-# Dimensions of a transform. Readers make one object for each.
+# Most dimensions of a transform: readers make one object for each.
 LARGEST_COUNT: Final = 1000
 COUNTS: Final = ("n_dims", "n_inputs", "n_outputs")
 ITEM_SIZES: Final = {
@@ -33,7 +33,7 @@ ITEM_SIZES: Final = {
     "uint64": 8, "float16": 2, "float32": 4, "float64": 8, "complex64": 8, "complex128": 16,
     "bool8": 1,
 }  # fmt: skip
-# Standard from which on the history is a branch of its own, and no list of entries.
+# From this version of the standard on, the history is a mapping and not a list of entries.
 LEAD: Final = 200  # bytes of the first lines
 STANDARD: Final = re.compile(rb"#ASDF_STANDARD (\d{1,9})\.(\d{1,9})")
 HISTORY_BRANCH: Final = (1, 2)
@@ -42,15 +42,15 @@ Loader: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 
 @dataclass(frozen=True)
 class Tree:
-    """What the tree of an ASDF says of the FITS file around it.
+    """What the tree of an ASDF extension says about the FITS file that contains it.
 
     Parameters
     ----------
     fits_hash : str
         Hash of the headers; empty if there is none.
     arrays : mapping
-        Extensions that it names, (name, version) or number; and the name of the branch of
-        which each is the array, empty where it is deeper in the tree.
+        By extension, (name, version) or number, the name of the top-level branch whose array
+        the extension is; empty if it belongs deeper in the tree.
     """
 
     fits_hash: str = ""
@@ -58,27 +58,27 @@ class Tree:
 
 
 def check_asdf(stream: IO[bytes], size: int, *, arrays: Collection[Any]) -> Tree:
-    """Check that ASDF holds what it promises.
+    """Check that ASDF content is complete and consistent.
 
     Parameters
     ----------
     stream : binary file
-        At the beginning of the ASDF.
+        Positioned at the beginning of the ASDF content.
     size : int
-        Bytes of it.
+        Size of the content in bytes.
     arrays : collection
-        Extensions of the FITS file around it whose data a tree may name: (name, version)
+        Extensions of the surrounding FITS file whose data a tree may refer to: (name, version)
         or number.
 
     Returns
     -------
     Tree
-        What it says of that file.
+        What the tree says about that file.
 
     Raises
     ------
     OSError
-        Saying what is wrong.
+        If something is wrong; the message says what.
     """
     if stream.read(6) != b"#ASDF ":
         msg = "it does not begin with #ASDF"
@@ -92,7 +92,7 @@ def check_asdf(stream: IO[bytes], size: int, *, arrays: Collection[Any]) -> Tree
 
 
 def _split(stream: IO[bytes]) -> tuple[bytes, int]:
-    """Text of the tree, empty where there is none, and where it ends."""
+    """Text of the tree, empty if there is none, and the position of its end."""
     stream.seek(0)
     content = bytearray()
     searched = 0
@@ -116,7 +116,7 @@ def _split(stream: IO[bytes]) -> tuple[bytes, int]:
 
 
 def _blocks(stream: IO[bytes], start: int, size: int) -> list[float]:
-    """Bytes of data of each block, the last infinite if it is streamed."""
+    """Bytes of data of each block; a streamed block extends to the end."""
     stream.seek(start)
     lead = stream.read(1 << 20)
     found = lead.find(MAGIC)
@@ -150,7 +150,7 @@ def _blocks(stream: IO[bytes], start: int, size: int) -> list[float]:
 
 
 def _block(stream: IO[bytes], size: int) -> tuple[int, int | None]:
-    """Bytes of data of a block, and where it ends; None for one that goes on to the end."""
+    """Bytes of data of a block, and the position of its end; None if the block is streamed."""
     length = int.from_bytes(stream.read(2), "big")
     begin = stream.tell() + length
     head = stream.read(BLOCK_HEADER.size)
@@ -202,7 +202,7 @@ def _check_tree(
     sizes: dict[int, int] = {}
     open_nodes: set[int] = set()
     plain = 0
-    # Children before parents, without recursion: trees may be deep.
+    # Children are visited before parents, without recursion, because trees may be deep.
     todo = [(root, False)] if root is not None else []
     while todo:
         node, done = todo.pop()
@@ -235,7 +235,7 @@ def _check_tree(
 
 
 def _check_history(node: Any, standard: re.Match[bytes] | None) -> None:
-    """Refuse a branch where the writer, by the standard, is to look for a list of entries."""
+    """Refuse a mapping where the standard of the file requires a list of entries."""
     if isinstance(node, yaml.MappingNode) and (
         standard is None or (int(standard[1]), int(standard[2])) < HISTORY_BRANCH
     ):
@@ -263,16 +263,16 @@ def _children(node: Any) -> Iterator[Any]:
 
 
 def _values(node: Any) -> dict[str, Any]:
-    """Nodes of a branch by name; nothing of a leaf."""
+    """Nodes of a mapping by name; empty for any other node."""
     if not isinstance(node, yaml.MappingNode):
         return {}
     return {key.value: value for key, value in node.value if isinstance(key, yaml.ScalarNode)}
 
 
 def _check_node(node: Any, blocks: list[float], arrays: Collection[Any]) -> Any:
-    """Check what would make a reader work for long, or look for what is not there.
+    """Check values that would make a reader run for long, or refer to data that do not exist.
 
-    Returns the extension whose data it is, if there is one.
+    Returns the FITS extension with the data of the node, if there is one.
     """
     values = _values(node)
     for name in COUNTS:
@@ -291,7 +291,7 @@ def _whole_number(node: Any) -> int | None:
 
 
 def _check_array(values: dict[str, Any], blocks: list[float], arrays: Collection[Any]) -> Any:
-    """Check that the data of an array are there; the extension that they are, if they are one."""
+    """Check that the data of an array exist; returns the FITS extension that has them, if any."""
     source = values["source"]
     text = source.value if isinstance(source, yaml.ScalarNode) else ""
     match = re.fullmatch(r"fits:(?:([ -~]+),)?(\d{1,9})", text)
@@ -313,7 +313,7 @@ def _check_array(values: dict[str, Any], blocks: list[float], arrays: Collection
 
 
 def _array_size(values: dict[str, Any]) -> int | None:
-    """Bytes up to the end of an array; None where its strides or type decide that."""
+    """Bytes up to the end of an array; None if it has strides or a type of unknown size."""
     shape = values.get("shape")
     if not isinstance(shape, yaml.SequenceNode) or "strides" in values:
         return None
@@ -330,7 +330,7 @@ def _array_size(values: dict[str, Any]) -> int | None:
 
 
 def _item_size(node: Any) -> int | None:
-    """Bytes of an element; None where that is not known."""
+    """Bytes of an element; None if unknown."""
     if isinstance(node, yaml.ScalarNode):
         return ITEM_SIZES.get(node.value)
     if not isinstance(node, yaml.SequenceNode):

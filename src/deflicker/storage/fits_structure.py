@@ -1,7 +1,7 @@
-"""Structure of FITS files, checked against the size of the file before anything is read.
+"""Checks of the structure of FITS files against their size, before anything is read.
 
-The readers of FITS and ASDF believe what a header says. A damaged one lets them loop over
-a thousand million columns or ask for terabytes; here each number is compared with the file.
+The readers of FITS and ASDF trust the numbers in a header. With a damaged header they may loop
+over a thousand million columns or ask for terabytes, so each number is compared with the file.
 """
 
 import bz2
@@ -25,16 +25,16 @@ from deflicker.storage.asdf_structure import Tree, check_asdf
 
 __all__ = ["ASDF_NAME", "Extension", "check_file", "hash_of_headers"]
 
-ASDF_NAME: Final = "ASDF"  # of the extension that holds a tree
+ASDF_NAME: Final = "ASDF"  # name of the extension that contains a tree
 BLOCK: Final = 2880  # bytes, of FITS
 CARD: Final = 80  # characters
 CHUNK: Final = 1 << 22  # bytes read at once
 LARGEST_FILE: Final = 1 << 43  # bytes
-LARGEST: Final = 999  # axes and columns, by the FITS standard
-# An extension number beyond the number of extensions by more than this is damage; models
-# look for each number up to the largest.
+LARGEST: Final = 999  # axes and columns, according to the FITS standard
+# EXTVER may exceed the number of extensions by this; a larger value means damage. Models look for
+# each version up to the largest, which would take long.
 EXTRA_VERSIONS: Final = 1000
-# No compression of images makes more than this of a byte.
+# No compression of images expands a byte to more bytes than this.
 LARGEST_RATIO: Final = 10_000
 PIXEL_BITS: Final = (8, 16, 32, 64, -32, -64)
 KINDS: Final = ("IMAGE", "BINTABLE", "TABLE")
@@ -62,7 +62,7 @@ class Extension:
     number : int
         0 for the first.
     name : str
-        EXTNAME in capitals; PRIMARY for the first without one.
+        EXTNAME in capitals; PRIMARY for the first extension if it has none.
     version : int
         EXTVER.
     header : astropy.io.fits.Header
@@ -70,8 +70,8 @@ class Extension:
     size : int
         Bytes of data, without padding.
     branch : str, optional
-        Of the tree of the ASDF extension, where the data are right below the trunk and the
-        reader believes the tree; else empty.
+        Top-level branch of the ASDF tree that has these data, if the reader trusts the tree;
+        otherwise empty.
     """
 
     number: int
@@ -87,22 +87,22 @@ class Extension:
 
 
 def check_file(path: Path) -> list[Extension]:
-    """Check that a file holds what its headers promise, and nothing that cannot be read.
+    """Check that a file contains what its headers promise, and nothing that cannot be read.
 
     Parameters
     ----------
     path : pathlib.Path
-        FITS file, which may be compressed, or ASDF file. Others are not looked at.
+        FITS file, which may be compressed, or ASDF file. Other files are not checked.
 
     Returns
     -------
     list of Extension
-        Of a FITS file; empty for others.
+        Extensions of a FITS file; empty for other files.
 
     Raises
     ------
     OSError
-        Naming the extension and the keyword that is wrong.
+        If something is wrong; the message names the extension and the keyword.
     """
     suffixes = path.suffixes[-2:]
     if ".fits" in suffixes:
@@ -159,18 +159,18 @@ def _check_fits(stream: IO[bytes]) -> list[Extension]:
 
 
 def hash_of_headers(extensions: Sequence[Extension]) -> str:
-    """Hash of all headers, as writers of data models keep it in the tree.
+    """Hash of all headers, as writers of data models store it in the tree.
 
     Parameters
     ----------
     extensions : sequence of Extension
-        All of a file.
+        All extensions of a file.
 
     Returns
     -------
     str
-        SHA-256 of their text but for that of ASDF. Readers leave the headers alone where
-        it is that of the tree.
+        SHA-256 of the text of all headers except that of ASDF. Readers skip the headers if
+        the tree has the same hash.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -179,7 +179,7 @@ def hash_of_headers(extensions: Sequence[Extension]) -> str:
 
 
 def _named(tree: Tree, extensions: list[Extension]) -> list[Extension]:
-    """Note where a tree has the data, if the reader is to believe that it has them all."""
+    """Note which branch of the tree has the data of each extension, if readers trust the tree."""
     if tree.fits_hash != hash_of_headers(extensions):
         return extensions
     found = []
@@ -193,7 +193,7 @@ def _named(tree: Tree, extensions: list[Extension]) -> list[Extension]:
 
 
 def _read_header(stream: IO[bytes], number: int) -> str | None:
-    """Text of the next header; None behind the last."""
+    """Text of the next header; None after the last."""
     parts: list[bytes] = []
     while True:
         block = stream.read(BLOCK)
@@ -222,7 +222,7 @@ def _read_header(stream: IO[bytes], number: int) -> str | None:
 
 
 def _check_blank(stream: IO[bytes], number: int) -> None:
-    """Refuse what follows the last extension, unless it is padding."""
+    """Refuse anything that follows the last extension, except padding."""
     while chunk := stream.read(CHUNK):
         if chunk.strip(b"\0 "):
             msg = f"what follows extension number {number - 1} is no extension"
@@ -239,7 +239,7 @@ def _check_characters(cards: bytes, number: int) -> None:
 
 
 def _describe(text: str, number: int) -> Extension:
-    """Parse a header, each card of it."""
+    """Parse a header and check each of its cards."""
     header = fits.Header.fromstring(text)
     for card in header.cards:
         _check_card(card, number)
@@ -274,7 +274,7 @@ def _check_card(card: fits.Card, number: int) -> None:
 
 
 def _shown_keyword(card: fits.Card) -> str:
-    """What stands in front of a card, if it is readable at all."""
+    """Keyword of a card for messages, if it is readable at all."""
     with suppress(Exception):
         return str(card.image[:8].strip())
     return "(unreadable)"
@@ -283,7 +283,7 @@ def _shown_keyword(card: fits.Card) -> str:
 def _defined(value: Any) -> Any:
     if isinstance(value, fits.card.Undefined):
         msg = "it has no value"
-        raise ValueError(msg)  # noqa: TRY004 - the type is only how astropy says so
+        raise ValueError(msg)  # noqa: TRY004 - astropy marks a missing value by its type
     return value
 
 
@@ -359,7 +359,7 @@ def _data_size(header: fits.Header, number: int) -> int:
 
 
 def _check_data(stream: IO[bytes], extension: Extension) -> bytes | None:
-    """Step over the data, and return those of tables that must be looked at."""
+    """Skip the data of an extension; data of tables that must be checked are read and returned."""
     header = extension.header
     kind = header["XTENSION"] if extension.number else "IMAGE"
     rows = 0
@@ -374,7 +374,7 @@ def _check_data(stream: IO[bytes], extension: Extension) -> bytes | None:
     if not looked_at:
         _skip(stream, padded)
         return None
-    # Read in parts, so that a size that is not true needs no memory.
+    # Read in parts, so that a wrong size in the header does not use memory.
     content = io.BytesIO()
     while content.tell() < padded:
         chunk = stream.read(min(CHUNK, padded - content.tell()))
@@ -395,17 +395,17 @@ def _ends_early(promised: int, there: int) -> OSError:
 
 
 def _skip(stream: IO[bytes], size: int) -> None:
-    """Step over data; of a compressed file it must be expanded."""
+    """Skip data; a compressed file must be expanded for this."""
     start = stream.tell()
     if not size:
         return
     there = 0
-    # Beyond, systems refuse to seek.
+    # Systems refuse to seek beyond this.
     if size < LARGEST_FILE:
         stream.seek(start + size - 1)
         if stream.read(1):
             return
-        with suppress(ValueError):  # a gzip stream is at its end already
+        with suppress(ValueError):  # from a gzip stream, which is already at its end
             stream.seek(0, io.SEEK_END)
         there = max(stream.tell() - start, 0)
     raise _ends_early(size, there)
@@ -438,7 +438,7 @@ def _columns(header: fits.Header) -> list[tuple[int, int, str]]:
 
 
 def _check_column(header: fits.Header, number: int, *, repeat: int | None) -> None:
-    """Check what a header says besides the format of a column."""
+    """Check the keywords of a column other than its format."""
     for keyword in ("TTYPE", "TUNIT", "TDISP"):
         _text(header, f"{keyword}{number}", "")
     for keyword in ("TSCAL", "TZERO", "TNULL"):
@@ -468,7 +468,7 @@ def _check_ascii_columns(header: fits.Header) -> None:
 
 
 def _check_compressed(header: fits.Header) -> None:
-    """Check that an image does not expand to more than its bytes can hold."""
+    """Check that an image does not expand to more than its compressed bytes can contain."""
     shape = _shape(header, "Z")
     bits = _integer(header, "ZBITPIX")
     held = header["NAXIS1"] * header["NAXIS2"] + header.get("PCOUNT", 0)
@@ -515,7 +515,7 @@ def _check_heap(
 
 
 def _check_names(extensions: list[Extension]) -> None:
-    """Refuse two extensions of one name and number: only one of them could be kept."""
+    """Refuse two extensions with the same name and version: only one of them could be kept."""
     seen: dict[tuple[str, int], int] = {}
     for extension in extensions:
         if extension.version > len(extensions) + EXTRA_VERSIONS:

@@ -1,6 +1,6 @@
-"""Ramps that are larger than memory: opened and written without their large arrays.
+"""Ramps that are larger than memory, opened and written without loading their large arrays.
 
-In a data model stands a `Placeholder` for each of them; all else of the model is as ever.
+In the data model a `Placeholder` replaces each of these arrays; the rest of the model is as usual.
 """
 
 import io
@@ -33,16 +33,16 @@ log = logging.getLogger(__name__)
 
 FIRST_CARD: Final = b"SIMPLE  ="
 BLOCK: Final = 2880  # bytes, of FITS
-CARDS: Final = 36  # of a block
+CARDS: Final = 36  # in a block
 CHUNK: Final = 1 << 24
 STORED_TYPES: Final = {-32: ">f4", 8: "u1"}
-# Arrays of the model with integrations, in the type that the model has them in.
+# Arrays of the model that have integrations, with the BITPIX that they have in the model.
 STAYS: Final = {"SCI": -32, "GROUPDQ": 8, "ZEROFRAME": -32}
 NEEDED: Final = ("SCI", "GROUPDQ")
 
 
 def can_stay_on_disk(path: Path) -> bool:
-    """Tell whether a file is one that `open_on_disk` opens.
+    """Whether `open_on_disk` can open a file.
 
     Parameters
     ----------
@@ -68,10 +68,10 @@ def can_stay_on_disk(path: Path) -> bool:
 
 
 def _stays(hdu: Any) -> bool:
-    """Whether an extension holds integrations, and its bytes are the values of the model."""
+    """Whether an extension has integrations, stored with the type that the model uses."""
     header = hdu.header
     return (
-        type(hdu) is fits.ImageHDU  # a compressed image is one too, in its own way
+        type(hdu) is fits.ImageHDU  # not a subclass, such as a compressed image
         and hdu.name in STAYS
         and header["NAXIS"] > 2
         and 0 not in hdu.shape
@@ -81,7 +81,7 @@ def _stays(hdu: Any) -> bool:
 
 
 def open_on_disk(path: Path) -> datamodels.RampModel:
-    """Open a ramp without reading the arrays that hold integrations.
+    """Open a ramp without reading the arrays that have integrations.
 
     Parameters
     ----------
@@ -115,8 +115,8 @@ def write_on_disk(model: datamodels.RampModel, path: Path) -> None:
     Parameters
     ----------
     model : RampModel
-        Its science data are a `Placeholder`. If they are in an unfinished file, that
-        becomes the output; afterwards its placeholders stand for the arrays in the output.
+        Its science data are a `Placeholder`. If they are in an unfinished file, that file
+        becomes the output. Afterwards the placeholders refer to the arrays in the output.
     path : pathlib.Path
         FITS file to write. An existing file stays until the new one is complete.
     """
@@ -148,14 +148,14 @@ def write_on_disk(model: datamodels.RampModel, path: Path) -> None:
 
 
 def map_in_place(model: datamodels.RampModel) -> None:
-    """Put whole memory-mapped arrays in place of the placeholders of a model.
+    """Replace the placeholders of a model by whole memory-mapped arrays.
 
     Parameters
     ----------
     model : RampModel
-        Changed. What is then written to its arrays stays in memory; they are read-only
-        where memory would not do for all of them, and None, with a warning, where the
-        address space has no room.
+        Changed. Later changes of its arrays stay in memory. An array is read-only if memory
+        is not sufficient for changes of all of it, and None, with a warning, if the address
+        space is not sufficient.
     """
     for name, value in _placeholders(model):
         whole = None
@@ -174,14 +174,14 @@ def _placeholders(model: datamodels.RampModel) -> list[tuple[str, Placeholder]]:
 
 
 def data_offset(model: datamodels.RampModel, *, more_cards: int) -> int:
-    """Where the science data of a model will begin in its file.
+    """Position at which the science data of a model will begin in its file.
 
     Parameters
     ----------
     model : RampModel
         Its science data are a `Placeholder`.
     more_cards : int
-        How many cards its first header will have gained by then.
+        Number of cards that will be added to its first header before it is written.
 
     Returns
     -------
@@ -195,7 +195,7 @@ def data_offset(model: datamodels.RampModel, *, more_cards: int) -> int:
 
 
 def _parts(hdulist: fits.HDUList) -> list[bytes | StoredArray]:
-    """What a FITS file consists of, in order: bytes, and arrays that are in other files."""
+    """Parts of a FITS file, in order: bytes, and arrays that are in other files."""
     parts: list[bytes | StoredArray] = []
     for number, hdu in enumerate(hdulist):
         data = hdu.data
@@ -203,7 +203,7 @@ def _parts(hdulist: fits.HDUList) -> list[bytes | StoredArray]:
             padding = bytes(-data.stored.nbytes % BLOCK)
             parts += [hdu.header.tostring().encode("ascii"), data.stored, padding]
             continue
-        # An extension is written behind a first header of one block, which is dropped.
+        # astropy writes an extension only after a primary header, of one block; it is dropped.
         lead = [fits.PrimaryHDU()] if number else []
         buffer = io.BytesIO()
         with warnings.catch_warnings():
@@ -214,7 +214,7 @@ def _parts(hdulist: fits.HDUList) -> list[bytes | StoredArray]:
 
 
 def _offset(parts: list[bytes | StoredArray], stored: StoredArray) -> int:
-    """Where an array begins in the file."""
+    """Position at which an array begins in the file."""
     sizes = [part.nbytes if isinstance(part, StoredArray) else len(part) for part in parts]
     return sum(sizes[: parts.index(stored)])
 

@@ -1,4 +1,4 @@
-"""Where the arrays of a run are: in memory, or in files where they are larger than a limit."""
+"""Where the arrays of a run are kept: in memory, or in files if they are larger than a limit."""
 
 import logging
 import math
@@ -20,18 +20,18 @@ __all__ = ["Storage"]
 
 log = logging.getLogger(__name__)
 
-HISTORY_TEXT = 72  # characters of a card
+HISTORY_TEXT = 72  # characters of text in a HISTORY card
 
 
 class Storage:
-    """Arrays of one run. Its unfinished files are gone at the end, whatever happens.
+    """Place for the arrays of one run; unfinished files are removed at the end in every case.
 
     Parameters
     ----------
     limit : float, optional
         Bytes; a ramp that needs more stays on disk. Infinity by default.
     n_products : int, optional
-        How many arrays as large as the science data are to be saved besides.
+        Number of products as large as the science data that are to be saved.
     """
 
     def __init__(self, *, limit: float = math.inf, n_products: int = 0) -> None:
@@ -56,21 +56,21 @@ class Storage:
         opener: Callable[..., datamodels.JwstDataModel],
         output: Callable[[], Path],
     ) -> datamodels.JwstDataModel:
-        """Open a file, its large arrays only if they fit into memory.
+        """Open a file; its large arrays stay on disk if it needs more memory than the limit.
 
         Parameters
         ----------
         path : pathlib.Path
             Input file.
         opener : callable
-            Opens it, ``opener(path, on_disk=bool)``.
+            Opens the file, ``opener(path, on_disk=bool)``.
         output : callable
-            Names the file that will be written.
+            Returns the path of the file that will be written.
 
         Returns
         -------
         JwstDataModel
-            With placeholders if it stays on disk.
+            With placeholders if the arrays stay on disk.
         """
         if not self._is_too_large(path):
             return opener(path, on_disk=False)
@@ -98,23 +98,23 @@ class Storage:
         history: Callable[[], str],
         advance: Callable[[], object],
     ) -> Output:
-        """Where the cleaning of a model goes.
+        """Where the cleaned data of a model are to be written.
 
         Parameters
         ----------
         model : JwstDataModel
-            As it is before.
+            The model before it is cleaned.
         exposure : Exposure
             Its arrays.
         history : callable
-            Makes a text as long as the one that its history will have gained.
+            Makes a text as long as the entry that will be added to the history.
         advance : callable
             Called after each difference.
 
         Returns
         -------
         Output
-            In place, or in the unfinished output file.
+            The arrays of the exposure themselves, or the unfinished output file.
         """
         if not isinstance(exposure.data, StoredArray):
             return Output(make_data=lambda: exposure.data, advance=advance)
@@ -129,7 +129,7 @@ class Storage:
         )
 
     def float32(self, mask: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """Numbers for a mask that is to be saved.
+        """Convert a mask that is to be saved to numbers.
 
         Parameters
         ----------
@@ -139,7 +139,7 @@ class Storage:
         Returns
         -------
         ndarray of float32, shape of ``mask``
-            1 for True; where the ramp is on disk a `Placeholder` for those of integrations.
+            1 for True. A `Placeholder` if the ramp is on disk and each integration has a mask.
         """
         if self._folder is None or mask.ndim < 3:
             return mask.astype(np.float32)
@@ -149,7 +149,7 @@ class Storage:
         return Placeholder.of(stored)
 
     def _new(self, offset: int, shape: tuple[int, ...]) -> StoredArray:
-        """Begin a file of float32 zeros."""
+        """Create a file of float32 zeros."""
         if self._folder is None:
             self._folder = UnfinishedFolder(self._beside)
         self._number += 1
@@ -159,7 +159,7 @@ class Storage:
         try:
             with path.open("wb") as stream:
                 stream.truncate(size)
-                # Else a full disk would end the process, where it writes to mapped memory.
+                # Otherwise a full disk would end the process while it writes to mapped memory.
                 if hasattr(os, "posix_fallocate"):
                     os.posix_fallocate(stream.fileno(), 0, size)
         except OSError as error:

@@ -1,9 +1,9 @@
-"""All that this package needs of stdatamodels and that its documentation does not promise.
+"""Uses of stdatamodels beyond its documented interface, all in this file.
 
 A model is a tree of dictionaries, lists and arrays, ``instance``, and a schema that says where in
-a FITS file each branch belongs. Cards that the schema does not know are in the branch
-``extra_fits``. A reader that finds in the tree the hash of the headers takes nothing from them.
-`Placeholder` relies on one more habit: arrays that say that they are contiguous are not copied.
+a FITS file each branch belongs. Cards that the schema does not have are in the branch
+``extra_fits``. If the tree contains the hash of the headers, the reader skips the headers.
+`Placeholder` relies on one more habit: arrays whose flags say "contiguous" are not copied.
 """
 
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 EXTRA: Final = "extra_fits"
-LAZY: Final = "NDArrayType"  # of asdf
+LAZY: Final = "NDArrayType"  # type of asdf for arrays that are still in the file
 
 
 def tree_of(model: datamodels.JwstDataModel) -> dict[str, Any]:
@@ -37,34 +37,34 @@ def tree_of(model: datamodels.JwstDataModel) -> dict[str, Any]:
     Parameters
     ----------
     model : JwstDataModel
-        Any.
+        Any model.
 
     Returns
     -------
     dict
-        The model's own.
+        The tree itself, not a copy.
     """
     return model.instance
 
 
 def schema_of(model: datamodels.JwstDataModel) -> dict[str, Any]:
-    """Schema of a model, with all that it includes.
+    """Schema of a model, including the schemas that it refers to.
 
     Parameters
     ----------
     model : JwstDataModel
-        Any.
+        Any model.
 
     Returns
     -------
     dict
-        Of the tree's branches under ``properties``.
+        Schemas of the branches of the tree are under ``properties``.
     """
     return model.schema
 
 
 def is_in_file(node: Any) -> bool:
-    """Tell an array that the reader of ASDF leaves in the file until it is asked for.
+    """Whether a leaf is an array that the reader of ASDF leaves in the file until it is used.
 
     Parameters
     ----------
@@ -80,14 +80,14 @@ def is_in_file(node: Any) -> bool:
 
 
 def as_written(model: datamodels.JwstDataModel, *, with_missing: bool = True) -> fits.HDUList:
-    """FITS file that a model would be written to; no array is copied.
+    """Make the FITS file as which a model would be written; no array is copied.
 
     Parameters
     ----------
     model : JwstDataModel
-        Any.
+        Any model.
     with_missing : bool, optional
-        Whether branches without value are kept, as when a model is saved.
+        Whether branches without a value are kept, as when a model is saved.
 
     Returns
     -------
@@ -99,25 +99,25 @@ def as_written(model: datamodels.JwstDataModel, *, with_missing: bool = True) ->
 
 
 def update_before_writing(model: datamodels.JwstDataModel, path: str) -> None:
-    """Set what a model sets itself when it is saved: date, file name, model type.
+    """Set the keywords that a model sets when it is saved: date, file name, model type.
 
     Parameters
     ----------
     model : JwstDataModel
         Changed.
     path : str
-        Where it is going to be saved.
+        File to which it will be saved.
     """
     model.on_save(path)
 
 
 def kept_cards(model: datamodels.JwstDataModel) -> Iterator[Any]:
-    """Cards that the schema of a model does not know.
+    """Cards that are not in the schema of a model.
 
     Parameters
     ----------
     model : JwstDataModel
-        Any.
+        Any model.
 
     Yields
     ------
@@ -129,7 +129,7 @@ def kept_cards(model: datamodels.JwstDataModel) -> Iterator[Any]:
 
 
 def keep_card(model: datamodels.JwstDataModel, extension: str, card: fits.Card) -> None:
-    """Put a card among those that the schema does not know.
+    """Add a card that is not in the schema of a model.
 
     Parameters
     ----------
@@ -145,34 +145,34 @@ def keep_card(model: datamodels.JwstDataModel, extension: str, card: fits.Card) 
 
 
 def knows_keyword(model: datamodels.JwstDataModel, keyword: str) -> bool:
-    """Tell whether the schema of a model has a place for a keyword.
+    """Whether the schema of a model has a keyword.
 
     Parameters
     ----------
     model : JwstDataModel
-        Any.
+        Any model.
     keyword : str
         FITS keyword.
 
     Returns
     -------
     bool
-        True if it has.
+        True if it does.
     """
     return bool(find_fits_keyword(model.schema, keyword))
 
 
 def trusted_hash(model: datamodels.JwstDataModel) -> str | None:
-    """Hash of the headers for which the reader takes a model's tree.
+    """Hash of the headers in a model's tree; the reader skips headers that have this hash.
 
     Parameters
     ----------
     model : JwstDataModel
-        Just opened.
+        Model that was just opened.
 
     Returns
     -------
     str or None
-        None where the tree has none.
+        None if there is no hash in the tree.
     """
     return model.instance.get(fits_support.FITS_HASH_KEY)

@@ -1,8 +1,8 @@
-"""Arrays that stay in files, one integration at a time in memory, and what stands for them.
+"""Arrays that stay in files, and their placeholders in data models.
 
 A `StoredArray` is an array in a file, of which only the integration that is asked for
-is in the address space. In a data model stands a `Placeholder` for it, which has its
-shape and type and no memory.
+is in the address space. In a data model a `Placeholder` replaces it, which has its
+shape and type and uses no memory.
 """
 
 from pathlib import Path
@@ -23,13 +23,13 @@ class StoredArray:
     path : pathlib.Path
         The file.
     offset : int
-        Where the array begins, in bytes.
+        Position in the file at which the array begins, in bytes.
     shape : tuple of int
         Its shape; the first axis counts integrations.
     dtype : dtype-like
         Its type, with the byte order of the file.
     writable : bool, optional
-        Whether what is written to an integration goes into the file.
+        Whether changes of an integration are written to the file.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class StoredArray:
 
     @property
     def nbytes(self) -> int:
-        """Size in the file."""
+        """Size in the file in bytes."""
         return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
 
     def __len__(self) -> int:
@@ -78,7 +78,7 @@ class StoredArray:
         Parameters
         ----------
         mode : {"c", "r"}
-            What is written stays in memory, or nothing can be written.
+            "c": changes stay in memory; "r": the array is read-only.
 
         Returns
         -------
@@ -91,23 +91,23 @@ class StoredArray:
 
 
 class Placeholder(np.ndarray):
-    """Zeros without memory, of the shape and type of an array in a file."""
+    """Array of zeros that uses no memory, with the shape and type of an array in a file."""
 
     stored: StoredArray
 
     @classmethod
     def of(cls, stored: StoredArray) -> "Placeholder":
-        """Make one.
+        """Make a placeholder for an array in a file.
 
         Parameters
         ----------
         stored : StoredArray
-            What it stands for.
+            The array.
 
         Returns
         -------
         Placeholder
-            Not to be written to.
+            Must not be written to.
         """
         zeros = np.broadcast_to(np.zeros((), dtype=stored.dtype), stored.shape)
         placeholder = zeros.view(cls)
@@ -116,12 +116,12 @@ class Placeholder(np.ndarray):
 
     @property
     def flags(self) -> Any:
-        """As of the array in the file: models copy what is not contiguous."""
+        """Flags of the array in the file: models would copy an array that is not contiguous."""
         return SimpleNamespace(c_contiguous=True, contiguous=True, writeable=False)
 
 
 def as_ramps(array: NDArray) -> Any:
-    """Array of a model, or the stored array for which it stands.
+    """Array of a model, or the stored array if it is a placeholder.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ def as_ramps(array: NDArray) -> Any:
 
 
 def as_array(ramps: Any, shape: tuple[int, ...]) -> NDArray:
-    """Array for a model, or what stands there for a stored one.
+    """Array for a model; a placeholder for a stored array.
 
     Parameters
     ----------

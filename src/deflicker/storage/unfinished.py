@@ -1,4 +1,4 @@
-"""Hidden folders for files that are not finished, and what killed runs have left of them."""
+"""Hidden folders for unfinished files, and removal of those that killed runs have left."""
 
 import logging
 import os
@@ -12,7 +12,7 @@ from typing import Final
 
 try:
     import fcntl
-except ImportError:  # another system: folders are made, and none is taken for a leftover
+except ImportError:  # not a Unix system: folders are made, but leftovers are not removed
     fcntl = None  # type: ignore[assignment]
 
 __all__ = ["UnfinishedFolder", "remove_leftovers", "unfinished_folder", "written_whole"]
@@ -20,18 +20,18 @@ __all__ = ["UnfinishedFolder", "remove_leftovers", "unfinished_folder", "written
 log = logging.getLogger(__name__)
 
 PREFIX: Final = ".deflicker-"
-# Held by the process for as long as the folder is in use: the system lets go of a lock
-# when a process ends, however it ends.
+# File that the process locks as long as the folder is in use: the system releases a lock when the
+# process ends, however it ends.
 LOCK: Final = "lock"
 
 
 class UnfinishedFolder:
-    """A hidden folder that is in use until `remove`.
+    """A hidden folder that is in use until `remove` is called.
 
     Parameters
     ----------
     parent : pathlib.Path
-        Where it is made.
+        Folder in which it is made.
     """
 
     def __init__(self, parent: Path) -> None:
@@ -40,33 +40,33 @@ class UnfinishedFolder:
             try:
                 self._lock = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
             except FileNotFoundError:
-                continue  # another run has taken it for a leftover, before it was locked
+                continue  # another run removed it as a leftover before it was locked
             if self._hold():
                 return
             os.close(self._lock)
 
     def _hold(self) -> bool:
-        """Lock the folder; False if it has been removed meanwhile."""
+        """Lock the folder; False if it was removed in the meantime."""
         if fcntl is not None:
-            with suppress(OSError):  # no locks here: then no other run can lock it either
+            with suppress(OSError):  # no locks on this file system: no other run can lock it either
                 fcntl.flock(self._lock, fcntl.LOCK_EX)
         os.write(self._lock, socket.gethostname().encode())
         return os.fstat(self._lock).st_nlink > 0
 
     def remove(self) -> None:
-        """Remove the folder and what is in it, as far as the system lets."""
+        """Remove the folder and its contents, if the system allows it."""
         _remove(self.path)
         os.close(self._lock)
 
 
 @contextmanager
 def unfinished_folder(parent: Path) -> Iterator[Path]:
-    """Make a hidden folder that is gone at the end.
+    """Make a hidden folder that is removed at the end.
 
     Parameters
     ----------
     parent : pathlib.Path
-        Where it is made.
+        Folder in which it is made.
 
     Yields
     ------
@@ -82,18 +82,18 @@ def unfinished_folder(parent: Path) -> Iterator[Path]:
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """Let a file be written completely or not at all.
+    """Write a file completely or not at all.
 
     Parameters
     ----------
     path : pathlib.Path
-        The file. One that exists stays until the new one is complete.
+        The file. An existing file stays until the new one is complete.
 
     Yields
     ------
     pathlib.Path
-        Where to write, under the same name in a hidden folder beside it: writers put the name
-        into headers.
+        File to write, in a hidden folder next to the final one. Its name is the same, because
+        writers put the name into headers.
 
     Raises
     ------
@@ -110,13 +110,13 @@ def written_whole(path: Path) -> Iterator[Path]:
 
 
 def remove_leftovers(parent: Path) -> None:
-    """Remove the hidden folders of runs that have been killed, and say so.
+    """Remove the hidden folders of runs that were killed, and log their names.
 
     Parameters
     ----------
     parent : pathlib.Path
-        Where to look. Folders of runs that go on stay, also those of other users, and
-        those of other machines, whose locks may not be known here.
+        Folder to search. Folders of runs that are still active are kept, also those of other
+        users; so are folders of other machines, whose locks may not be visible here.
     """
     removed, foreign = [], []
     for folder in sorted(parent.glob(f"{PREFIX}*")):
@@ -141,19 +141,20 @@ def remove_leftovers(parent: Path) -> None:
 
 
 def _host_of_leftover(folder: Path) -> str:
-    """Remove a folder if it is one of a killed run on this machine.
+    """Remove a folder if it was left by a killed run on this machine.
 
     Returns
     -------
     str
-        Machine of the run; nothing if it is alive, or that cannot be known.
+        Machine of the killed run; empty if the run is active, or if this cannot be found out.
     """
     if fcntl is None:
         return ""
     try:
         lock = os.open(folder / LOCK, os.O_RDWR)
     except FileNotFoundError:
-        # Killed before it was locked, or about to be: the other run makes another then.
+        # The other run was killed before it locked the folder, or has not locked it yet; in that
+        # case it makes another folder.
         with suppress(OSError):
             folder.rmdir()
         return ""
@@ -174,7 +175,7 @@ def _host_of_leftover(folder: Path) -> str:
 
 
 def _remove(folder: Path) -> None:
-    """Remove a folder, its lock at last: without it nobody would know of the rest."""
+    """Remove a folder, its lock last: without the lock nobody would recognize the rest."""
     for path in list(folder.iterdir()) if folder.is_dir() else []:
         if path.name == LOCK:
             continue
