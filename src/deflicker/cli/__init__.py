@@ -1,1 +1,1 @@
-"""The ``deflicker`` command; nothing of it is for other programs."""
+"""The ``deflicker`` command; nothing here is for other programs."""

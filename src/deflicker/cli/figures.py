@@ -13,13 +13,13 @@ from deflicker.storage.unfinished import written_whole
 
 __all__ = ["before_after", "spectrum_plot"]
 
-DECADES = 1e-3  # of the white noise: what is shown of the power below it
+DECADES = 1e-3  # lowest power in the plot, as a fraction of the white noise
 
 
 def before_after(
     before: NDArray[np.floating], after: NDArray[np.floating], path: Path, *, title: str
 ) -> None:
-    """Draw an image before and after cleaning, and what was removed.
+    """Draw an image before and after cleaning, and the difference.
 
     Parameters
     ----------
@@ -28,11 +28,11 @@ def before_after(
     path : pathlib.Path
         PNG file to write.
     title : str
-        What is shown.
+        Title of the picture.
     """
     ordered = SortedValues.of(before, np.isfinite(before))
     center = ordered.sigma_clip()[0]
-    # The scale is that of the background, however much of the image is lit.
+    # The scale follows the noise of the background, however much of the image contains light.
     limit = 2 * ordered.mirrored_sigma(center)
     wide = before.shape[1] > 4 * before.shape[0]
     figure = Figure(figsize=(12, 6.0 if wide else 4.4), layout="constrained")
@@ -65,7 +65,7 @@ def spectrum_plot(table: Any, path: Path) -> None:
     Parameters
     ----------
     table : astropy.table.QTable
-        As `deflicker.models.spectra.read_spectrum` gives it.
+        Result of `deflicker.models.spectra.read_spectrum`.
     path : pathlib.Path
         PNG file to write.
     """
@@ -79,7 +79,7 @@ def spectrum_plot(table: Any, path: Path) -> None:
     figure = Figure(figsize=(7, 4.6), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
-    # Powers of 0 have no logarithm: the lines have gaps there.
+    # A power of 0 has no logarithm: the line has a gap there.
     axes.set_xscale("log", nonpositive="mask")
     axes.set_yscale("log", nonpositive="mask")
     for name, (style, label) in lines.items():

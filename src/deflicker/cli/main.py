@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 EXPOSURES = ("nircam", "niriss", "miri", "nirspec-ifu", "nirspec-bots")
-# What decides the names of files, which the demo does.
+# Parameters that determine the names of files: the demo sets these itself.
 FIXED_PARAMETERS = ("--suffix", "--output_dir", "--output_ext", "--output_file", "--skip")
 DEMO = "simulate an exposure, clean it, and show how good that was"
 DEMO_PARAMETERS = (
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     arguments : sequence of str, optional
-        Words of the command line; those of the process by default.
+        Command-line arguments; those of the process by default.
 
     Returns
     -------
@@ -77,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _check_parameters(demo: argparse.ArgumentParser, parameters: list[str]) -> None:
-    """Stop where the words of a demo are not parameters of the step."""
+    """Stop if an argument of the demo is not a parameter of the step."""
     stray = [word for word in parameters if not word.startswith("--") or "=" not in word]
     fixed = [word for word in parameters if word.partition("=")[0] in FIXED_PARAMETERS]
     if fixed:
@@ -124,7 +124,7 @@ def _progress(part: int, text: str) -> None:
 
 
 def _clean(source: Path, folder: Path, parameters: list[str]) -> tuple[str, "NDArray[np.float32]"]:
-    """Clean a file the way ``strun`` does; return status and cleaned data."""
+    """Clean a file in the same way as ``strun``; return the status and the cleaned data."""
     import numpy as np
     from stpipe import Step
 

@@ -1,1 +1,1 @@
-"""Threads, memory and tunables; nothing of it is public."""
+"""Threads, memory and tunables; nothing here is public."""

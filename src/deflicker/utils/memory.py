@@ -1,4 +1,4 @@
-"""How much memory there is, and how much may be used."""
+"""How much memory is free, and how much may be used."""
 
 from pathlib import Path
 
@@ -8,7 +8,8 @@ from astropy.units import Quantity, UnitConversionError, byte, dimensionless_uns
 __all__ = ["free_memory", "read_memory_limit"]
 
 CGROUP = Path("/sys/fs/cgroup")
-# Files of the limit and of what is used, and what of that is cached files.
+# For each version of control groups: the file with the limit, the file with the memory in use, and
+# the field of memory.stat with the part of it that caches files.
 VERSION_2 = ("memory.max", "memory.current", "inactive_file ")
 VERSION_1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file ")
 
@@ -19,8 +20,8 @@ def free_memory() -> int:
     Returns
     -------
     int
-        Bytes: what the machine has to spare, or less where a control group (a
-        container, a batch job) or a limit of the address space says so.
+        Bytes available on the machine, or fewer if a control group (of a container or a batch
+        job) or a limit of the address space allows less.
     """
     process = psutil.Process()
     rooms = [psutil.virtual_memory().available]
@@ -33,7 +34,7 @@ def free_memory() -> int:
 
 
 def _cgroup_rooms(membership: Path, root: Path) -> list[int]:
-    """What the control groups above this process leave, in bytes."""
+    """Bytes that each of the control groups of this process leaves free."""
     try:
         lines = [line.split(":", 2) for line in membership.read_text().splitlines()]
     except OSError:
@@ -53,7 +54,7 @@ def _cgroup_rooms(membership: Path, root: Path) -> list[int]:
                 cached = next(int(line.split()[1]) for line in stat if line.startswith(names[2]))
             except (OSError, ValueError, StopIteration):  # no such group, or its limit is "max"
                 continue
-            # Files that were read count as used, and are given back when need be.
+            # Cached files count as used memory, but the system frees them when it is needed.
             rooms.append(limit - used + cached)
     return rooms
 

@@ -24,8 +24,9 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 KEPT_BYTES = 1 << 22
-# malloc.h of the GNU C library: M_ARENA_MAX, M_MMAP_THRESHOLD (a full frame of float32 is
-# given back at once) and M_TRIM_THRESHOLD, which is small again where the other is set.
+# malloc.h of the GNU C library: M_ARENA_MAX, M_MMAP_THRESHOLD (so that a full frame of float32 is
+# returned to the system at once) and M_TRIM_THRESHOLD, which must be set again because setting the
+# threshold before it makes it small.
 ALLOCATOR = {-8: 1, -3: 1 << 24, -1: 1 << 25}
 COMMANDS = ("deflicker", "strun")
 FRACTIONS = {"none": 0.0, "quarter": 0.25, "half": 0.5, "all": 1.0}
@@ -35,7 +36,7 @@ def available_cores() -> int:
     """Return the number of cores that this process may run on."""
     try:
         return len(os.sched_getaffinity(0))
-    except AttributeError:  # only Linux tells the affinity
+    except AttributeError:  # only Linux has the CPU affinity
         return os.cpu_count() or 1
 
 
@@ -77,23 +78,24 @@ def count_threads(maximum_cores: str) -> int:
 
 
 def keep_freed_memory() -> None:
-    """Make the allocator keep pieces of up to 4 MiB that are freed, for the next ones.
+    """Make the allocator keep freed pieces of up to 4 MiB for later use.
 
-    The C library of Linux gives large pieces back to the system at once, and the system
-    clears each page of the next one: a quarter of the time of small images. It counts
-    as large what is larger than anything that was freed before.
+    The C library of Linux returns large pieces to the system at once, and the system
+    clears each page of the next piece, which takes a quarter of the time of small images. A
+    piece counts as large if it is larger than any piece that was freed before, so freeing one
+    piece of 4 MiB is enough.
     """
     np.empty(KEPT_BYTES, dtype=np.uint8)
 
 
 def share_freed_memory() -> None:
-    """Make threads that are still to be started take their memory from one pool.
+    """Make threads that are started later take their memory from one pool.
 
-    The GNU C library gives each thread a pool of its own, and lets pools keep whole images
-    that are freed, in pieces: with transforms of images on two threads that is five images.
-    The settings are those of the process for as long as it lives, and cost what is allocated
-    in small pieces a little time. They are left out where there is no such library, and in
-    processes that are not a command of ours or of stpipe: these may do other things too.
+    The GNU C library gives each thread its own pool, and the pools keep the memory of whole
+    images that were freed, in pieces: five images for transforms of images on two threads.
+    The settings apply to the whole process until it ends, and make small allocations a little
+    slower. They are not made without this library, nor in processes other than the commands of
+    this package and of stpipe, because other processes may also do other work.
     """
     if sys.platform == "linux" and Path("".join(sys.argv[:1])).name in COMMANDS:
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
@@ -109,7 +111,7 @@ def map_in_order(
     n_threads: int = 1,
     pool: ThreadPoolExecutor | None = None,
 ) -> Iterator[Result]:
-    """Apply a function to each item, on several threads, and give the results in order.
+    """Apply a function to each item, on several threads, and return the results in order.
 
     Parameters
     ----------
@@ -120,13 +122,13 @@ def map_in_order(
     n_threads : int, optional
         Number of threads, and of results that may wait.
     pool : ThreadPoolExecutor, optional
-        Threads for work that is done again and again; made for this one by default. What they
-        do must not wait for other work in the same pool.
+        Threads to use; by default they are made for this call. The function must not wait for
+        other work in the same pool.
 
     Yields
     ------
     object
-        One result per item, in order. The first exception is raised in its place.
+        One result per item, in order. An exception is raised in place of the result of its item.
     """
     if n_threads <= 1:
         yield from map(function, items)

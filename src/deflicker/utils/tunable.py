@@ -1,4 +1,4 @@
-"""Numbers that were chosen and not derived: their unit, their meaning and how much they matter."""
+"""Numbers that were chosen and not derived, with unit, meaning, and how much they matter."""
 
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -8,7 +8,7 @@ __all__ = ["Tunable", "table_of_tunables", "tunable", "tunables"]
 
 @dataclass(frozen=True, kw_only=True)
 class Tunable:
-    """What is known of a number that was chosen.
+    """Description of a number that was chosen.
 
     Parameters
     ----------
@@ -19,10 +19,10 @@ class Tunable:
     unit : str
         Its unit; empty for a ratio or a count.
     meaning : str
-        What it decides.
+        What the number determines.
     low, high : float
-        Between these the figures of ``python -m benchmarks.tuning`` change by less than two
-        points; they may go on beyond them, which was not tried.
+        Limits between which the figures of ``python -m benchmarks.tuning`` change by less than
+        two points. Values beyond them were not tried and may be equally good.
     """
 
     name: str
@@ -43,16 +43,17 @@ def tunable(
     default : float
         Its value.
     meaning : str
-        What it decides.
+        What the number determines.
     unit : str, optional
         Its unit; empty for a ratio or a count.
     between : tuple of float, optional
-        Between these it hardly matters, see `Tunable`; the default alone by default.
+        Limits between which it hardly matters, see `Tunable`; both are the value itself by
+        default.
 
     Returns
     -------
     dataclasses.Field
-        With all of it as metadata.
+        With the description as metadata.
     """
     low, high = between or (default, default)
     metadata = {"unit": unit, "meaning": meaning, "low": low, "high": high}
@@ -65,7 +66,7 @@ def tunables(tuning: Any) -> list[Tunable]:
     Parameters
     ----------
     tuning : dataclass
-        Whose fields `tunable` made, or an instance of it.
+        Dataclass whose fields were made by `tunable`, or an instance of it.
 
     Returns
     -------
