@@ -82,14 +82,24 @@ def test_change_and_error_are_those_of_the_definition(rng, with_flat):
     assert found == pytest.approx((mean, error, np.var(d[good])), rel=1e-4)
 
 
-@pytest.mark.parametrize(("n_rows", "told"), [(0, False), (1, False), (2, True)])
-def test_a_single_row_tells_nothing(rng, n_rows, told):
+@pytest.mark.parametrize("n_rows", [0, 1, 2])
+def test_a_single_row_has_no_scatter(rng, n_rows):
     noise = stripes(rng)
     exposure = plain_exposure(ramp_with(0 * noise, rng))
     exposure.group_dq[0, 1, n_rows:] = DO_NOT_USE
     change, error, variance = variance_change(NoiseImage(noise), exposure, 0, 0, flat=None)
-    assert np.isfinite(error) == told == np.isfinite(variance)
-    assert (change > 0) == told
+    assert np.isfinite(error) == (n_rows > 1) == (change > 0)
+    assert np.isfinite(variance) == (n_rows > 0)
+
+
+@pytest.mark.parametrize(("scale", "dropped"), [(0.0, False), (0.1, True)])
+def test_noise_that_varies_in_the_only_row_is_harm(rng, scale, dropped):
+    """A column of equal values, as of saturated pixels, must not become noisy."""
+    data = np.full((1, 2, *SHAPE), np.nan, np.float32)
+    data[..., 7, :] = 65535
+    noise = 3 + np.float32(scale) * rng.normal(size=SHAPE).astype(np.float32)
+    fit = DifferenceFit(noise=NoiseImage(noise), n_used=SHAPE[1])
+    assert guarded(fit, plain_exposure(data), 0, 0, flat=None).dropped == dropped
 
 
 @pytest.mark.parametrize(

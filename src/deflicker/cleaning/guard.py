@@ -26,6 +26,7 @@ MOST_STRIPS = 128  # of an image, which stay in a processor's cache
 MOST_PARTS = 64  # of an image, whose scatter gives the error of the whole
 MOST_PIXELS = 1 << 20  # of a difference; of a larger one only some rows are looked at
 SAMPLED_ROWS = 32  # that are enough to tell the unit
+ROUNDING = 1e-9  # of sums of squares in double precision
 SAMPLE = 1 << 16  # pixels that are enough for a median
 
 
@@ -172,9 +173,9 @@ def variance_change(
         the light of sources or a hit has lifted, are left out.
     error : float
         Its standard error from the scatter of parts of the image. Infinity where no pixel or
-        a single row is left, of which nothing can be said.
+        a single row is left, which have no scatter.
     variance : float
-        Of the same pixels before. Infinity where nothing can be said.
+        Of the same pixels before. Infinity where no pixel is left.
     """
     step = max(exposure.image_shape[0] * exposure.image_shape[1] // MOST_PIXELS, 1)
     some = _every_nth_row(exposure, integration, j, step)
@@ -256,7 +257,7 @@ def _change_and_error(sums: NDArray[np.float64]) -> tuple[float, float, float]:
     """Change of the variance, its error and the variance from sums: 1, d, n, n^2, d n, d^2."""
     sums = sums[sums[:, 0] > 0]
     total = float(sums[:, 0].sum())
-    if len(sums) < 2:
+    if not len(sums):
         return 0.0, np.inf, np.inf
     number, d, n, nn, dn, dd = sums.T
     mean_d, mean_n = d.sum() / total, n.sum() / total
@@ -264,10 +265,15 @@ def _change_and_error(sums: NDArray[np.float64]) -> tuple[float, float, float]:
     products = dn - mean_n * d - mean_d * n + mean_d * mean_n * number
     changes = squares - 2 * products
     change = float(changes.sum()) / total
+    variance = max(float(dd.sum()) / total - mean_d**2, 0.0)
+    if len(sums) == 1:
+        # Noise that is constant in the row changes nothing but the last digits.
+        is_real = change > ROUNDING * float(nn.sum()) / total
+        return change if is_real else min(change, 0.0), np.inf, variance
     deviations = changes - change * number
     # Neighbouring strips may share their noise, so that a part is made of several.
     per_part = -(-len(deviations) // MOST_PARTS)
     parts = np.add.reduceat(deviations, np.arange(0, len(deviations), per_part))
     freedom = len(parts) / max(len(parts) - 1, 1)
     error = float(np.sqrt(freedom * np.sum(parts**2))) / total
-    return change, error, max(float(dd.sum()) / total - mean_d**2, 0.0)
+    return change, error, variance

@@ -149,7 +149,31 @@ class NoiseMethod(Protocol):
         """Whether each thread temporarily needs large arrays."""
 
     def ignored(self, options: CleanOptions, readout: Readout) -> list[str]:
-        """Warnings about options that have no effect."""
+        """Warnings about options that have no effect.
+
+        Parameters
+        ----------
+        options : CleanOptions
+            What was asked for.
+        readout : Readout
+            Of the detector.
+
+        Returns
+        -------
+        list of str
+            One for each option.
+        """
 
     def plan(self, job: Job) -> Plan:
-        """Prepare the fits."""
+        """Prepare the fits.
+
+        Parameters
+        ----------
+        job : Job
+            What is to be cleaned.
+
+        Returns
+        -------
+        Plan
+            The mask, and the integrations that can be fitted.
+        """

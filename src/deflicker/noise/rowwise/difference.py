@@ -1,7 +1,7 @@
 """One difference: its background, the pixels that may be used, and its noise."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,15 +9,27 @@ from numpy.typing import NDArray
 from deflicker.detector.measured import is_measured
 from deflicker.detector.readout import Readout
 from deflicker.noise.fit import DifferenceFit
+from deflicker.noise.noise_image import NoiseImage
 from deflicker.options import CleanOptions
 from deflicker.scene.background import BoxBackground, model_background
 from deflicker.stats.clipping import ClipLimits, SortedValues, background_limits
 from deflicker.stats.row_medians import BLOCK_ROWS, row_stripes
 
-if TYPE_CHECKING:
-    from deflicker.noise.rowwise.method import RowMethod
+__all__ = ["NoiseModel", "RowModel", "fit_difference_in_place"]
 
-__all__ = ["fit_difference_in_place"]
+NoiseModel = Callable[..., NoiseImage]
+
+
+class RowModel(Protocol):
+    """What the fit of a difference asks of a noise method."""
+
+    @property
+    def fit(self) -> NoiseModel:
+        """Noise model: ``fit(values, usable, outputs)``, see `RowMethod`."""
+
+    @property
+    def least_clip(self) -> Callable[[tuple[int, ...]], float]:
+        """Least clipping level for an image of a given shape, in standard deviations."""
 
 
 def fit_difference_in_place(
@@ -25,7 +37,7 @@ def fit_difference_in_place(
     usable: NDArray[np.bool_],
     options: CleanOptions,
     *,
-    method: "RowMethod",
+    method: RowModel,
     readout: Readout,
     outputs: Sequence[slice],
 ) -> DifferenceFit:
@@ -42,7 +54,7 @@ def fit_difference_in_place(
         True where a finite value may be used; overwritten.
     options : CleanOptions
         Background and clipping level.
-    method : RowMethod
+    method : RowModel
         Noise model.
     readout : Readout
         Conversion to the science frame, in which background boxes are counted.

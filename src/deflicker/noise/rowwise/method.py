@@ -6,14 +6,12 @@ from functools import partial
 
 from deflicker.detector.readout import Readout
 from deflicker.noise.method import Job, Plan
-from deflicker.noise.noise_image import NoiseImage
+from deflicker.noise.rowwise.difference import NoiseModel
 from deflicker.noise.rowwise.one_by_one import fitted_one_by_one
 from deflicker.options import CleanOptions
 from deflicker.scene.draft_masks import masks_of_exposure
 
 __all__ = ["NoiseModel", "RowMethod"]
-
-NoiseModel = Callable[..., NoiseImage]
 
 
 def _any_clip(shape: tuple[int, ...]) -> float:  # noqa: ARG001 - shared signature
@@ -34,9 +32,9 @@ class RowMethod:
         of the fast axis that are fitted separately. Returns a `NoiseImage` in DN, finite
         everywhere.
     instruments : frozenset of str
-            Instruments to which it applies.
-        detectors : str
-            The same in words.
+        Instruments to which it applies.
+    detectors : str
+        The same in words.
     within_rows : bool, optional
         Whether the noise may vary along a row. If so, whole rows are fitted.
     least_clip : callable, optional
@@ -46,6 +44,8 @@ class RowMethod:
         Whether ``autoparam`` can choose options for it.
     tuning : type, optional
         Dataclass of the tuning constants, which ``fit`` takes as ``tuning=``.
+    needs_background, measures_spectrum, allocates_much : bool, optional
+        As of every `NoiseMethod`.
     """
 
     name: str

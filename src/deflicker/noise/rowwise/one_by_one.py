@@ -2,21 +2,17 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deflicker.noise.fit import DifferenceFit
 from deflicker.noise.method import Integration
-from deflicker.noise.rowwise.difference import fit_difference_in_place
+from deflicker.noise.rowwise.difference import RowModel, fit_difference_in_place
 from deflicker.options import CleanOptions
 from deflicker.ramps.exposure import Exposure
 from deflicker.ramps.masks import mask_of_integration
 from deflicker.ramps.outputs import fitted_outputs
-
-if TYPE_CHECKING:
-    from deflicker.noise.rowwise.method import RowMethod
 
 __all__ = ["fitted_one_by_one"]
 
@@ -28,7 +24,7 @@ class _Integration:
     exposure: Exposure
     number: int
     options: CleanOptions
-    method: "RowMethod"
+    method: RowModel
     usable: NDArray[np.bool_]
     flat: NDArray[np.float32] | None
 
@@ -59,7 +55,7 @@ def fitted_one_by_one(
     mask: NDArray[np.bool_],
     *,
     options: CleanOptions,
-    method: "RowMethod",
+    method: RowModel,
     flat: NDArray[np.float32] | None,
 ) -> Iterator[Integration]:
     """Yield the integrations of an exposure, whose differences are fitted independently.
@@ -72,7 +68,7 @@ def fitted_one_by_one(
         Scene mask.
     options : CleanOptions
         Options of the cleaning.
-    method : RowMethod
+    method : RowModel
         Method that fits the noise.
     flat : ndarray of float32, shape (n_slow, n_fast), or None
         Flat field in the detector frame.
