@@ -1,1 +1,1 @@
-"""Speed, memory and remaining noise, beside other cleaners where they are installed."""
+"""Speed, memory and remaining noise, compared with other packages if they are installed."""

@@ -1,8 +1,8 @@
-"""Parameters chosen from the data, against all fixed settings, on scenes of known noise.
+"""Parameters chosen from the data, compared with all fixed settings, for scenes of known noise.
 
 Run with ``python -m benchmarks.autoparam``. Everything runs in one process. Each scene is
-cleaned with every fixed setting and with the chosen one; what counts is the variance of the
-correlated noise that is left in the rate, in percent of what there was.
+cleaned with every fixed setting and with the chosen one. They are compared by the variance of the
+correlated noise that is left in the rate, in percent of the variance before cleaning.
 """
 
 import argparse

@@ -2,7 +2,7 @@
 
 Run with ``python -m benchmarks.detector1`` where the jwst package is installed. The
 pipeline finds jumps and saturation itself, and reads its reference files from a local
-CRDS cache; steps whose reference files cannot be made sensibly are skipped.
+CRDS cache; steps are skipped if no realistic reference files can be made for them.
 """
 
 import argparse
@@ -69,7 +69,7 @@ CASES: dict[str, tuple[Scenario, dict[str, str]]] = {
         {},
     ),
 }
-# Of each run the pipeline, and what stands in its slot of clean_flicker_noise.
+# For each run the pipeline, and the settings of its step clean_flicker_noise.
 RUNS = {
     "hook": ("jwst.pipeline", {"skip": True, "hook": True}),
     "pipeline": ("deflicker.pipeline", {"skip": False}),
@@ -128,7 +128,7 @@ class Row:
 
 
 def main() -> None:
-    """Print the table; exit with 1 if a run of ours fails."""
+    """Print the table; exit with 1 if a run with this package's step fails."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.detector1", description=__doc__)
     parser.add_argument("--case", nargs="*", choices=CASES, default=list(CASES))
     parser.add_argument("--seed", type=int, default=1)
@@ -160,14 +160,14 @@ def run_case(name: str, folder: Path, seed: int) -> list[Row]:
     name : str
         Key of `CASES`.
     folder : pathlib.Path
-        Where files may be written.
+        Folder for temporary files.
     seed : int
         Seed of the random numbers.
 
     Returns
     -------
     list of Row
-        One for each of `RUNS`, all over the same pixels.
+        One for each of `RUNS`, all measured on the same pixels.
     """
     scenario, parameters = CASES[name]
     truth = simulate(scenario, seed=seed)
@@ -198,7 +198,7 @@ def raw_model(truth: SimulatedExposure) -> datamodels.Level1bModel:
     Returns
     -------
     Level1bModel
-        Whole DN, `OFFSET` above the simulated ones.
+        Values in whole DN, `OFFSET` higher than the simulated ones.
     """
     scenario = truth.scenario
     counts = np.rint(np.nan_to_num(truth.data) + OFFSET)
@@ -228,11 +228,11 @@ def references(truth: SimulatedExposure) -> dict[str, NDArray]:
     Returns
     -------
     dict
-        The array of each reference type, of the shape of the exposure.
+        For each reference type an array with the shape of the exposure.
     """
     scenario = truth.scenario
     shape = scenario.shape
-    # CRDS has the noise of the difference of two reads, flicker included.
+    # Read-noise files in CRDS give the noise of the difference of two reads, including flicker.
     one_read = np.hypot.reduce(astuple(scenario.noise or DETECTORS[scenario.instrument]))
     return {
         "gain": np.ones(shape, dtype=np.float32),
@@ -248,7 +248,7 @@ def _compare(
 ) -> list[Row]:
     scenario = truth.scenario
     noise = scenario.noise or DETECTORS[scenario.instrument]
-    # Where photons make less noise than the reads of a difference.
+    # Pixels whose photon noise is smaller than the read noise of a difference.
     some = (truth.scene < 2 * noise.white**2) & ((truth.pixel_dq & DO_NOT_USE) == 0)
     residuals = {}
     for run, path in rates.items():
@@ -265,7 +265,7 @@ def _compare(
 
 
 def failures(rows: list[Row]) -> list[str]:
-    """What is wrong with runs of ours.
+    """Find out what is wrong with the runs with this package's step.
 
     Parameters
     ----------
@@ -275,8 +275,8 @@ def failures(rows: list[Row]) -> list[str]:
     Returns
     -------
     list of str
-        One line for each run that is farther from the truth than the stock pipeline's
-        own cleaning, or not COMPLETE.
+        One line for each run that is not COMPLETE, or farther from the truth than the stock
+        pipeline's own cleaning.
     """
     stock = {row.case: row.scatter for row in rows if row.run == "jwst"}
     problems = []

@@ -1,9 +1,9 @@
-"""Bits of everything that the step writes, to show that a change of the code changes no number.
+"""Hashes of everything that the step writes, to show that a change of code changes no number.
 
 Run with ``python -m benchmarks.fingerprint --save before.json``, change the code, and run with
-``--compare before.json``. The exit status is 1 if anything is not the same. Bits may differ
-between processors and between versions of the packages beneath, so both runs belong on
-one machine and into one environment.
+``--compare before.json``. The exit status is 1 if anything differs. Bits may differ
+between processors and between versions of other packages, so both runs must be made on
+one machine and in one environment.
 """
 
 import argparse
@@ -34,7 +34,7 @@ from support.runs import write_case
 
 METHODS: Final = ("median", "median by channel", "fft", "wiener")
 BACKGROUNDS: Final = ("median", "model", "None", "median_image")
-# What bits may not depend on: where arrays are, and the number of threads.
+# Settings on which the bits must not depend: where arrays are kept, and the number of threads.
 PLACES: Final = (("memory", "none"), ("disk", "1 kB"))
 THREADS: Final = ("1", "3")
 LARGER: Final = {
@@ -44,7 +44,7 @@ LARGER: Final = {
     "grism": replace(SERIES["grism"], shape=(64, 512), n_groups=3, n_integrations=5, n_stars=9),
     "full": replace(EXPOSURES["nircam"], shape=(256, 512), n_groups=5, n_stars=400),
 }
-# Keywords that tell when something was written.
+# Keywords that contain, or depend on, the time of writing.
 TIMES: Final = re.compile(r"DATE|CHECKSUM|DATASUM")
 
 
@@ -93,7 +93,7 @@ def _write_scenarios(folder: Path) -> list[Path]:
 def _of_scenario(
     scenario: str, path: Path, known: dict[str, dict[str, str]] | None
 ) -> dict[str, dict[str, str]]:
-    """Fingerprints of all runs on an input, by the name of the run; a line is printed of each."""
+    """Fingerprints of all runs on an input, by the name of the run; prints a line for each."""
     found = {}
     for method, background in itertools.product(METHODS, BACKGROUNDS):
         row = {}
@@ -102,7 +102,7 @@ def _of_scenario(
             row[key] = _of_run(path, method, background, limit=limit, threads=threads)
         found |= row
         first, *others = row.values()
-        # Headers tell the parameters, and so the number of threads.
+        # Headers contain the parameters, and so the number of threads.
         same = "alike" if all(_data(one) == _data(first) for one in others) else "not alike"
         kept = "" if known is None else _verdict(row, known)
         name = f"{scenario:17}{method:19}{background:14}"
@@ -115,7 +115,7 @@ def _data(parts: dict[str, str]) -> dict[str, str]:
 
 
 def _verdict(row: dict[str, dict[str, str]], known: dict[str, dict[str, str]]) -> str:
-    """What is not as it was."""
+    """Describe the differences from the saved fingerprints."""
     parts = {
         part
         for key in row
@@ -132,7 +132,7 @@ def _digest(parts: dict[str, str]) -> str:
 def _of_run(
     path: Path, method: str, background: str, *, limit: str, threads: str
 ) -> dict[str, str]:
-    """Status, and the hashes of all that a run writes."""
+    """Status of a run, and the hashes of everything that it writes."""
     with tempfile.TemporaryDirectory(prefix="fingerprint-") as folder:
         try:
             model = CleanFlickerNoiseStep.call(
@@ -151,7 +151,7 @@ def _of_run(
                 save_template=background == "median_image",
                 output_dir=folder,
             )
-        except Exception as error:  # noqa: BLE001 - an error is a result like others
+        except Exception as error:  # noqa: BLE001 - an exception is compared like other results
             return {"status": type(error).__name__}
         parts = {"status": str(model.meta.cal_step.clean_flicker_noise)}
         model.close()

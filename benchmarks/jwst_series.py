@@ -1,9 +1,9 @@
-"""The reference step's median image without the files that its scale needs.
+"""The median image of jwst's step, without the files that its scale needs.
 
-The reference step scales its median image by a light curve for which it extracts
-spectra or photometry, with wavelengths and apertures from reference files that
-simulated exposures do not have. Here it is told the light curve instead; all else is its
-own. Run by ``benchmarks.series`` with the interpreter that has jwst, by ``strun``.
+The step of jwst scales its median image by a light curve. It extracts this from spectra or
+photometry, with wavelengths and apertures from reference files that simulated exposures do
+not have. Here the light curve is a parameter instead; everything else is unchanged.
+``benchmarks.series`` runs it through ``strun`` with the interpreter that has jwst.
 """
 
 from jwst.clean_flicker_noise import CleanFlickerNoiseStep, clean_flicker_noise
@@ -12,11 +12,11 @@ from stdatamodels.jwst import datamodels
 
 __all__ = ["KnownCurveStep"]
 
-PLAIN = "NRC_IMAGE"  # a type whose scale is the median of an image, for which it needs no file
+PLAIN = "NRC_IMAGE"  # for this type the scale is the median of an image, which needs no file
 
 
 class KnownCurveStep(CleanFlickerNoiseStep):
-    """The reference step with a known light curve."""
+    """The step of jwst with a known light curve."""
 
     class_alias = "known_curve"
     spec = """
@@ -34,7 +34,7 @@ class KnownCurveStep(CleanFlickerNoiseStep):
         Returns
         -------
         RampModel
-            Cleaned.
+            The cleaned exposure.
         """
         rates = datamodels.CubeModel(asarray(self.curve, dtype=float32)[:, None, None])
         make = clean_flicker_noise.make_median_image

@@ -1,8 +1,8 @@
 """A series several times as large as the address space, cleaned on disk.
 
 Run with ``python -m benchmarks.large``. The series is cleaned with ``strun`` twice: under
-a hard limit of the address space, and without it in memory. The exit code is 1 if the two
-files differ in anything but their times.
+a hard limit of the address space, and in memory without a limit. The exit code is 1 if the two
+files differ in anything but the times recorded in them.
 """
 
 import argparse
@@ -29,7 +29,7 @@ CHUNK = 1 << 24
 
 
 def main() -> None:
-    """Print what it took."""
+    """Print time and memory of both runs, and whether their files are identical."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.large", description=__doc__)
     parser.add_argument("--case", choices=CASES, default="nircam")
     parser.add_argument("--gigabytes", type=float, default=6.0, help="size of the file")
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def _write_series(simulated: SimulatedExposure, path: Path, *, size: float) -> None:
-    """Write a long series, the integrations of a simulation again and again."""
+    """Write a long series that repeats the integrations of a simulation."""
     repeats = max(1, round(size / (simulated.data.nbytes + simulated.group_dq.nbytes)))
     stored = {}
     for name in ("data", "group_dq"):
@@ -81,7 +81,7 @@ def _write_series(simulated: SimulatedExposure, path: Path, *, size: float) -> N
 
 
 def _same(first: Path, second: Path) -> bool:
-    """Compare cards and bytes of two files, all but the ASDF extension, which holds times."""
+    """Compare cards and bytes of two files, except the ASDF extension, which contains times."""
     with fits.open(first) as one, fits.open(second) as other:
         if [hdu.name for hdu in one] != [hdu.name for hdu in other]:
             return False

@@ -1,7 +1,7 @@
-"""Hot pieces beside libraries that do them too, where they are installed.
+"""Speed of the slowest pieces of code, compared with other libraries if they are installed.
 
-Run with ``python -m benchmarks.libraries`` after ``pip install bottleneck numba``. On one
-full-frame image and one core: medians of rows, and the sort that serves all clips.
+Run with ``python -m benchmarks.libraries`` after ``pip install bottleneck numba``. It measures
+medians of rows, and the sort that serves all clips, on one full-frame image and one core.
 """
 
 import time

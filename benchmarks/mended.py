@@ -1,6 +1,6 @@
-"""Exposures that once were cleaned wrongly: a figure of each, and what is right.
+"""Exposures that were once cleaned wrongly: a figure for each, and the expected value.
 
-Run with ``python -m benchmarks.mended``. Run with the sources of another version first on
+Run with ``python -m benchmarks.mended``. With the sources of another version first on
 PYTHONPATH, it prints the figures of that version, if its modules have the same names.
 """
 
@@ -58,21 +58,21 @@ before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 subarray_noise(values, usable)
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
 """
-LIMIT = 8 << 30  # bytes of address space, so that a fault does not take the machine's memory
+LIMIT = 8 << 30  # bytes of address space, so that a fault does not use up the memory
 
 
 @dataclass(frozen=True)
 class Row:
-    """A figure of one case.
+    """The figure of one case.
 
     Parameters
     ----------
     case : str
-        What is cleaned, and how.
+        Exposure and method.
     figure : str
-        What came out.
+        Result.
     right : str
-        What is right.
+        Expected result.
     """
 
     case: str
@@ -81,12 +81,12 @@ class Row:
 
 
 def _percent(left: NDArray[np.floating], noise: NDArray[np.floating]) -> float:
-    """Percent of the variance of noise that is gone, NaN left out."""
+    """Percent of the variance of the noise that was removed, without NaN."""
     return float(100 * (1 - np.nanvar(left) / np.nanvar(noise)))
 
 
 def _outcome(clean: Callable[[], str]) -> str:
-    """Figure of a cleaning, or why there is none."""
+    """Figure of a cleaning, or the reason why there is none."""
     try:
         return clean()
     except CannotClean as reason:
@@ -98,7 +98,7 @@ def _outcome(clean: Callable[[], str]) -> str:
 def _quality(
     truth: SimulatedExposure, options: dict[str, object], **changes: object
 ) -> Callable[[], str]:
-    """Percent removed from differences and rate of a simulated exposure."""
+    """Percent of the noise removed from differences and rate of a simulated exposure."""
 
     def clean() -> str:
         exposure = replace(exposure_of(truth), **changes)
@@ -114,7 +114,7 @@ def _quality(
 
 
 def memory_of_windows() -> Iterator[Row]:
-    """Memory that the Fourier fit of a window takes for few usable pixels."""
+    """Memory that the Fourier fit of a window with few usable pixels needs."""
     for number in (60000, 3000, 600):
         run = subprocess.run(
             [sys.executable, "-c", WINDOW, str(number), str(LIMIT)],
@@ -171,7 +171,7 @@ def few_pixels() -> Iterator[Row]:
 def _rate_of_nods(
     scenario: Scenario, peak: float, second: float
 ) -> tuple[Exposure, NDArray, NDArray]:
-    """Rate with a trace and another one of a sign, its correlated noise, and good pixels."""
+    """Rate with one trace and a second one of given sign, its correlated noise, and good pixels."""
     truth = simulate(replace(scenario, n_groups=2, n_integrations=1), seed=1)
     rng = np.random.default_rng(101)
     ny, nx = scenario.shape
@@ -191,7 +191,7 @@ def _rate_of_nods(
 
 
 def negative_light() -> Iterator[Row]:
-    """Rates with a trace of negative light beside one of positive light."""
+    """Rates with a negative trace next to a positive one."""
     window = replace(BRIGHT_OBJECT, shape=(64, 512))
     slits = replace(EXPOSURES["nirspec-allslits"], shape=(256, 512), traces=0)
     for size, scenario, peak in (("64 x 512", window, 300), ("256 x 512", slits, 3000)):
@@ -216,7 +216,7 @@ def _series(scenario: Scenario, light: NDArray[np.floating], *, seed: int) -> ND
 
 
 def light_of_templates() -> Iterator[Row]:
-    """Light that a template of a series takes for noise, where there is no correlated noise."""
+    """Light that is taken for noise of the template of a series without correlated noise."""
     scenario = Scenario(
         instrument="NIRISS",
         detector="NIS",
@@ -257,7 +257,7 @@ def light_of_templates() -> Iterator[Row]:
 
 
 def strange_limits() -> Iterator[Row]:
-    """Clipping levels that fit next to nothing."""
+    """Clipping levels that leave hardly any pixels, or all sources."""
     truth = simulate(STRIPE, seed=3)
     for method in ("median", "wiener"):
         for n_sigma in (0.01, 0.1, 1e6):
@@ -270,7 +270,7 @@ def strange_limits() -> Iterator[Row]:
 
 
 def other_units() -> Iterator[Row]:
-    """Data in units in which squares leave float32."""
+    """Data in units in which squares exceed the range of float32."""
     truth = simulate(replace(STRIPE, shape=(128, 256)), seed=3)
     for factor in (1e20, 1e-20):
 
@@ -286,7 +286,7 @@ def other_units() -> Iterator[Row]:
 
 
 def two_series() -> Iterator[Row]:
-    """Files of two detectors as segments of one series."""
+    """Files of two filters as segments of one series."""
     scenario = replace(SERIES["soss"], shape=(64, 128), n_integrations=3)
     models = [model_from_simulation(simulate(scenario, seed=seed)) for seed in (1, 2)]
     models[1].meta.instrument.filter = "F277W"
@@ -333,7 +333,7 @@ def _grism(*, height: float, shift: float = 0.0, change: NDArray | float = 0.0) 
 
 
 def chromatic_signals() -> Iterator[Row]:
-    """Signals of single colours of a grism series of 12 integrations."""
+    """Chromatic signals in a grism series of 12 integrations."""
     scenario = Scenario(shape=(64, 1024), n_outputs=4, noise=SimulatedNoise(white=4.4))
     time, x = np.linspace(-0.5, 0.5, 12), np.linspace(-1, 1, 1024)
     transit = (np.abs(time) < 0.2).astype(float)
@@ -382,7 +382,7 @@ def _cleaned(data: NDArray, scenario: Scenario, options: CleanOptions) -> NDArra
 
 
 def _bins(data: NDArray) -> NDArray[np.float64]:
-    """Light above the sky in eight bins of colour of each integration."""
+    """Light above the sky in eight wavelength bins of each integration."""
     slope = (data[:, -1].astype(np.float64) - data[:, 0]) / (data.shape[1] - 1)
     sky = np.median(slope[:, np.r_[2:16, 46:62]], axis=1)
     spectra = (slope[:, 20:41] - sky[:, np.newaxis]).sum(axis=1)

@@ -1,8 +1,8 @@
-"""What is left of the noise: quality of the cleaning of simulated exposures.
+"""Noise that remains in simulated exposures after cleaning.
 
-Run with ``python -m benchmarks.noise``. The reference step stands beside ours where
+Run with ``python -m benchmarks.noise``. The step of jwst is compared if
 the jwst package is installed, here or in the environment that ``--jwst-python`` names,
-and snowblind's stream cleaning where ``--snowblind-python`` names one with snowblind.
+and snowblind's stream cleaning if ``--snowblind-python`` names an environment with snowblind.
 """
 
 import argparse
@@ -69,17 +69,17 @@ def main() -> None:
 
 
 def median_quality(qualities: Sequence[Quality]) -> Quality:
-    """Figures of several cleanings in one.
+    """Combine the figures of several cleanings.
 
     Parameters
     ----------
     qualities : sequence of Quality
-        Figures of each.
+        Figures of each cleaning.
 
     Returns
     -------
     Quality
-        Medians; of new NaN, of which there must be none, the maximum.
+        Medians; for new NaN, of which there must be none, the maximum.
     """
     values = {item.name: [getattr(q, item.name) for q in qualities] for item in fields(Quality)}
     new_nan = max(values.pop("new_nan"))
@@ -89,7 +89,7 @@ def median_quality(qualities: Sequence[Quality]) -> Quality:
 def _runs(
     scenario: Scenario, settings: list[str], steps: list[Cleaner]
 ) -> list[tuple[str, Cleaner]]:
-    """Settings and steps that suit an exposure."""
+    """Settings and steps that apply to an exposure."""
     return [
         (setting, step)
         for setting in settings
@@ -112,11 +112,11 @@ def _applies(setting: str, step: Cleaner, scenario: Scenario) -> bool:
 def _qualities(
     case: str, seed: int, runs: list[tuple[str, Cleaner]], folder: Path, env: dict[str, str]
 ) -> Iterator[tuple[tuple[str, Cleaner], Quality]]:
-    """Simulate an exposure and clean it in all ways."""
+    """Simulate an exposure, and clean it with each setting and step."""
     truth = write_case(EXPOSURES[case], folder / SOURCE, seed=seed)
     target = folder / "exposure_cleaned.fits"
     for setting, step in runs:
-        # What an earlier run left must not be taken for the result of this one.
+        # The output of an earlier run must not be taken for the result of this one.
         target.unlink(missing_ok=True)
         run_step(step, folder / SOURCE, target, SETTINGS[setting], env)
         yield (setting, step), measure_quality(truth, fits.getdata(target, "SCI"))

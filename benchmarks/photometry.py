@@ -1,10 +1,10 @@
-"""Photometry of stars and of a galaxy on cleaned exposures, against the truth.
+"""Photometry of stars and of a galaxy in cleaned exposures, compared with the truth.
 
 Run with ``python -m benchmarks.photometry``. Stars of known flux are added to a
-simulated exposure, which is cleaned with and without them: what the cleaning does to
-their light is then free of the field and of the noise. The reference step stands beside ours
-where the jwst package is installed, here or in the environment that ``--jwst-python`` names,
-and snowblind's stream cleaning where ``--snowblind-python`` names one with snowblind.
+simulated exposure, which is cleaned with and without them: the difference shows how the cleaning
+changes their light, free of the field and of the noise. The step of jwst is compared if the jwst
+package is installed, here or in the environment that ``--jwst-python`` names, and snowblind's
+stream cleaning if ``--snowblind-python`` names an environment with snowblind.
 """
 
 import argparse
@@ -38,7 +38,7 @@ N_SIDE = 20  # stars along a side of the grid
 EDGE = 60
 JITTER = 20
 FAINTEST, BRIGHTEST = 5.0, 50000.0  # electrons per group
-FAINT = 500.0  # the photon noise of brighter ones is as large as the detector's
+FAINT = 500.0  # electrons; the photon noise of brighter stars is as large as the detector noise
 RADIUS, INNER, OUTER = 3.0, 8.0, 14.0
 ELLIPSE = (420, 700)  # semi axes along y and x
 HEADER = (
@@ -116,7 +116,7 @@ def add_stars(truth: SimulatedExposure, light: Image) -> SimulatedExposure:
     Returns
     -------
     SimulatedExposure
-        Saturated where the light fills the pixel.
+        With pixels flagged SATURATED where the light fills the well.
     """
     limit = np.float32(truth.scenario.saturation)
     groups = np.arange(1, truth.scenario.n_groups + 1, dtype=np.float32)[:, None, None]
@@ -164,7 +164,7 @@ def _clean_elsewhere(
     folder: Path,
     env: Mapping[str, str],
 ) -> Image:
-    """Mean difference of an exposure that another package cleans."""
+    """Mean difference of an exposure cleaned by another package."""
     return mean_difference(clean_elsewhere(truth, peer, parameters, folder=folder, env=env))
 
 
@@ -176,12 +176,12 @@ def apertures(image: Image, stars: Stars) -> Image:
     image : ndarray of float, shape (ny, nx)
         Light; pixels of the ring may be NaN.
     stars : Stars
-        Where.
+        The stars.
 
     Returns
     -------
     ndarray of float64
-        Of each star; NaN where a pixel of the aperture is.
+        Light of each star; NaN if a pixel of the aperture is NaN.
     """
     reach = int(OUTER)
     dy, dx = np.mgrid[-reach : reach + 1, -reach : reach + 1]
@@ -195,7 +195,7 @@ def apertures(image: Image, stars: Stars) -> Image:
 
 
 def _place(levels: int, scenario: Scenario, seed: int) -> Stars:
-    """Stars on a grid from which they are moved a little, as many of each flux."""
+    """Stars at slightly shifted positions of a grid, the same number for each flux."""
     rng = np.random.default_rng([seed, 1])
     number = N_SIDE**2
     y, x = (
@@ -208,7 +208,7 @@ def _place(levels: int, scenario: Scenario, seed: int) -> Stars:
 
 
 def _stars(methods: Mapping[str, Clean], levels: int, seed: int) -> None:
-    """Print bias and scatter of the stars' light by flux."""
+    """Print bias and scatter of the light of the stars for each flux."""
     without = simulate(EXPOSURES[STARS], seed=seed)
     stars = _place(levels, without.scenario, seed)
     light = stars.light(without.scenario.shape)
@@ -244,7 +244,7 @@ def _stars(methods: Mapping[str, Clean], levels: int, seed: int) -> None:
 
 
 def _print_scatter(table: Mapping[str, tuple[Image, Image]], flux: Image, *, limit: float) -> None:
-    """Print the scatter of all faint stars together, which is known better."""
+    """Print the scatter of all faint stars together, which has a smaller error."""
     print(f"Scatter of all stars of less than {limit:.0f} electrons:")
     for method, (_, left) in table.items():
         some = left[(flux < limit) & np.isfinite(left)]
@@ -281,7 +281,7 @@ def _galaxy(methods: Mapping[str, Clean], seed: int) -> None:
     inside = np.hypot((y - ny / 2) / ELLIPSE[0], (x - nx / 2) / ELLIPSE[1]) <= 1
     good = ~_unusable(truth)
     flux = float((truth.scene - bare.scene)[inside & good].sum(dtype=float))
-    # Light and its noise are the same with all methods: the correlated noise is not.
+    # Light and its noise are the same for all methods, but the remaining correlated noise is not.
     without_noise = mean_difference(truth.data) - mean_difference(truth.correlated)
     print(f"Galaxy: {flux:.4g} electrons per group in the ellipse; change in percent of that.")
     print(f"{'method':24}{'flux':>10}{'without the level outside':>28}{'level outside':>16}")

@@ -1,8 +1,8 @@
-"""Where the time of a cleaning goes, stage by stage, within one process.
+"""Time of each stage of a cleaning, within one process.
 
 Run with ``python -m benchmarks.profile CASE``; the cases are those of
-``benchmarks.speed``. Stages are functions of the library; those that threads run add
-up over the threads. Profiling itself costs time: compare stages, not programs.
+``benchmarks.speed``. Stages are functions of the library; times of stages that run in threads
+are summed over the threads. Profiling itself takes time: compare stages, not programs.
 """
 
 import argparse
@@ -22,11 +22,11 @@ from support.runs import write_case
 
 __all__ = ["main"]
 
-# Name of the stage, file and function that it is.
+# For each stage, the file and the function.
 STAGES: Final = {
     "read": ("models/files.py", "open_model"),
-    "draft rate": ("ramps/draft_rate.py", "draft_rate"),
-    "scene mask": ("scene/__init__.py", "scene_mask"),
+    "draft rate": ("ramps/rates.py", "draft_rate"),
+    "scene mask": ("scene/mask.py", "scene_mask"),
     "differences": ("ramps/exposure.py", "difference"),
     "flags": ("ramps/exposure.py", "good_differences"),
     "fit of a difference": ("noise/rowwise/difference.py", "fit_difference_in_place"),
@@ -73,7 +73,7 @@ def main() -> None:
 
 
 def _check_stages() -> None:
-    """Stop where a stage names a function that is not there: it would count as free."""
+    """Stop if a stage names a function that does not exist: its time would be missing."""
     package = Path(deflicker.__file__).parent
     for stage, (file, function) in STAGES.items():
         if f"def {function}(" not in (package / file).read_text():
@@ -83,7 +83,7 @@ def _check_stages() -> None:
 
 @contextmanager
 def _profiled_threads() -> Iterator[list[cProfile.Profile]]:
-    """Profile this thread and all that are started meanwhile."""
+    """Profile this thread and all threads that are started during the run."""
     profiles = [cProfile.Profile()]
 
     def start(*_: Any) -> None:
@@ -101,7 +101,7 @@ def _profiled_threads() -> Iterator[list[cProfile.Profile]]:
 
 
 def _cost(statistics: pstats.Stats, file: str, function: str) -> tuple[int, float]:
-    """Calls and cumulated seconds of a function of this package."""
+    """Number of calls and cumulative seconds of a function of this package."""
     calls, seconds = 0, 0.0
     for (path, _, name), (_, number, _, cumulated, _) in statistics.stats.items():
         if name == function and path.endswith(f"deflicker/{file}"):

@@ -1,4 +1,4 @@
-"""Cleaning of noise that is not as expected: louder, redder, not shared, with few pixels.
+"""Cleaning of unusual noise: stronger, redder, not shared by outputs, or with few pixels.
 
 Run with ``python -m benchmarks.robustness``. Everything runs in one process.
 """
@@ -38,7 +38,7 @@ Change = Callable[[Scenario], Scenario]
 
 
 def _noise(change: Callable[[SimulatedNoise], SimulatedNoise]) -> Change:
-    """Change of an exposure whose noise changes."""
+    """Change of an exposure that changes only its noise."""
     return lambda scenario: replace(scenario, noise=change(DETECTORS[scenario.instrument]))
 
 
@@ -91,7 +91,7 @@ def main() -> None:
         base = CASES[case]
         for variation in options.variation:
             scenario = VARIATIONS[variation](base)
-            # What changes nothing is in the first row.
+            # A variation that changes nothing is already in the first row.
             if variation != "as it is" and (scenario == base or not _tells(variation, scenario)):
                 continue
             _print_row(case, variation, _qualities(simulate(scenario, seed=options.seed)))
@@ -105,12 +105,12 @@ def clean(truth: SimulatedExposure, **options: object) -> Quality:
     truth : SimulatedExposure
         The exposure.
     **options
-        Of `deflicker.CleanOptions`.
+        Options of `deflicker.CleanOptions`.
 
     Returns
     -------
     Quality
-        What was left of the noise.
+        Noise that was removed, and changes of the light.
     """
     exposure = exposure_of(truth)
     result = clean_exposure(exposure, CleanOptions(n_threads=2, **options))
@@ -118,7 +118,7 @@ def clean(truth: SimulatedExposure, **options: object) -> Quality:
 
 
 def _tells(variation: str, scenario: Scenario) -> bool:
-    """Whether a variation differs from the others: one output shares nothing anyway."""
+    """Whether a variation changes the exposure: a single output shares no noise in any case."""
     return scenario.n_outputs > 1 or variation != "outputs share nothing"
 
 
@@ -129,7 +129,7 @@ def _applies(method: str, scenario: Scenario) -> bool:
 
 
 def _qualities(truth: SimulatedExposure) -> dict[str, Quality]:
-    """Figures of each method that suits the exposure."""
+    """Figures of each method that applies to the exposure."""
     return {
         method: clean(truth, **options)
         for method, options in METHODS.items()
@@ -150,7 +150,7 @@ def _figures(quality: Quality) -> str:
 
 
 def _is_best(qualities: dict[str, Quality]) -> bool:
-    """Whether ours is at least as good, to the digits that are printed."""
+    """Whether the method is at least as good as the others, to the digits that are printed."""
     ours = qualities[OURS]
     others = [quality for method, quality in qualities.items() if method != OURS]
     return all(

@@ -1,10 +1,10 @@
-"""White light curves of cleaned time series, against the truth.
+"""White light curves of cleaned time series, compared with the truth.
 
-Run with ``python -m benchmarks.series``. Of each simulated series, in which the target
-has a transit, the light in a plain box around the target is summed in every integration,
-and the depth of the transit fitted. The reference step stands beside ours where
-the jwst package is installed, here or in the environment that ``--jwst-python`` names.
-Its median image is scaled by the true light curve (see ``benchmarks.jwst_series``).
+Run with ``python -m benchmarks.series``. The target of each simulated series has a transit. The
+light in a box around the target is summed in every integration, and the depth of the transit is
+fitted. The step of jwst is compared if the jwst package is installed, here or in the environment
+that ``--jwst-python`` names. Its median image is scaled by the true light curve (see
+``benchmarks.jwst_series``).
 """
 
 import argparse
@@ -116,7 +116,7 @@ def _draw(path: Path, case: str, seed: int) -> None:
 def _methods(
     names: Sequence[str], jwst_python: Path | None, folder: Path
 ) -> dict[str, Clean | None]:
-    """What cleans, by name; None for no cleaning."""
+    """Functions that clean, by name of the method; None for no cleaning."""
     _, *peers = cleaners(jwst_python)
     env = environment(folder) if peers else {}
     methods: dict[str, Clean | None] = {}
@@ -143,7 +143,7 @@ def _without_correlated(truth: SimulatedExposure) -> NDArray:
 
 
 def _clean(truth: SimulatedExposure, options: Mapping[str, object]) -> NDArray:
-    """Ramps that the library cleans."""
+    """Ramps cleaned by the library."""
     return clean_exposure(exposure_of(truth), CleanOptions(n_threads=2, **options)).data
 
 
@@ -155,7 +155,7 @@ def _clean_by_peer(
     folder: Path,
     env: Mapping[str, str],
 ) -> NDArray:
-    """Ramps that another package cleans."""
+    """Ramps cleaned by another package."""
     if MEDIAN_IMAGE in parameters:
         root = str(Path(__file__).parents[1])
         env = {**env, "PYTHONPATH": os.pathsep.join(filter(None, [root, env.get("PYTHONPATH")]))}

@@ -1,6 +1,6 @@
 """Time and memory of whole runs, file to file, each in its own process.
 
-Run with ``python -m benchmarks.speed``. The reference step stands beside ours where
+Run with ``python -m benchmarks.speed``. The step of jwst is compared if
 the jwst package is installed, here or in the environment that ``--jwst-python``
 names; *copy* only reads the file and writes it again.
 """
@@ -94,7 +94,7 @@ def main() -> None:
 
 
 def _runs(steps: list[Cleaner], cores: list[str]) -> dict[str, tuple[Cleaner, tuple[str, ...]]]:
-    """Each step, and ours with each number of cores."""
+    """Runs of each step; of this package's step one for each number of cores."""
     ours, *others = steps
     return {
         **{
@@ -123,9 +123,9 @@ def _one_case(
     for _ in range(repeat):
         found["copy"].append(run_process(copy, env))
         for name, (cleaner, extra) in runs.items():
-            # All write a new file: to replace one safely takes time of its own.
+            # Each run writes a new file, because replacing a file safely takes additional time.
             target.unlink()
-            # The reference step has no Wiener filter: its default, the median, stands for it.
+            # jwst's step has no Wiener filter: its default, the median, is run instead.
             known = parameters if cleaner.name == "deflicker" else _without_wiener(parameters)
             found[name].append(run_step(cleaner, source, target, (*known, *extra), env))
         target.unlink()

@@ -1,9 +1,9 @@
-"""How much the numbers matter that were chosen: what others in their place remove and eat.
+"""How much the chosen numbers of the methods matter for the noise that is removed.
 
 Run with ``python -m benchmarks.tuning``. Each number of each method is made smaller and larger by
-factors, all others staying as they are, and small simulated exposures are cleaned. The range that
-is printed, and that stands beside each number in the code, is that of the factors for which none
-of the figures is worse by two points or more than with the number that was chosen.
+factors, while all others are unchanged, and small simulated exposures are cleaned. The printed
+range contains the values for which no figure is worse, by two points or more, than with the
+number that was chosen.
 """
 
 import argparse
@@ -75,7 +75,7 @@ def _changed(one: Tunable, factor: float) -> dict[str, float]:
 
 
 def _worst(tuning: object, cases: list[Case], chosen: list[Any]) -> float:
-    """Change of the figure that loses most."""
+    """Change of the figure that becomes worst."""
     changes = [
         float(np.min(_figures(case, tuning) - before))
         for case, before in zip(cases, chosen, strict=True)
@@ -84,7 +84,7 @@ def _worst(tuning: object, cases: list[Case], chosen: list[Any]) -> float:
 
 
 def _figures(case: Case, tuning: object | None) -> Any:
-    """Means over the exposures: removed from differences and rate, light that is not eaten."""
+    """Means over the exposures: noise removed from differences and rate, light that is kept."""
     found = []
     for truth in case.truths:
         exposure = exposure_of(truth)
@@ -98,7 +98,7 @@ def _figures(case: Case, tuning: object | None) -> Any:
 
 
 def _range(value: float, changes: dict[float, float]) -> tuple[float, float]:
-    """Ends of the range about the number in which nothing is much worse."""
+    """Ends of the range around the number in which no figure is much worse."""
     low = high = value
     for factor in sorted((f for f in changes if f < 1), reverse=True):
         if changes[factor] <= -WORSE:
@@ -112,7 +112,7 @@ def _range(value: float, changes: dict[float, float]) -> tuple[float, float]:
 
 
 def _exposures(seed: int, *names: str) -> Iterator[list[SimulatedExposure]]:
-    """A quarter of a full frame of each, with a quarter of its stars."""
+    """A quarter of a full frame of each exposure, with a quarter of its stars."""
     for name in names:
         scenario = EXPOSURES[name]
         small = replace(

@@ -1,1 +1,1 @@
-"""Damaged files, odd values, killed runs and full disks: what the step makes of them."""
+"""Behaviour of the step for damaged files, odd values, killed runs and full disks."""

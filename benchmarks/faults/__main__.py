@@ -1,7 +1,7 @@
-"""Run the step on damaged inputs, and count what comes of it.
+"""Run the step on damaged inputs, and count the outcomes.
 
-Run with ``python -m benchmarks.faults``. The exit status is 1 if anything hangs, crashes,
-raises what is not documented, or is damaged without a word.
+Run with ``python -m benchmarks.faults``. The exit status is 1 if a run hangs, crashes or raises
+an exception that is not documented, or if an output is damaged without a message.
 """
 
 import argparse
@@ -24,7 +24,7 @@ WITHOUT_CRDS = ("CRDS_PATH", "CRDS_SERVER_URL", "CRDS_CONTEXT")
 
 
 def main() -> int:
-    """Run what the command line asks for.
+    """Run the trials that the command line asks for.
 
     Returns
     -------
@@ -74,7 +74,7 @@ def _run_one(trials: Trials, number: int, keep: Path | None) -> int:
 
 
 def _as_outcome(answer: Outcome | str, number: int, trials: Trials) -> Outcome:
-    """Outcome of a trial, also of one that did not answer."""
+    """Outcome of a trial, also if its process did not answer."""
     if isinstance(answer, Outcome):
         return answer
     result, _, group = answer.partition(" ")
@@ -82,13 +82,13 @@ def _as_outcome(answer: Outcome | str, number: int, trials: Trials) -> Outcome:
 
 
 def _run_many(trials: Trials, options: argparse.Namespace) -> int:
-    """Run all trials, and print what came of them."""
+    """Run all trials, and print their outcomes."""
     start = time.monotonic()
     outcomes = []
     answers = run_all(
         trials, range(options.trials), jobs=options.jobs, time_limit=options.time_limit
     )
-    with contextlib.suppress(KeyboardInterrupt):  # what is known then is printed
+    with contextlib.suppress(KeyboardInterrupt):  # print the outcomes up to then
         for number, answer in answers:
             outcome = _as_outcome(answer, number, trials)
             outcomes.append(outcome)

@@ -1,4 +1,4 @@
-"""What files hold, as the readers see it: arrays, keywords and how many extensions."""
+"""Contents of files as readers see them: arrays, keywords and the number of extensions."""
 
 import warnings
 from collections import defaultdict
@@ -24,13 +24,13 @@ class Content:
     Parameters
     ----------
     arrays : dict of ndarray
-        By name of the extension, and number among those of the name; without ASDF.
+        By name of the extension and its number among extensions of that name; without ASDF.
     keywords : dict of dict
         Values of the headers, by the same keys.
     end : int
-        Where the last extension ends, in bytes; 0 of an ASDF file.
+        Position of the end of the last extension, in bytes; 0 for an ASDF file.
     status : str or None
-        What the step says in the file.
+        Status of the step that the file records.
     """
 
     arrays: dict[tuple[str, int], NDArray]
@@ -47,17 +47,17 @@ def read_content(path: Path, *, strict: bool = False) -> Content:
     path : pathlib.Path
         FITS or ASDF file.
     strict : bool, optional
-        Whether all must be readable; what is not is left out by default.
+        Whether everything must be readable; by default unreadable parts are left out.
 
     Returns
     -------
     Content
-        What it holds.
+        Contents of the file.
 
     Raises
     ------
     Exception
-        Of any kind, if the file cannot be read.
+        An exception of any type, if the file cannot be read.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -67,7 +67,7 @@ def read_content(path: Path, *, strict: bool = False) -> Content:
 
 
 def _read_fits(path: Path, *, strict: bool) -> Content:
-    """Read all arrays and tables; those that astropy can read, unless it is strict."""
+    """Read all arrays and tables; unless it is strict, only those that astropy can read."""
     arrays: dict[tuple[str, int], NDArray] = {}
     keywords = {}
     numbers: defaultdict[str, int] = defaultdict(int)
@@ -92,12 +92,12 @@ def _read_fits(path: Path, *, strict: bool) -> Content:
 
 
 def _keywords(header: fits.Header) -> dict[str, object]:
-    """Values that the header holds; without those that it leaves undefined or cannot read."""
+    """Values of a header, without undefined and unreadable ones."""
     found: dict[str, object] = {}
     for card in header.cards:
         try:
             keyword, value = card.keyword, card.value
-        except Exception:  # noqa: BLE001, S112 - no reader knows what it says
+        except Exception:  # noqa: BLE001, S112 - no reader can read this card
             continue
         if value is not None and not isinstance(value, fits.card.Undefined):
             found.setdefault(keyword, value)
@@ -105,7 +105,7 @@ def _keywords(header: fits.Header) -> dict[str, object]:
 
 
 def _read_asdf(path: Path) -> Content:
-    """Read the arrays that a model knows by the names of their extensions."""
+    """Read the arrays of a model, named as the extensions they would have in a FITS file."""
     with datamodels.open(path) as model:
         arrays = {}
         for name, value in model.instance.items():
@@ -116,14 +116,14 @@ def _read_asdf(path: Path) -> Content:
 
 
 def has_more_extensions(path: Path, content: Content) -> bool:
-    """Tell whether extensions begin behind the last one that the reader has reached.
+    """Whether there are more extensions after the last one that the reader has reached.
 
     Parameters
     ----------
     path : pathlib.Path
         A file, damaged or not.
     content : Content
-        What the reader found in it.
+        Contents that the reader found in it.
 
     Returns
     -------
@@ -135,22 +135,22 @@ def has_more_extensions(path: Path, content: Content) -> bool:
 
 
 def same_values(before: NDArray, after: NDArray) -> bool:
-    """Tell whether values are the same, bit for bit where the type is.
+    """Whether values are the same; bit for bit if the types are the same.
 
     Parameters
     ----------
     before, after : ndarray
-        Arrays or tables; ``after`` may be of a type that holds fewer values.
+        Arrays or tables; ``after`` may have a type with a smaller range or precision.
 
     Returns
     -------
     bool
-        False too where values do not fit into the type of ``after``.
+        False also if values do not fit into the type of ``after``.
     """
     if before.shape != after.shape:
         return False
     if before.dtype.names:
-        # By the standard, names of columns are the same in capitals.
+        # According to the FITS standard, names of columns do not depend on the case.
         names, now = before.dtype.names, after.dtype.names or ()
         return [name.lower() for name in names] == [name.lower() for name in now] and all(
             same_values(np.asarray(before[old]), np.asarray(after[new]))
@@ -173,5 +173,5 @@ def same_values(before: NDArray, after: NDArray) -> bool:
 
 
 def _texts(column: NDArray) -> list[bytes]:
-    """Texts of a column: by the standard, what follows a null byte is not defined."""
+    """Texts of a column, up to a null byte: the standard does not define what follows it."""
     return [text.split(b"\0")[0].rstrip() for text in column.ravel().tolist()]

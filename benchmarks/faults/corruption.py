@@ -79,7 +79,7 @@ def overwrite(rng: Generator, content: bytes) -> tuple[bytes, str]:
 
 
 def shift(rng: Generator, content: bytes) -> tuple[bytes, str]:
-    """Lose or double a few bytes or blocks, or add some at the end.
+    """Remove or duplicate a few bytes or blocks, or add some at the end.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def shift(rng: Generator, content: bytes) -> tuple[bytes, str]:
 
 
 def _region(rng: Generator, content: bytes) -> tuple[int, int, str]:
-    """Where to do damage: from, to, and its name."""
+    """Region to damage: its beginning, its end and its name."""
     if not content.startswith(b"SIMPLE"):
         tree = content.find(b"\n...\n")
         regions = [(0, tree, "the tree"), (tree, len(content), "the blocks")]
@@ -119,7 +119,7 @@ def _region(rng: Generator, content: bytes) -> tuple[int, int, str]:
         regions.append((at, at + 80 * len(extension.cards), f"the header of {extension.name}"))
         at += header
         size = len(extension.data)
-        # Pixels are the least of it: a flipped bit makes another number of them.
+        # Pixels are rarely chosen, because a flipped bit only makes another valid number.
         if size and (not extension.is_image or rng.random() < 0.15):
             regions.append((at, at + size, f"the data of {extension.name}"))
         at += size + -size % BLOCK

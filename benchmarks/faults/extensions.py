@@ -1,4 +1,4 @@
-"""Damage of extensions: removed, doubled, in another order, renamed, of other shapes and types."""
+"""Damage of extensions: removed, duplicated, reordered, renamed, of other shapes and types."""
 
 from typing import Final
 
@@ -18,7 +18,7 @@ UNSIGNED: Final = {"u2": 2**15, "u4": 2**31}
 
 
 def rearrange(rng: Generator, fits: RawFits) -> str:
-    """Remove, double, swap or shuffle extensions.
+    """Remove, duplicate, swap or shuffle extensions.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def _remove_one(rng: Generator, fits: RawFits) -> str:
 
 
 def rename(rng: Generator, fits: RawFits) -> str:
-    """Give an extension another name, which another one may have.
+    """Give an extension another name, possibly that of another extension.
 
     Parameters
     ----------
@@ -126,7 +126,7 @@ def _cast(values: np.ndarray, dtype: str) -> np.ndarray:
 
 
 def change_shape(rng: Generator, fits: RawFits) -> str:
-    """Cut, stretch or turn arrays: all alike, or one of them.
+    """Cut, stretch or transpose arrays: all in the same way, or only one of them.
 
     Parameters
     ----------
@@ -168,7 +168,7 @@ _CHANCES: Final = (0.4, 0.15, 0.15, 0.08, 0.07, 0.08, 0.07)
 
 
 def _cut_window(rng: Generator, fits: RawFits) -> str:
-    """Leave few rows or columns of all images, or both."""
+    """Keep only few rows or columns of all images, or both."""
     parts = [part for part in fits.extensions if part.is_image]
     ny, nx = parts[0].shape[-2:]
     few = int(rng.integers(1, 6))
@@ -185,7 +185,7 @@ def _cut_window(rng: Generator, fits: RawFits) -> str:
 
 
 def _cut_groups(rng: Generator, fits: RawFits) -> str:
-    """Leave one group or integration, or two."""
+    """Keep only one or two groups or integrations."""
     few, axis = int(rng.integers(1, 3)), int(rng.integers(2))
     for part in fits.extensions:
         if part.is_image and len(part.shape) > 2:

@@ -1,4 +1,4 @@
-"""Damage of headers: values of another type, undefined, huge, or no values at all."""
+"""Damage of headers: values of another type, undefined or huge values, or no value at all."""
 
 from typing import Final
 
@@ -8,7 +8,7 @@ from benchmarks.faults.raw import CARD, RawExtension, RawFits
 
 __all__ = ["damage_header"]
 
-# What stands behind the keyword of a card.
+# Text after the keyword of a card.
 VALUES: Final = (
     b"= ",
     b"= ''",
@@ -42,7 +42,7 @@ VALUES: Final = (
     b"no equals sign",
     b"= {'a': 1}",
 )
-# Those on which much depends are hit more often.
+# Keywords on which readers depend are damaged more often.
 IMPORTANT: Final = (  # noqa: SIM905 - many short words
     "SIMPLE XTENSION BITPIX NAXIS NAXIS1 NAXIS2 NAXIS3 NAXIS4 PCOUNT GCOUNT EXTEND TFIELDS "
     "TFORM1 TTYPE1 EXTNAME EXTVER DATAMODL FILENAME TELESCOP INSTRUME DETECTOR EXP_TYPE "
@@ -107,7 +107,7 @@ _CHANCES: Final = (0.6, 0.08, 0.08, 0.06, 0.12, 0.06)
 
 
 def _pick(rng: Generator, fits: RawFits) -> RawExtension:
-    """Take the first header in four of ten cases, and any other else."""
+    """Pick the first header in four of ten cases, otherwise a random one."""
     if rng.random() < 0.4:
         return fits.extensions[0]
     return fits.extensions[rng.integers(len(fits.extensions))]

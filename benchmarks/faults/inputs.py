@@ -1,4 +1,4 @@
-"""Small exposures to damage: ramps and rates of all instruments, with tables and history."""
+"""Small exposures for damage: ramps and rates of all instruments, with tables and history."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -21,9 +21,9 @@ class Input:
     Parameters
     ----------
     scenario : Scenario
-        What is simulated.
+        Simulated exposure.
     kind : {"ramp", "rateints", "rate"}
-        Product of the pipeline, which ends the file's name.
+        Product of the pipeline, also the suffix of the file name.
     extras : bool
         Whether there is a block of ASDF, and a ramp has a ZEROFRAME and the tables GROUP
         and INT_TIMES.
@@ -50,7 +50,7 @@ class Input:
         Returns
         -------
         str
-            As the pipeline names its products.
+            File name as the pipeline forms it.
         """
         return f"jw01234001001_{name}_{self.kind}{self.extension}"
 
@@ -83,12 +83,12 @@ INPUTS: Final = {
 
 
 def write_inputs(folder: Path) -> None:
-    """Write all inputs, the same ones in each run.
+    """Write all inputs; they are the same in each run.
 
     Parameters
     ----------
     folder : pathlib.Path
-        Where to.
+        Folder for the files.
     """
     for name in INPUTS:
         write_input(name, folder)
@@ -102,7 +102,7 @@ def write_input(name: str, folder: Path) -> Path:
     name : str
         Its name in `INPUTS`.
     folder : pathlib.Path
-        Where to.
+        Folder for the files.
 
     Returns
     -------
@@ -118,7 +118,7 @@ def write_input(name: str, folder: Path) -> Path:
         model.meta.target.proposer_name = "A star that nobody has looked at before"
         model.add_history_entry("Simulated, to be damaged")
         if source.extras:
-            model.notes = {"curve": np.linspace(0.0, 1.0, 300)}  # a block of ASDF
+            model.notes = {"curve": np.linspace(0.0, 1.0, 300)}  # makes a block of ASDF
         model.save(str(path))
     return path
 
@@ -126,7 +126,7 @@ def write_input(name: str, folder: Path) -> Path:
 def _ramp(
     ramp: datamodels.RampModel, truth: SimulatedExposure, source: Input
 ) -> datamodels.RampModel:
-    """Add what ramps may have besides their groups."""
+    """Add the arrays and tables that ramps may have in addition to their groups."""
     if source.extras:
         n_integrations, n_groups = truth.data.shape[:2]
         ramp.zeroframe = truth.data[:, 0].copy()
@@ -173,7 +173,7 @@ def _rate(
 def _with_errors(
     model: datamodels.JwstDataModel, ramp: datamodels.RampModel
 ) -> datamodels.JwstDataModel:
-    """Give rates what the ramp fit gives them."""
+    """Add the arrays and keywords that the ramp fit adds to rates."""
     model.err = np.full_like(model.data, 0.5)
     model.var_poisson = np.full_like(model.data, 0.15)
     model.var_rnoise = np.full_like(model.data, 0.1)

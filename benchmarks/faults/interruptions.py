@@ -1,4 +1,4 @@
-"""Runs that are killed, or find the disk full, while they write."""
+"""Runs that are killed while they write, or whose disk fills up."""
 
 import os
 import resource
@@ -36,7 +36,7 @@ OLD: Final = b"a file that was there before"
 
 @dataclass(frozen=True, kw_only=True)
 class _Normal:
-    """A run that nobody interrupts: seconds, arrays and bytes of its output."""
+    """A run without interruption: its time, and arrays and size of its output."""
 
     seconds: float
     arrays: dict[Any, NDArray]
@@ -44,12 +44,12 @@ class _Normal:
 
 
 class _Ground:
-    """An input, and what runs make of it that nobody interrupts.
+    """An input, and the outputs of runs without interruption.
 
     Parameters
     ----------
     folder : pathlib.Path
-        Where to make it.
+        Folder for the files; made here.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -85,7 +85,7 @@ class _Ground:
     def start(
         self, out: Path, where: str, *, largest_file: int | None = None
     ) -> tuple[Any, Connection]:
-        """Start a run in a process, which answers with its status or its exception."""
+        """Start a run in a process, which sends its status or its exception."""
         context = forkserver()
         ours, theirs = context.Pipe(duplex=False)
         arguments = (theirs, self.source, out, LIMITS[where], largest_file)
@@ -95,7 +95,7 @@ class _Ground:
         return process, ours
 
     def run(self, out: Path, where: str, *, largest_file: int | None = None) -> str:
-        """Run and return the status, the exception, or what became of the process."""
+        """Run, and return the status, the exception, or how the process ended."""
         process, answers = self.start(out, where, largest_file=largest_file)
         process.join(PATIENCE)
         if process.is_alive():
@@ -104,7 +104,7 @@ class _Ground:
         return f"crash {process.exitcode}" if process.exitcode else answers.recv()
 
     def trouble(self, out: Path, where: str) -> str:
-        """Tell what is wrong with the files: nothing, if the output is whole, old or absent."""
+        """What is wrong with the files: empty if the output is complete, old or absent."""
         if self.source.read_bytes() != self.content:
             return "the input file was changed"
         written = out / CLEANED
@@ -112,7 +112,7 @@ class _Ground:
             return ""
         try:
             arrays = read_content(written, strict=True).arrays
-        except Exception as error:  # noqa: BLE001 - whatever it is, the output is torn
+        except Exception as error:  # noqa: BLE001 - any exception means an incomplete output
             return f"torn output: {type(error).__name__}"
         expected = self.normal[where].arrays
         same = arrays.keys() == expected.keys() and all(
@@ -127,7 +127,7 @@ def kill_runs(number: int, *, seed: int, room: Path) -> Iterator[Outcome]:
     Parameters
     ----------
     number : int
-        How many, at least one.
+        Number of runs, at least one.
     seed : int
         Seed of the random numbers.
     room : pathlib.Path
@@ -136,7 +136,7 @@ def kill_runs(number: int, *, seed: int, room: Path) -> Iterator[Outcome]:
     Yields
     ------
     Outcome
-        Of each.
+        One for each run.
     """
     rng = np.random.default_rng([seed, 1])
     ground = _Ground(room / "killed")
@@ -155,12 +155,12 @@ def kill_runs(number: int, *, seed: int, room: Path) -> Iterator[Outcome]:
 
 
 def fill_disks(number: int, *, seed: int, room: Path) -> Iterator[Outcome]:
-    """Run where files can grow to a part of what they need.
+    """Run with a limit of the file size that is smaller than the output needs.
 
     Parameters
     ----------
     number : int
-        How many runs, at least one.
+        Number of runs, at least one.
     seed : int
         Seed of the random numbers.
     room : pathlib.Path
@@ -169,7 +169,7 @@ def fill_disks(number: int, *, seed: int, room: Path) -> Iterator[Outcome]:
     Yields
     ------
     Outcome
-        Of each.
+        One for each run.
     """
     rng = np.random.default_rng([seed, 2])
     ground = _Ground(room / "full")
@@ -187,7 +187,7 @@ def fill_disks(number: int, *, seed: int, room: Path) -> Iterator[Outcome]:
 
 
 def _kill(rng: Generator, ground: _Ground, out: Path, where: str, name: str) -> str:
-    """Kill a run, mostly while it writes; what is wrong then."""
+    """Kill a run, mostly while it writes; returns what is wrong afterwards."""
     process, _ = ground.start(out, where)
     seconds = ground.normal[where].seconds
     if rng.random() < 0.3:
@@ -208,7 +208,7 @@ def _kill(rng: Generator, ground: _Ground, out: Path, where: str, name: str) -> 
 
 
 def _run_again(ground: _Ground, out: Path, where: str) -> str:
-    """Run where a run has been killed; what is wrong then."""
+    """Run again where a run was killed; returns what is wrong afterwards."""
     answer = ground.run(out, where)
     if answer != "COMPLETE":
         return f"the next run ends with {answer}"
@@ -225,7 +225,7 @@ def _is_new(out: Path) -> bool:
 def _clean(
     answers: Connection, source: Path, out: Path, limit: str, largest_file: int | None
 ) -> None:
-    """Run the step; in a process of its own."""
+    """Run the step; called in a separate process."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if largest_file is not None:
@@ -244,5 +244,5 @@ def _clean(
             sys.exit(130)
         except OSError as error:
             answers.send("OSError" if str(out) in str(error) else f"OSError: {error}")
-        except Exception as error:  # noqa: BLE001 - its class is the answer
+        except Exception as error:  # noqa: BLE001 - its class is sent as the result
             answers.send(f"{type(error).__name__}: {error}")

@@ -1,4 +1,4 @@
-"""What a run did to the data: whether the output holds all that came in, and no new noise."""
+"""Check of an output: it must contain everything that the input had, and no new noise."""
 
 import re
 import warnings
@@ -14,11 +14,11 @@ from benchmarks.faults.contents import Content, has_more_extensions, read_conten
 
 __all__ = ["Damage", "find_damage"]
 
-# A fit to few pixels has an error of its own: how much of the variance that was there a
-# difference may gain, and by how many of its standard errors for a sample of the rows.
+# A fit to few pixels has an error, which may increase the variance of a difference. Allowed are
+# this fraction of the variance, plus so many of its standard errors for a sample of the rows.
 SPARE = 0.1
 N_ERRORS = 5.0
-CORE = 30.0  # most pixels are within so many median deviations
+CORE = 30.0  # median deviations within which most pixels lie
 ROUNDING = float(np.finfo(np.float32).eps)
 # Keywords that each writer sets itself, or that this step changes.
 WRITTEN = re.compile(
@@ -30,14 +30,14 @@ WRITTEN = re.compile(
 
 @dataclass(frozen=True)
 class Damage:
-    """Something that should not be.
+    """One kind of damage in an output.
 
     Parameters
     ----------
     kind : str
-        The same for all of its kind.
+        Short text, the same for all damage of this kind.
     detail : str, optional
-        Where, and how much.
+        Place and amount.
     """
 
     kind: str
@@ -59,19 +59,19 @@ def find_damage(
     written : pathlib.Path
         Its output.
     model : JwstDataModel
-        What the step returned.
+        Result of the step.
     told : sequence of str, optional
-        Warnings: a keyword whose value they show may be lost.
+        Warnings of the run; a keyword may be lost if a warning shows its value.
 
     Returns
     -------
     list of Damage
-        What is wrong; the worst first.
+        All damage, the worst first.
     """
     status = model.meta.cal_step.clean_flicker_noise
     try:
         after = read_content(written, strict=True)
-    except Exception as error:  # noqa: BLE001 - whatever it is, the output is torn
+    except Exception as error:  # noqa: BLE001 - any exception means an incomplete output
         return [Damage("the output cannot be read", f"{type(error).__name__}: {error}")]
     before = read_content(path)
     found = []
@@ -92,14 +92,14 @@ def find_damage(
 def _losses(
     before: Content, after: Content, *, told: Sequence[str], but_science: bool
 ) -> list[Damage]:
-    """Arrays and keywords that are gone, or not what they were."""
+    """Arrays and keywords that are lost or changed."""
     with np.errstate(all="ignore"):
         arrays = _lost_arrays(before, after, but_science=but_science)
     return arrays + _lost_keywords(before, after, told)
 
 
 def _tell_readers(lost: list[Damage], path: Path, before: Content) -> list[Damage]:
-    """Mark what is lost too where a file is only opened and saved by the data models."""
+    """Mark losses that also occur when the data models only open and save the file."""
     copy = path.with_name("opened_and_saved.fits")
     try:
         with warnings.catch_warnings():
@@ -107,7 +107,7 @@ def _tell_readers(lost: list[Damage], path: Path, before: Content) -> list[Damag
             with datamodels.open(path) as model:
                 model.save(str(copy))
         alone = {d.kind for d in _losses(before, read_content(copy), told=(), but_science=False)}
-    except Exception:  # noqa: BLE001 - then the data models do not even save it
+    except Exception:  # noqa: BLE001 - the data models cannot even save the file
         alone = set()
     return [
         Damage(d.kind, f"{d.detail}; stdatamodels alone too".lstrip("; ")) if d.kind in alone else d
@@ -119,7 +119,7 @@ _SCIENCE = ("SCI", 0)
 
 
 def _lost_arrays(before: Content, after: Content, *, but_science: bool) -> list[Damage]:
-    """Arrays that are gone, or not what they were."""
+    """Arrays that are lost or changed."""
     found = []
     for key, array in before.arrays.items():
         name = key[0] or "without a name"
@@ -134,7 +134,7 @@ def _lost_arrays(before: Content, after: Content, *, but_science: bool) -> list[
 
 
 def _lost_keywords(before: Content, after: Content, told: Sequence[str]) -> list[Damage]:
-    """Keywords that are gone, or have another value."""
+    """Keywords that are lost, or have another value."""
     found = []
     for key, values in before.keywords.items():
         now = after.keywords.get(key, {})
@@ -150,7 +150,7 @@ def _lost_keywords(before: Content, after: Content, told: Sequence[str]) -> list
 
 
 def _new_noise(before: Content, after: Content) -> list[Damage]:
-    """Values that are finite no more, and differences that are noisier than they were."""
+    """Values that are no longer finite, and differences that are noisier than before."""
     old, new = before.arrays.get(_SCIENCE), after.arrays.get(_SCIENCE)
     if old is None or new is None or old.dtype.kind not in "fiu" or old.shape != new.shape:
         return [] if old is None else [Damage("SCI: another shape or none")]
@@ -180,7 +180,7 @@ def _new_noise(before: Content, after: Content) -> list[Damage]:
 def _noisier(
     was: NDArray, now: NDArray, *, use: NDArray[np.bool_], rounding: NDArray
 ) -> tuple[str, str] | None:
-    """Tell a difference that has more noise than before, of all usable pixels or of most."""
+    """Describe a difference with more noise than before, in all usable pixels or in most."""
     was, now, rounding = was[use], now[use], rounding[use]
     if was.size < 2:
         return None
@@ -188,13 +188,14 @@ def _noisier(
     distance = np.abs(was - np.median(was))
     core = distance <= CORE * np.median(distance)
     parts = [("variance", slice(None)), ("variance of most pixels", core)]
-    # Where most are equal, they are one of two levels, of which nothing can be told.
+    # If most values are equal, the variance of most pixels cannot be judged.
     for name, most in parts[: 2 if np.ptp(was[core]) > 0 else 1]:
         old, new = np.var(was[most]), np.var(now[most])
         if new > allowed * old + 4 * np.mean(rounding[most] ** 2):
             return f"more {name}", f"{old:.4g} became {new:.4g}"
     room = np.ptp(was)
-    # Without a background, the level of a difference is taken too, but not of what was not used.
+    # Without a background, the level of a difference is subtracted too, but only from pixels that
+    # were fitted.
     taken = was - now
     used = np.abs(taken) > 4 * rounding
     rounding, taken = rounding[used], taken[used]
@@ -207,7 +208,7 @@ def _noisier(
 
 
 def _good(content: Content, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Where no flag says otherwise."""
+    """Pixels without a flag."""
     good = np.ones(shape, dtype=bool)
     for name in ("PIXELDQ", "DQ", "GROUPDQ"):
         dq = content.arrays.get((name, 0))

@@ -1,4 +1,4 @@
-"""All kinds of damage, and which of them each format has."""
+"""All kinds of damage, and which of them apply to each format."""
 
 from collections.abc import Callable
 from typing import Final
@@ -43,7 +43,7 @@ _OF_BYTES: Final = {
     "overwritten": (0.06, corruption.overwrite),
     "shifted": (0.03, corruption.shift),
 }
-# By extension of the file: how often, and what it does.
+# For each file extension and kind of damage: its relative frequency, and the function.
 MUTATIONS: Final[dict[str, dict[str, tuple[float, Damage]]]] = {
     ".fits": {
         **_OF_BYTES,
@@ -69,7 +69,7 @@ def mutate(
     Parameters
     ----------
     rng : numpy.random.Generator
-        Random numbers, which decide all.
+        Random numbers, which determine the damage.
     original : bytes
         The file.
     extension : {".fits", ".asdf"}

@@ -1,4 +1,4 @@
-"""Parameters of a run, at random and with odd values that are allowed."""
+"""Random parameters of a run, including odd values that are allowed."""
 
 import shlex
 from collections.abc import Mapping
@@ -17,12 +17,12 @@ def random_parameters(rng: Generator, *, instrument: str) -> dict[str, Any]:
     rng : numpy.random.Generator
         Random numbers.
     instrument : str
-        Whose exposure it is: some methods are for some instruments.
+        Instrument of the exposure, because some methods are only for some instruments.
 
     Returns
     -------
     dict
-        Values by name; those that stay at their defaults are left out.
+        Values by name, without parameters that keep their defaults.
     """
     methods = ["median", "wiener", "fft"]
     chances = {"NIRSPEC": (0.35, 0.3, 0.35), "MIRI": (0.9, 0.05, 0.05)}
@@ -56,7 +56,7 @@ def random_parameters(rng: Generator, *, instrument: str) -> dict[str, Any]:
 
 
 def as_words(parameters: Mapping[str, Any]) -> str:
-    """Write parameters as the command line has them.
+    """Write parameters as on the command line.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def as_words(parameters: Mapping[str, Any]) -> str:
     Returns
     -------
     str
-        Words behind ``strun deflicker FILE``.
+        Arguments after ``strun deflicker FILE``.
     """
     words = []
     for name, value in parameters.items():

@@ -1,4 +1,4 @@
-"""Trials in processes of their own, which may hang or die."""
+"""Trials in separate processes, which may hang or die."""
 
 import multiprocessing
 import os
@@ -11,17 +11,17 @@ from typing import Any
 
 __all__ = ["forkserver", "run_all"]
 
-ADDRESS_SPACE = 12e9  # bytes of a worker: it must fail where a damaged size would fill the machine
-TRIALS_OF_A_WORKER = 250  # before a fresh one takes over: leaks do not add up
+ADDRESS_SPACE = 12e9  # bytes; a worker must fail before a damaged size fills the memory
+TRIALS_OF_A_WORKER = 250  # then a new worker replaces it, so that leaks do not add up
 
 
 def forkserver() -> Any:
-    """Context of processes that have imported the step already.
+    """Context for processes in which the step is already imported.
 
     Returns
     -------
     multiprocessing.context.ForkServerContext
-        Its processes are copies of one that has no threads.
+        Its processes are copies of a process without threads.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["benchmarks.faults.warm"])
@@ -41,13 +41,13 @@ class _Worker:
         self.deadline = 0.0
 
     def begin(self, number: int, seconds: float) -> None:
-        """Hand over a trial."""
+        """Send a trial to the process."""
         self.number, self.deadline = number, time.monotonic() + seconds
         self.done += 1
         self.connection.send(number)
 
     def stop(self) -> None:
-        """End the process, whatever it does."""
+        """End the process in any state."""
         self.process.kill()
         self.process.join()
         self.connection.close()
@@ -73,18 +73,19 @@ def run_all(
     Parameters
     ----------
     work : callable
-        Takes the number of a trial and returns what came of it; can be pickled.
+        Takes the number of a trial and returns its outcome; can be pickled.
     numbers : iterable of int
-        The trials.
+        Numbers of the trials.
     jobs : int
-        How many run at a time.
+        Number of trials that run at the same time.
     time_limit : float
-        Seconds after which a trial is given up.
+        Seconds after which a trial is stopped.
 
     Yields
     ------
     number, outcome : int, object
-        What ``work`` returned; the text ``hang``, or ``crash`` and a signal or an exit status.
+        Number of the trial and result of ``work``; or as outcome the text ``hang``, or ``crash``
+        with a signal or an exit status.
     """
     pool = _Pool(work, numbers, time_limit=time_limit)
     try:
@@ -101,7 +102,7 @@ def run_all(
 
 
 class _Pool:
-    """Workers that are busy, and the trials that are left."""
+    """Workers that are busy, and the trials that remain."""
 
     def __init__(
         self, work: Callable[[int], Any], numbers: Iterable[int], *, time_limit: float
@@ -124,7 +125,7 @@ class _Pool:
             self.busy.append(worker)
 
     def finished(self) -> list[_Worker]:
-        """Take out the workers that answer, died or are late; wait a moment if there are none."""
+        """Remove and return workers that answered, died or are late; waits if there are none."""
         ready = wait([worker.connection for worker in self.busy], timeout=0.5)
         found = [
             worker
@@ -136,7 +137,7 @@ class _Pool:
 
 
 def _outcome(worker: _Worker) -> Any:
-    """What a worker answers; why it does not."""
+    """Answer of a worker, or the reason why there is none."""
     try:
         if worker.connection.poll():
             return worker.connection.recv()

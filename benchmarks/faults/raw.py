@@ -1,4 +1,4 @@
-"""Files as what they consist of, below any reader: cards and data units, trees and blocks."""
+"""Files as raw parts, without any reader: cards and data units, trees and blocks."""
 
 import math
 import re
@@ -14,14 +14,14 @@ BLOCK = 2880
 CARD = 80
 END = b"END".ljust(CARD)
 DTYPES = {8: ">u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
-# Nothing but what FITS wants, so that a card can be anything.
+# Only whole numbers are parsed, so that all other cards may contain anything.
 _INTEGER = re.compile(rb"= *(-?\d+)")
 _END_OF_TREE = b"\n...\n"
 
 
 @dataclass
 class RawExtension:
-    """A header and its data unit; the first header of a file too.
+    """A header and its data unit; also the primary header of a file.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class RawExtension:
         keyword : str
             Keyword of the card.
         default : int, optional
-            What a card that is not there stands for.
+            Value if there is no such card.
 
         Returns
         -------
@@ -64,7 +64,7 @@ class RawExtension:
         Returns
         -------
         int or None
-            Where the first such card is.
+            Index of the first such card; None if there is none.
         """
         wanted = keyword.ljust(8).encode()
         return next((n for n, card in enumerate(self.cards) if card[:8] == wanted), None)
@@ -89,7 +89,7 @@ class RawExtension:
 
     @property
     def name(self) -> str:
-        """EXTNAME, also where it is damaged; PRIMARY where there is none."""
+        """EXTNAME, even if it is damaged; PRIMARY if there is none."""
         at = self.find("EXTNAME")
         if at is None:
             return "PRIMARY"
@@ -103,7 +103,7 @@ class RawExtension:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of the array, as of numpy."""
+        """Shape of the array in the order of numpy."""
         return tuple(self.number(f"NAXIS{k}") for k in range(self.number("NAXIS"), 0, -1))
 
     def array(self) -> NDArray:
@@ -112,18 +112,18 @@ class RawExtension:
         Returns
         -------
         ndarray
-            A copy, of the byte order and type of the file.
+            A copy, with the byte order and type of the file.
         """
         dtype = DTYPES[self.number("BITPIX")]
         return np.frombuffer(self.data, dtype=dtype).reshape(self.shape).copy()
 
     def set_array(self, array: NDArray) -> None:
-        """Put another array into an image, of any shape and of a type that FITS knows.
+        """Replace the array of an image by one of any shape, and of a type that FITS supports.
 
         Parameters
         ----------
         array : ndarray
-            Of unsigned bytes, signed integers or floating-point numbers.
+            Unsigned bytes, signed integers or floating-point numbers.
         """
         bits = 8 * array.dtype.itemsize
         self.set("BITPIX", -bits if array.dtype.kind == "f" else bits)
@@ -137,7 +137,7 @@ class RawExtension:
         self.data = array.astype(array.dtype.newbyteorder(">")).tobytes()
 
     def to_bytes(self) -> bytes:
-        """Write it.
+        """Write the extension.
 
         Returns
         -------
@@ -148,12 +148,12 @@ class RawExtension:
         return _padded(header, b" ") + _padded(self.data, b"\0")
 
     def copy(self) -> Self:
-        """Copy it.
+        """Copy the extension.
 
         Returns
         -------
         RawExtension
-            With cards of its own.
+            With its own list of cards.
         """
         return type(self)(list(self.cards), self.data)
 
@@ -165,7 +165,7 @@ class RawFits:
     Parameters
     ----------
     extensions : list of RawExtension
-        All of it, from the first header.
+        All extensions, including the primary one.
     """
 
     extensions: list[RawExtension] = field(default_factory=list)
@@ -182,7 +182,7 @@ class RawFits:
         Returns
         -------
         RawFits
-            What it consists of.
+            Parts of the file.
         """
         self, at = cls(), 0
         while at < len(content):
@@ -210,7 +210,7 @@ class RawFits:
         Returns
         -------
         list of str
-            From PRIMARY on.
+            Names, beginning with PRIMARY.
         """
         return [extension.name for extension in self.extensions]
 
@@ -234,7 +234,7 @@ class RawAsdf:
     tree : bytes
         The YAML, without the line that ends it.
     blocks : bytes
-        All that follows.
+        Everything after that line.
     """
 
     tree: bytes
@@ -252,7 +252,7 @@ class RawAsdf:
         Returns
         -------
         RawAsdf
-            What it consists of.
+            Parts of the file.
         """
         tree, _, blocks = content.partition(_END_OF_TREE)
         return cls(tree, blocks)

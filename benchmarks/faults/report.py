@@ -1,4 +1,4 @@
-"""Counts of outcomes, by what was damaged and by what came of it."""
+"""Counts of outcomes, by kind of damage and by result."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ def print_table(outcomes: Iterable[Outcome]) -> None:
     Parameters
     ----------
     outcomes : iterable of Outcome
-        Of all trials.
+        Outcomes of all trials.
     """
     counts = Counter((outcome.kind, outcome.result) for outcome in outcomes)
     kinds = sorted({kind for kind, _ in counts})
@@ -33,14 +33,14 @@ def print_table(outcomes: Iterable[Outcome]) -> None:
 
 
 def print_groups(outcomes: Iterable[Outcome], *, show: int, command: str) -> None:
-    """Print what went wrong, by cause, with commands that show it again.
+    """Print the failures, by cause, with commands that repeat them.
 
     Parameters
     ----------
     outcomes : iterable of Outcome
-        Of all trials.
+        Outcomes of all trials.
     show : int
-        How many commands of each cause.
+        Number of commands to print for each cause.
     command : str
         The command, without the number of the trial.
     """

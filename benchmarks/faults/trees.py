@@ -1,4 +1,4 @@
-"""Damage of ASDF trees: values of another type, references to nothing, broken YAML."""
+"""Damage of ASDF trees: values of another type, references without a target, broken YAML."""
 
 import re
 from typing import Final
@@ -95,7 +95,7 @@ def _choice(rng: Generator, keys: list, important: list) -> re.Match:
 
 
 def _end_of_value(tree: bytes, key: re.Match) -> int:
-    """Where the block below a key ends: at the next line that is indented no more than it."""
+    """End of the block of a key: the next line that is not indented more than the key."""
     indent = len(key[1])
     end = tree.find(b"\n", key.end())
     while end != -1:
@@ -127,7 +127,7 @@ def damage_tree_in_fits(rng: Generator, fits: RawFits) -> str:
     asdf = RawAsdf.read(part.data)
     what = damage_tree(rng, asdf)
     if rng.random() < 0.2:
-        # The reader trusts the tree alone as long as the headers are those that it knows.
+        # The reader uses only the tree as long as the headers have the hash that is in the tree.
         fits.extensions[0].set("SUBSTRT1", 1)
         fits.extensions[0].set("S_JUMP", "COMPLETE")
         what += "; another header"

@@ -1,4 +1,4 @@
-"""One damaged input through the step, and what came of it."""
+"""One run of the step on a damaged input, and its outcome."""
 
 import io
 import logging
@@ -29,12 +29,12 @@ OURS = str(Path(deflicker.__file__).parent)
 DOCUMENTED = (OSError, ValueError, TypeError)
 CLEANED = "_clean_flicker_noise.fits"
 SEGMENTS = ("jw01234001001", "jw01234001002")
-SEVERAL = 0.4  # of the series that can be cleaned together with their next segment
+SEVERAL = 0.4  # fraction of the trials of series that include the next segment
 
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """What a trial runs.
+    """Input and parameters of a trial.
 
     Parameters
     ----------
@@ -47,9 +47,9 @@ class Case:
     content : bytes
         The damaged file.
     parameters : dict
-        Of the step.
+        Parameters of the step.
     next_segment : bytes
-        Another file of the series, which is not damaged; empty if the exposure is alone.
+        Another file of the series, which is not damaged; empty if there is only one input.
     """
 
     number: int
@@ -74,9 +74,9 @@ class Outcome:
     result : str
         One of `benchmarks.faults.report.RESULTS`.
     group : str
-        What outcomes of one cause have in common; empty where all is well.
+        Text that outcomes with the same cause have in common; empty if there is no fault.
     detail : str
-        What happened, in full.
+        Full description.
     """
 
     number: int
@@ -88,14 +88,14 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True)
 class Trials:
-    """All trials of a run; called with a number, it runs one.
+    """All trials; calling it with a number runs the trial of that number.
 
     Parameters
     ----------
     seed : int
-        Seed of the run.
+        Seed of the random numbers.
     room : pathlib.Path
-        Where the trials have their folders.
+        Folder for the folders of the trials.
     inputs : pathlib.Path
         Folder of the inputs.
     kinds : list of str or None
@@ -112,7 +112,7 @@ class Trials:
         return self.run(self.case(number))
 
     def case(self, number: int) -> Case:
-        """Make the case of a trial, which its number and the seed decide.
+        """Make the case of a trial, which is determined by its number and the seed.
 
         Parameters
         ----------
@@ -122,7 +122,7 @@ class Trials:
         Returns
         -------
         Case
-            What to run.
+            Input and parameters.
         """
         rng = np.random.default_rng([self.seed, number])
         name = list(INPUTS)[rng.integers(len(INPUTS))]
@@ -145,17 +145,17 @@ class Trials:
         )
 
     def run(self, case: Case) -> Outcome:
-        """Run the step on a damaged file, and judge what came of it.
+        """Run the step on a damaged file, and judge the outcome.
 
         Parameters
         ----------
         case : Case
-            What to run.
+            Input and parameters.
 
         Returns
         -------
         Outcome
-            How it ended. The folder of the trial is gone then.
+            How the trial ended. Its folder is removed at the end.
         """
         folder = Path(tempfile.mkdtemp(dir=self.room))
         here = Path.cwd()
@@ -193,7 +193,7 @@ def _run(case: Case, folder: Path) -> tuple[str, str, str]:
                 configure_log=False,
                 **case.parameters,
             )
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - what it is, is the question
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - its type is judged below
             trouble = error
     if any(path.read_bytes() != content for path, content in inputs.items()):
         return "damage", "an input file was changed", ""
@@ -216,9 +216,9 @@ def _judge_outputs(
     models: list[datamodels.JwstDataModel],
     said: list[warnings.WarningMessage],
 ) -> tuple[str, str, str]:
-    """Tell damage from an output that is as it should be."""
+    """Judge whether the output is damaged."""
     written = sorted(out.glob(f"*{CLEANED}"))
-    # The damaged one may have any name; that of the next segment is known.
+    # The damaged input may have any name in its header; that of the next segment is known.
     known = [file for file in written if file.name.startswith(SEGMENTS[1])]
     written = [file for file in written if file not in known] + known
     if len(written) != len(inputs):
@@ -250,7 +250,7 @@ def _strays(folder: Path, inputs: Collection[Path]) -> list[str]:
 
 
 def _judge_error(error: BaseException, name: str, out: Path) -> tuple[str, str, str]:
-    """Tell a refusal, which names the file, from what should not happen."""
+    """Distinguish a refusal whose message names the file from other exceptions."""
     detail = "".join(traceback.format_exception(error))
     if out.is_dir() and any(out.iterdir()):
         return "damage", "an output beside an exception", detail
@@ -278,7 +278,7 @@ def quiet() -> Iterator[None]:
 
 @contextmanager
 def _step_warnings() -> Iterator[list[warnings.WarningMessage]]:
-    """Collect all warnings; the list is filled meanwhile."""
+    """Collect all warnings in a list that is filled during the run."""
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         yield said

@@ -1,4 +1,4 @@
-"""Odd values of pixels and of their data quality."""
+"""Odd values of pixels and of their DQ."""
 
 from typing import Final
 
@@ -18,7 +18,7 @@ SCALES: Final = (1e30, 1e20, 1e10, -1.0, 1e-10, 1e-20, 1e-38, 0.0)
 
 
 def change_values(rng: Generator, fits: RawFits) -> str:
-    """Put odd values into the science data, mostly.
+    """Put odd values into an array, mostly into the science data.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def _change_all(rng: Generator, array: NDArray) -> str:
 
 
 def _change_some(rng: Generator, array: NDArray) -> str:
-    """Change pixels, rows, columns, groups or a share of the pixels."""
+    """Change pixels, rows, columns, groups or a fraction of the pixels."""
     value = VALUES[rng.integers(len(VALUES))]
     share = rng.choice(["pixel", "pixels", "row", "column", "image", "half"])
     image = tuple(int(rng.integers(size)) for size in array.shape[:-2])
@@ -90,7 +90,7 @@ def _change_some(rng: Generator, array: NDArray) -> str:
 
 
 def change_quality(rng: Generator, fits: RawFits) -> str:
-    """Flag pixels and groups at random, all, or with bits that mean nothing.
+    """Flag random pixels and groups, or all of them, or set bits without a meaning.
 
     Parameters
     ----------

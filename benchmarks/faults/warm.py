@@ -1,4 +1,4 @@
-"""Imported once, before processes are copied: loads what is loaded on first use."""
+"""Module that is imported before processes are copied, to load everything needed in advance."""
 
 import io
 
@@ -12,7 +12,7 @@ __all__ = ["interruptions", "photutils", "trial"]
 
 
 def _load() -> None:
-    """Write and read a model, for which schemas and extensions are searched."""
+    """Write and read a model, so that schemas and extensions are loaded."""
     with datamodels.RampModel(data=np.zeros((1, 2, 4, 4), np.float32)) as model:
         model.add_history_entry("Nothing was done")
         model.to_asdf(io.BytesIO())

@@ -1,4 +1,4 @@
-"""The benchmark of damaged inputs: it makes what it says, and sees damage where there is some."""
+"""The benchmark of damaged inputs makes the damage that it reports, and detects damage."""
 
 import signal
 import time
@@ -21,7 +21,7 @@ RAMP, ASDF = "nircam-extras", "window-asdf"
 
 @pytest.fixture(scope="module")
 def contents(tmp_path_factory):
-    """A ramp with all that ramps may have, and rates in an ASDF file."""
+    """A ramp with all optional arrays and tables, and rates in an ASDF file."""
     folder = tmp_path_factory.mktemp("inputs")
     return {INPUTS[name].extension: write_input(name, folder) for name in (RAMP, ASDF)}
 
@@ -74,7 +74,7 @@ def test_readers_see_the_window_that_was_cut(contents):
 
 @pytest.fixture(scope="module")
 def cleaned(contents, tmp_path_factory):
-    """Folder of the output of a run on the ramp."""
+    """Folder with the output of a run on the ramp."""
     folder = tmp_path_factory.mktemp("out")
     CleanFlickerNoiseStep.call(
         str(contents[".fits"]), save_results=True, output_dir=str(folder), configure_log=False
