@@ -1,1 +1,1 @@
-"""What tests and benchmarks share: runs in processes, CRDS caches, scenes, light curves."""
+"""Code shared by tests and benchmarks: runs in processes, CRDS caches, scenes, light curves."""

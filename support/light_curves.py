@@ -1,4 +1,4 @@
-"""Light curves of simulated time series, and the transit in them."""
+"""Light curves of simulated time series, and fits of their transits."""
 
 from dataclasses import dataclass, replace
 
@@ -20,7 +20,7 @@ __all__ = [
     "white_light",
 ]
 
-BOX_EDGE = 0.003  # of the light of the brightest pixel; less of the target is left out
+BOX_EDGE = 0.003  # fraction of the light of the brightest pixel; fainter pixels are not summed
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class TransitFit:
     depth : float
         Fraction of the light outside the transit.
     error : float
-        Of the depth, from the scatter.
+        Error of the depth, from the scatter.
     scatter : float
         Standard deviation of the residuals.
     """
@@ -53,7 +53,7 @@ def target_box(truth: SimulatedExposure) -> NDArray[np.bool_]:
     Returns
     -------
     ndarray of bool, shape (ny, nx)
-        All that hold much light of the target and that PIXELDQ lets use.
+        Pixels with much light of the target that PIXELDQ allows to use.
     """
     bright = truth.target > BOX_EDGE * truth.target.max()
     return bright & ((truth.pixel_dq & DO_NOT_USE) == 0)
@@ -72,8 +72,8 @@ def white_light(truth: SimulatedExposure, ramps: NDArray) -> NDArray[np.float64]
     Returns
     -------
     ndarray of float64, shape (n_integrations,)
-        Sum of the mean valid group differences in the box, without the light of all else
-        and in units of the target's; pixels that miss an integration are left out.
+        Sum of the mean valid group differences in the box, without other light, divided by the
+        light of the target; pixels without a value in some integration are left out.
     """
     rates = _box_rates(truth, ramps)
     return _summed(truth, rates, np.zeros(rates.shape[1], dtype=int))[:, 0]
@@ -92,7 +92,7 @@ def column_excess(truth: SimulatedExposure, ramps: NDArray) -> float:
     Returns
     -------
     float
-        Median over the columns, in units of the limit by photon and white noise.
+        Median over the columns, divided by the limit due to photon and white noise.
     """
     box = target_box(truth)
     columns = np.unique(np.nonzero(box)[1], return_inverse=True)[1]
@@ -147,7 +147,7 @@ def fit_transit(curve: NDArray[np.float64]) -> TransitFit:
     Returns
     -------
     TransitFit
-        Least squares with equal weights.
+        Least-squares fit with equal weights.
     """
     number = len(curve)
     design = np.column_stack([np.ones(number), np.linspace(-1, 1, number), -transit_shape(number)])
@@ -159,7 +159,7 @@ def fit_transit(curve: NDArray[np.float64]) -> TransitFit:
 
 
 def noise_limit(truth: SimulatedExposure) -> float:
-    """Scatter of the light curve by white and photon noise alone.
+    """Scatter of the light curve due to white and photon noise only.
 
     Parameters
     ----------

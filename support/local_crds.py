@@ -1,4 +1,4 @@
-"""A small CRDS cache of our own making, in which real CRDS code finds made files."""
+"""A small local CRDS cache with simulated reference files, for the real CRDS client."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -36,7 +36,7 @@ KINDS = {
     "readnoise": (datamodels.ReadnoiseModel, "data"),
     "saturation": (datamodels.SaturationModel, "data"),
 }
-# Types that steps of Detector1 ask for and that we have no file of.
+# Types that steps of Detector1 ask for, but that have no file in this cache.
 ABSENT = ("flat", "pastasoss", "superbias")
 
 
@@ -48,8 +48,8 @@ def write_cache(root: Path, references: Mapping[str, Mapping[str, str]]) -> dict
     root : pathlib.Path
         Folder of the cache; reference files go to ``references/jwst/<instrument>``.
     references : mapping
-        Of each instrument (lower case) the name of the file of each reference type;
-        ``N/A`` for a type that CRDS knows and has no file of.
+        For each instrument (lower case) the file name for each reference type;
+        ``N/A`` for a type that CRDS knows but for which it has no file.
 
     Returns
     -------
@@ -117,20 +117,20 @@ def _write(path: Path, header: Mapping[str, object], selector: str) -> None:
         lines = pformat({**header, "sha1sum": checksum}, width=100)
         return f"header = {lines}\n\nselector = {selector}\n"
 
-    # The checksum is of the text without the line that holds it.
+    # The checksum is calculated without the line that contains it.
     kept = [line for line in text("X").splitlines(keepends=True) if "sha1sum" not in line]
     path.write_text(text(hashlib.sha1("".join(kept).encode()).hexdigest()))  # noqa: S324
 
 
 def write_ramp_references(root: Path, instruments: Mapping[str, tuple[int, int]]) -> dict[str, str]:
-    """Write a cache with what a ramp fit needs: gain and read noise of a whole detector.
+    """Write a cache with the files for a ramp fit: gain and read noise of a whole detector.
 
     Parameters
     ----------
     root : pathlib.Path
         Folder of the cache.
     instruments : mapping
-        (ny, nx) of each instrument (lower case).
+        Detector size (ny, nx) for each instrument (lower case).
 
     Returns
     -------
@@ -155,10 +155,10 @@ def write_references(root: Path, instrument: str, arrays: Mapping[str, NDArray])
     root : pathlib.Path
         Folder of the cache.
     instrument : str
-        In lower case.
+        Name in lower case.
     arrays : mapping
-        The array of each reference type, of the size of the exposures that it is for:
-        gain, linearity, mask, readnoise or saturation.
+        For each reference type (gain, linearity, mask, readnoise or saturation) an array with
+        the size of the exposures.
 
     Returns
     -------
@@ -172,7 +172,7 @@ def write_references(root: Path, instrument: str, arrays: Mapping[str, NDArray])
 
 
 def _file_names(instrument: str, kinds: Iterable[str]) -> dict[str, str]:
-    # CRDS finds the folder of a reference file by its name.
+    # CRDS derives the folder of a reference file from its name.
     files = {kind: f"jwst_{instrument}_{kind}_9000.fits" for kind in kinds}
     return {**dict.fromkeys(ABSENT, "N/A"), **files}
 
@@ -188,6 +188,7 @@ def _save_reference(root: Path, instrument: str, kind: str, array: NDArray) -> N
     if kind == "gain":
         reference.meta.exposure.gain_factor = 1.0
     if kind == "linearity":
-        reference.dq = np.zeros((ny, nx), dtype=np.uint32)  # else of the shape of the coefficients
+        # By default it would have the shape of the coefficients.
+        reference.dq = np.zeros((ny, nx), dtype=np.uint32)
     file = _file_names(instrument, (kind,))[kind]
     reference.save(str(root / "references" / "jwst" / instrument / file))

@@ -1,4 +1,4 @@
-"""Whole runs of steps, file to file, each in its own process."""
+"""Whole runs of steps, from file to file, each in its own process."""
 
 import multiprocessing
 import os
@@ -61,7 +61,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Cleaner:
-    """A step that cleans.
+    """A step that can be compared.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ class Cleaner:
 
 
 def cleaners(jwst_python: Path | None, snowblind_python: Path | None = None) -> list[Cleaner]:
-    """Our step, and those of others where they are installed.
+    """The step of this package, and those of other packages if they are installed.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def cleaners(jwst_python: Path | None, snowblind_python: Path | None = None) -> 
     Returns
     -------
     list of Cleaner
-        Ours first.
+        The step of this package is the first.
     """
     here = Path(sys.executable)
     found = [Cleaner("deflicker", "deflicker.CleanFlickerNoiseStep", here)]
@@ -104,12 +104,12 @@ def cleaners(jwst_python: Path | None, snowblind_python: Path | None = None) -> 
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """Environment of a run without a network, with a CRDS cache as the reference step needs.
+    """Environment of a run without a network, with the CRDS cache that jwst's step needs.
 
     Parameters
     ----------
     folder : pathlib.Path
-        Where the cache may be written.
+        Folder for the cache.
 
     Returns
     -------
@@ -121,7 +121,7 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 def exposure_of(truth: SimulatedExposure) -> Exposure:
-    """Simulated exposure as `clean_exposure` takes it.
+    """Convert a simulated exposure for `clean_exposure`.
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ def exposure_of(truth: SimulatedExposure) -> Exposure:
     Returns
     -------
     Exposure
-        Of the same memory.
+        Views of the same arrays.
     """
     return Exposure(
         data=truth.data,
@@ -149,7 +149,7 @@ def write_case(scenario: Scenario, path: Path, *, seed: int) -> SimulatedExposur
     Parameters
     ----------
     scenario : Scenario
-        What to simulate.
+        Scenario to simulate.
     path : pathlib.Path
         File to write.
     seed : int
@@ -180,15 +180,15 @@ def write_ramp(truth: SimulatedExposure, path: Path) -> None:
 
 
 def write_case_elsewhere(scenario: Scenario, path: Path, *, seed: int) -> None:
-    """Write a case from another process.
+    """Simulate an exposure and write its ramp in another process.
 
-    A process that is started inherits the peak memory of the one that starts it, so
-    that one must never have held an exposure.
+    A new process inherits the peak memory of the process that starts it, so a process that
+    measures memory must never have held an exposure itself.
 
     Parameters
     ----------
     scenario : Scenario
-        What to simulate.
+        Scenario to simulate.
     path : pathlib.Path
         File to write.
     seed : int
@@ -226,7 +226,7 @@ def run_process(
     Raises
     ------
     RuntimeError
-        If the command fails; with the end of what it said.
+        If the command fails; with the end of its output.
     """
     if address_space is not None:
         command = ["prlimit", f"--as={int(address_space * 1e9)}", *command]
@@ -240,7 +240,7 @@ def run_process(
     if process.returncode:
         msg = f"{' '.join(command)} failed:\n{output[-2000:]}"
         raise RuntimeError(msg)
-    # Linux counts in kibibytes, macOS in bytes.
+    # The unit of the peak memory is kibibytes on Linux and bytes on macOS.
     unit = 1e6 if sys.platform == "darwin" else 1e6 / 1024
     return Run(time.perf_counter() - start, usage.ru_maxrss / unit)
 
@@ -254,14 +254,14 @@ def run_step(
     *,
     address_space: float | None = None,
 ) -> Run:
-    """Clean a file in a process of its own, with ``strun``.
+    """Clean a file in a separate process, with ``strun``.
 
     Parameters
     ----------
     cleaner : Cleaner
         The step.
     source, target : pathlib.Path
-        Ramp and cleaned ramp, whose names differ by the suffix alone.
+        Ramp and cleaned ramp; their names differ only in the suffix.
     parameters : sequence of str
         Parameters as on the command line of ``strun``.
     env : mapping
@@ -289,7 +289,7 @@ def clean_elsewhere(
     folder: Path,
     env: Mapping[str, str],
 ) -> NDArray:
-    """Clean a simulated exposure with a step in a process of its own.
+    """Clean a simulated exposure with a step in a separate process.
 
     Parameters
     ----------
@@ -300,7 +300,7 @@ def clean_elsewhere(
     parameters : sequence of str
         Parameters as on the command line of ``strun``.
     folder : pathlib.Path
-        Where files may be written.
+        Folder for temporary files.
     env : mapping
         Environment variables.
 
@@ -312,13 +312,13 @@ def clean_elsewhere(
     Raises
     ------
     CannotClean
-        If the step says that it did not clean.
+        If the status of the step is not COMPLETE.
     RuntimeError
-        If the step fails; with the end of what it said.
+        If the step fails; with the end of its output.
     """
     source, target = folder / "exposure_ramp.fits", folder / "exposure_cleaned.fits"
     write_ramp(truth, source)
-    # What an earlier run left must not be taken for the result of this one.
+    # The output of an earlier run must not be taken for the result of this one.
     target.unlink(missing_ok=True)
     run_step(cleaner, source, target, parameters, env)
     status = fits.getheader(target).get("S_CLNFNS", "COMPLETE")

@@ -1,4 +1,4 @@
-"""Scenes whose light needs different parameters, with known noise."""
+"""Scenes with known noise, whose light needs different parameters."""
 
 from dataclasses import dataclass, replace
 from itertools import product
@@ -20,26 +20,26 @@ Setting = tuple[str, bool, bool]  # background method, by channel, flat field
 
 @dataclass(frozen=True, kw_only=True)
 class Scene:
-    """What is seen, and by what detector.
+    """Light of a scene, and the detector that observes it.
 
     Parameters
     ----------
     base : Scenario, optional
         Detector and sky.
     stars : float, optional
-        Number of stars, 1 as many as in `EXPOSURES`.
+        Number of stars relative to that in `EXPOSURES`.
     galaxy : float, optional
         Peak of the galaxy in electrons per second.
     galaxy_size : float, optional
-        Its scale, 1 as in `EXPOSURES`.
+        Size of the galaxy relative to that in `EXPOSURES`.
     gradient : tuple of float, optional
-        Light that grows from one side to the other along y and x, in units of the sky.
+        Light that increases from one side to the other along y and x, in units of the sky.
     offsets : float, optional
-        Level of each output in each read, electrons rms.
+        Rms of the level of each output in each read, in electrons.
     flat : tuple of float, optional
         Scatter of the flat field between pixels, and amplitude of its smooth pattern.
     flat_in_data : bool, optional
-        Whether the light went through it.
+        Whether the light went through the flat field.
     """
 
     base: Scenario = NIRCAM
@@ -76,7 +76,7 @@ SCENES = {
 
 
 def settings(*, flat: bool) -> list[Setting]:
-    """Fixed settings: background method, by channel or not, with the flat field or not."""
+    """All fixed settings: background method, by channel or not, with or without flat field."""
     return list(product(("median", "model"), (False, True), (False, True) if flat else (False,)))
 
 
@@ -88,7 +88,7 @@ def observe(
     Parameters
     ----------
     scene : Scene
-        What is seen.
+        The scene.
     size : int, optional
         Rows and columns.
     seed : int, optional
@@ -129,7 +129,7 @@ def observe(
 def make_flat(
     scatter: float, pattern: float, *, size: int, rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Flat field of pixels that scatter, under a smooth pattern of a few waves."""
+    """Flat field with scatter between pixels, and a smooth pattern of a few waves."""
     smooth = gaussian_filter(rng.standard_normal((size, size)), size / 10, mode="reflect")
     smooth *= pattern / smooth.std()
     return (1 + smooth + scatter * rng.standard_normal((size, size))).astype(np.float32)
