@@ -27,11 +27,13 @@ class ShrinkageTuning:
         4.0,
         "levels farther from all others count as so far only, because they see light",
         unit="sigma",
+        between=(2, 8),
     )
     error_weight: float = tunable(
         2.0,
         "weight of the square of a level's error, for that of the variance of the levels: errors "
         "of photons add up over a ramp",
+        between=(1, 4),
     )
 
 
