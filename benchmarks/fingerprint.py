@@ -58,7 +58,7 @@ def main() -> int:
     """
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fingerprint", description=__doc__)
     parser.add_argument("--save", type=Path, help="write all fingerprints to this file (JSON)")
-    parser.add_argument("--compare", type=Path, help="tell what is not as in that file")
+    parser.add_argument("--compare", type=Path, help="print differences from that file")
     parser.add_argument("--case", nargs="*", help="only these scenarios")
     options = parser.parse_args()
     os.environ["STPIPE_DISABLE_CRDS_STEPPARS"] = "true"

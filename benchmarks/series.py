@@ -75,9 +75,9 @@ def main() -> None:
         _draw(options.picture, options.case[0], options.seed[0])
         return
     print("Depth of the transit in percent with its error, and minus the truth: in percent, in")
-    print("errors, and beside a cleaning that takes the correlated noise and nothing else.")
-    print("Scatter of the residuals and its limit by photon and white noise in ppm; the same of")
-    print("the columns of a spectrum, in units of their limit; percent of the correlated noise's")
+    print("errors, and minus the bias of a cleaning that removes only the correlated noise.")
+    print("Scatter of the residuals and its limit due to photon and white noise in ppm; scatter of")
+    print("the columns of a spectrum divided by their limit; percent of the correlated noise's")
     print("variance that is removed from the rate of an integration.")
     print("Means over the seeds; the error is that of the mean.")
     print(HEADER)

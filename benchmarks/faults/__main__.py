@@ -46,7 +46,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=2, help="trials at a time")
     parser.add_argument("--time-limit", type=float, default=60.0, help="seconds of a trial")
     parser.add_argument("--show", type=int, default=2, help="commands of each cause")
-    parser.add_argument("--only", type=int, help="run this trial alone, and tell all of it")
+    parser.add_argument("--only", type=int, help="run only this trial, with all details")
     parser.add_argument("--keep", type=Path, help="with --only: write the damaged file there")
     options = parser.parse_args()
     for name in WITHOUT_CRDS:

@@ -122,7 +122,7 @@ def _science_members(content: Any, folder: Path, *, name: str) -> list[Path]:
             for member in product["members"]
         ]
     except (KeyError, TypeError) as error:
-        msg = f"{name} is none: it needs products with members, each with expname and exptype"
+        msg = f"{name} is not valid: it needs products with members, each with expname and exptype"
         raise ValueError(msg) from error
     # Exposures may be members of several products.
     names = dict.fromkeys(member for kind, member in members if kind == SCIENCE)

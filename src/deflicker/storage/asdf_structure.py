@@ -216,7 +216,7 @@ def _check_tree(
                 named[extension] = branches.get(key, "")
             continue
         if key in open_nodes:
-            msg = "its tree holds itself (an alias within what it stands for)"
+            msg = "its tree contains itself (an alias within the node that it refers to)"
             raise OSError(msg)
         if key in sizes:
             continue
@@ -239,7 +239,7 @@ def _check_history(node: Any, standard: re.Match[bytes] | None) -> None:
     if isinstance(node, yaml.MappingNode) and (
         standard is None or (int(standard[1]), int(standard[2])) < HISTORY_BRANCH
     ):
-        msg = "its history is not what the standard allows that its first lines name"
+        msg = "its history is not a list, which the standard named in its first lines requires"
         raise OSError(msg)
 
 
