@@ -1,11 +1,11 @@
-"""What stops a cleaning, as exceptions that carry the reason."""
+"""Exceptions that stop a cleaning; their messages contain the reason."""
 
 __all__ = ["CannotClean", "NothingToClean"]
 
 
 class CannotClean(Exception):
-    """A cleaning that should have worked did not; the message names what to change."""
+    """A cleaning failed that should be possible; the message says what to change."""
 
 
 class NothingToClean(CannotClean):
-    """The exposure is of a kind, or in a state, that the step does not clean."""
+    """The exposure is of a kind, or in a state, for which there is nothing to clean."""

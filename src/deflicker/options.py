@@ -1,4 +1,4 @@
-"""Options of a cleaning, validated once."""
+"""Options of a cleaning, with validation."""
 
 from dataclasses import dataclass
 
@@ -9,16 +9,16 @@ __all__ = ["CleanOptions"]
 
 @dataclass(frozen=True, kw_only=True)
 class CleanOptions:
-    """How to clean an exposure.
+    """Options for cleaning an exposure.
 
     Parameters
     ----------
     fit_method : {"median", "fft", "wiener"}, optional
         Noise model.
     fit_by_channel : bool, optional
-        Fit each detector output on its own.
+        Fit each detector output separately.
     background_method : {"median", "model", "median_image", None}, optional
-        What is removed from a difference before the fit and restored after it.
+        Background that is subtracted from a difference before the fit and restored after it.
     background_box_size : tuple of int, optional
         (ny, nx) of the boxes of the ``model`` background in pixels.
     n_sigma : float, optional
@@ -35,7 +35,7 @@ class CleanOptions:
     Raises
     ------
     ValueError
-        Naming the parameter, its value and what is allowed.
+        If a value is not allowed; the message names the parameter and the allowed values.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Choice of parameters from the data: trial fits, and what they remove."""
+"""Choice of parameters from the data, by means of trial fits."""
 
 from deflicker.autoparam.choice import Choice, choose_options, may_choose, resolve_options
 from deflicker.autoparam.pixel_pairs import FlatMatch, match_flat

@@ -1,4 +1,4 @@
-"""Options chosen from the data: background, outputs apart or together, flat field."""
+"""Options chosen from the data: background, outputs separate or together, flat field."""
 
 import logging
 import math
@@ -21,11 +21,12 @@ __all__ = ["Choice", "choose_options", "may_choose", "resolve_options"]
 
 log = logging.getLogger(__name__)
 
-# Backgrounds of single differences, one of which must be removed.
+# Backgrounds of single differences, of which one must be subtracted.
 CHOICES = tuple(name for name, one in BACKGROUNDS.items() if name and not one.of_series)
 NAMES = ("background_method", "fit_by_channel", "apply_flat_field")
 DEFAULTS = CleanOptions()
-# Variance that a choice must save before the defaults are left, for the least of all choices.
+# Relative excess of variance over the best choice up to which an earlier choice, such as the
+# defaults, is preferred.
 LEAST_GAIN = 0.1
 EXPOSURE_TYPES = ("NRC_IMAGE", "NIS_IMAGE")
 
@@ -43,8 +44,8 @@ class Choice:
     apply_flat_field : bool
         Whether to divide by the flat field before fits.
     expected : mapping of tuple to float
-        For each background method and outputs together or apart, rms of the light that is
-        taken for noise and of the rows' noise that stays, in the mean difference.
+        For each background method, and outputs together or separate: rms in the mean
+        difference of the light that is taken for noise and of the row noise that remains.
     """
 
     background_method: str | None
@@ -54,12 +55,12 @@ class Choice:
 
 
 def may_choose(options: CleanOptions, *, exp_type: str) -> bool:
-    """Tell whether there is something to choose; log once if there is not.
+    """Whether there is something to choose; log a warning if there is not.
 
     Parameters
     ----------
     options : CleanOptions
-        Of the user.
+        Options of the user.
     exp_type : str
         ``meta.exposure.type``.
 
@@ -85,23 +86,24 @@ def may_choose(options: CleanOptions, *, exp_type: str) -> bool:
 
 
 def choose_options(statistics: SceneStatistics) -> Choice:
-    """Choose what leaves least: the least light eaten, noise missed and error made, together.
+    """Choose the setting with the least sum of light removed, noise missed and error added.
 
     Parameters
     ----------
     statistics : SceneStatistics
-        What was measured.
+        Statistics of the trial fits.
 
     Returns
     -------
     Choice
-        Of those that leave at most 10 % more variance than the best one, the first in the order
-        of the statistics: what is not known better than that is no reason to leave the defaults.
+        The first setting, in the order of the statistics, with at most 10 % more variance than
+        the best one: smaller differences are not significant enough to leave the defaults.
 
     Notes
     -----
-    A fit whose levels have variance ``noise + light``, of which ``error`` is their own error,
-    leaves the light that it took, the error that it added, and of all noise what it did not find,
+    The levels of a fit have the variance ``noise + light``, and ``error`` is the part of
+    ``noise`` due to their measurement errors. The residual is the sum of the light that is
+    removed, the error that is added, and the noise that is missed,
     ``noise_all - (noise - error)``.
 
     Examples
@@ -139,34 +141,34 @@ def resolve_options(
     user_mask: NDArray[np.bool_] | None = None,
     given: Collection[str] = (),
 ) -> tuple[CleanOptions, dict[str, Any]]:
-    """Fill in the options that the user left open.
+    """Choose the options that the user left open.
 
     Parameters
     ----------
     exposure : Exposure
-        What is to be cleaned.
+        Exposure to be cleaned.
     options : CleanOptions
-        Of the user; what differs from the defaults stays.
+        Options of the user; those that differ from the defaults are kept.
     flat : ndarray of float32, shape (ny, nx), optional
-        Flat field, if there is one that may be used.
+        Flat field that may be used, if any.
     user_mask : ndarray of bool, shape (ny, nx) or (n_integrations, ny, nx), optional
-        The scene mask, if the user has one.
+        Scene mask of the user, if any.
     given : collection of str, optional
-        Names of parameters that the user set, which stay: ``background_method``,
-        ``fit_by_channel``, and ``apply_flat_field``: with it ``flat`` is used if there is one.
+        Names of parameters that the user set, and that are kept: ``background_method``,
+        ``fit_by_channel`` and ``apply_flat_field``; with the latter, ``flat`` is used if given.
 
     Returns
     -------
     options : CleanOptions
-        With the choice.
+        Options with the chosen values.
     used : dict
-        By name, the parameters that were open to choice: those two of the options, and
-        ``apply_flat_field``, whether to clean with the flat field.
+        Names and values of all three parameters; ``apply_flat_field`` is whether to clean
+        with the flat field.
 
     Raises
     ------
     NothingToClean, CannotClean
-        As `clean_exposure` does, for what can be told without a fit.
+        As in `clean_exposure`, for reasons that are known before any fit.
 
     Examples
     --------
@@ -209,7 +211,7 @@ def resolve_options(
 
 
 def _settings(exposure: Exposure, options: CleanOptions, fixed: Collection[str]) -> list[Setting]:
-    """Candidates, those of the defaults first."""
+    """Candidate settings, the defaults first."""
     methods: tuple[str | None, ...] = CHOICES
     box = options.background_box_size or (1, 1)
     if "background_method" in fixed:
@@ -223,7 +225,7 @@ def _settings(exposure: Exposure, options: CleanOptions, fixed: Collection[str])
 
 
 def _tell(choice: Choice, statistics: SceneStatistics, fixed: Collection[str]) -> None:
-    """Log the choice and the numbers that it rests on."""
+    """Log the choice and the numbers on which it is based."""
     text = ", ".join(
         f"{name}={getattr(choice, name)}{' (given)' if name in fixed else ''}" for name in NAMES
     )

@@ -1,7 +1,7 @@
-"""What differences between near pixels tell: lone noise, and the structure of a flat field.
+"""Differences of nearby pixels: independent noise, and the structure of a flat field.
 
 Pixels two columns apart in a detector row have stripes, the noise of alternating columns and
-smooth light in common, so their difference has none of these.
+smooth light in common, so that these cancel in their difference.
 """
 
 import math
@@ -20,12 +20,12 @@ REGRESSION_ROUNDS = 3
 
 @dataclass(frozen=True, kw_only=True)
 class FlatMatch:
-    """How much of a flat field's structure an exposure shows.
+    """Amplitude of the structure of a flat field in an exposure.
 
     Parameters
     ----------
     share : float
-        1 if the light went through the flat field, 0 if it knows nothing of it.
+        1 if the light contains the flat field, 0 if it does not.
     error : float
         Standard error of the share.
     """
@@ -35,28 +35,28 @@ class FlatMatch:
 
     @property
     def fits(self) -> bool:
-        """Whether the flat field is that of the exposure; not if that cannot be told."""
+        """Whether the exposure contains the flat field; False if that is uncertain."""
         return self.share > max(0.5, TRUSTED_ERRORS * self.error)
 
 
 def pixel_variance(image: NDArray[np.floating]) -> float:
-    """Variance of what is each pixel's own.
+    """Variance of the noise that is independent in each pixel.
 
     Parameters
     ----------
     image : ndarray of float, shape (n_rows, n_fast)
-        In the detector frame; NaN where not to be used.
+        In the detector frame; NaN where it must not be used.
 
     Returns
     -------
     float
-        In the square of the image's unit; NaN without a pair of pixels.
+        In the squared unit of the image; NaN without a pair of pixels.
 
     Notes
     -----
-    Half of the clipped variance of differences between pixels two columns apart, in which
-    stripes, alternating columns and smooth light cancel. The clip at 3 sigma takes 3 % off the
-    variance of normal noise.
+    Half of the clipped variance of the differences between pixels two columns apart, in which
+    stripes, alternating columns and smooth light cancel. Clipping at 3 sigma reduces the
+    variance of Gaussian noise by 3 %.
 
     Examples
     --------
@@ -76,26 +76,27 @@ def _pairs(image: NDArray[np.floating]) -> NDArray[np.floating]:
 
 
 def read_variance(differences: NDArray[np.float32], *, n_integrations: int) -> float:
-    """Variance of the mean difference of a pixel that comes from the noise of its reads.
+    """Variance of the mean difference of a pixel due to read noise.
 
     Parameters
     ----------
     differences : ndarray of float32, shape (n_differences, n_rows, n_fast)
-        All of the same number of successive differences of each integration; NaN where not
-        to be used.
+        Equal numbers of successive differences of each integration; NaN where they must not be
+        used.
     n_integrations : int
         Number of integrations.
 
     Returns
     -------
     float
-        In the square of the differences' unit; 0 without pixels.
+        In the squared unit of the differences; 0 without pixels.
 
     Notes
     -----
-    Of ``n`` differences, those of an integration have all reads in common but the first and the
-    last: read noise of variance a in a difference gives ``a n_integrations / n**2`` in the mean,
-    photon noise of variance p gives ``p / n``. Two variances tell a from p.
+    In the mean of ``n`` differences, all reads of an integration cancel except the first and the
+    last. Read noise of variance a in a difference therefore contributes ``a n_integrations /
+    n**2``, and photon noise of variance p contributes ``p / n``. The variances of single
+    differences and of their mean determine both a and p.
     """
     number = len(differences)
     shared = n_integrations / number**2
@@ -110,25 +111,25 @@ def read_variance(differences: NDArray[np.float32], *, n_integrations: int) -> f
 
 
 def match_flat(image: NDArray[np.floating], flat: NDArray[np.floating]) -> FlatMatch:
-    """Look for the structure of a flat field in an image.
+    """Measure the amplitude of the structure of a flat field in an image.
 
     Parameters
     ----------
     image : ndarray of float, shape (n_rows, n_fast)
-        Mean difference in the detector frame; NaN where not to be used.
+        Mean difference in the detector frame; NaN where it must not be used.
     flat : ndarray of float, shape (n_rows, n_fast)
         Flat field.
 
     Returns
     -------
     FlatMatch
-        Share 0 with an infinite error where it cannot be told: without light, or structure.
+        Share 0 with an infinite error if there is no light, or no structure in the flat field.
 
     Notes
     -----
-    Regression of differences between pixels two columns apart on those of the flat field,
-    over the level of the image. Smooth light, which may look like the smooth part
-    of a flat field, has no part in it.
+    Slope of the regression of differences between pixels two columns apart against those of
+    the flat field, divided by the level of the image. Smooth light, which may look like the
+    smooth part of a flat field, cancels.
 
     Examples
     --------
@@ -156,12 +157,12 @@ def match_flat(image: NDArray[np.floating], flat: NDArray[np.floating]) -> FlatM
 
 
 def _regression(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float, float]:
-    """Slope of a line through 0 without outliers, sum of the squares of x, scatter about it."""
+    """Slope of a line through 0 with clipping, sum of the squares of x, and scatter."""
     slope = 0.0
     for _ in range(REGRESSION_ROUNDS):
         rest = y - slope * x
         scatter = SortedValues(np.sort(rest)).sigma_clip()[2]
-        # Limits about the line: limits of y itself would flatten it.
+        # Limits are relative to the line; limits of y itself would flatten it.
         some = np.abs(rest) <= 3 * scatter
         power = float(x[some] @ x[some])
         if power == 0:

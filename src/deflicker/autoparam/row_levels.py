@@ -1,7 +1,7 @@
-"""What the levels of detector rows are made of: light, noise, and their own errors.
+"""Contributions to the levels of detector rows: light, noise, and measurement errors.
 
-Row levels are what the median cleaner removes. Light stays from difference to difference and
-noise does not, which tells them apart where there are several differences.
+The median method removes row levels. Light is the same in all differences and noise is not,
+which separates the two if there are several differences.
 """
 
 import math
@@ -15,26 +15,27 @@ from deflicker.stats.constants import MEDIAN_VARIANCE, PINK_STEP
 
 __all__ = ["RowStatistics", "output_offsets", "row_statistics"]
 
-# Columns on either side of the border of two outputs, near and far from it.
+# Width in columns of each of the two boxes, near and far, on either side of an output border.
 BORDER_COLUMNS = 16
 
 
 @dataclass(frozen=True, kw_only=True)
 class RowStatistics:
-    """Variances of row levels in the mean difference, each level taken once.
+    """Variances of the row levels in the mean difference.
 
     Parameters
     ----------
     light : float
-        Of what stays from difference to difference: the light that a fit of such levels
-        takes for noise, and the photon noise.
+        Variance of the part that is the same in all differences: the light that a fit of such
+        levels takes for noise. Photon noise counts as light, too.
     noise : float
-        Of what does not stay: the noise that the fit removes, and the error of the levels.
+        Variance of the part that varies: the noise that the fit removes, and the error of the
+        levels.
     error : float
-        Of the levels' errors from the noise of single pixels.
+        Variance of the error of the levels due to the noise of single pixels.
     outputs : float
-        Of the differences between outputs that a fit leaves, where it misses the offset of
-        an output or takes light for one.
+        Variance of the differences between outputs after a fit, which misses the offset of an
+        output or takes light for one.
     """
 
     light: float
@@ -44,24 +45,25 @@ class RowStatistics:
 
 
 def output_offsets(image: NDArray[np.floating], outputs: list[slice]) -> NDArray[np.float64]:
-    """Level of each output, from the jumps at their borders.
+    """Level of each output, from the steps at their borders.
 
     Parameters
     ----------
     image : ndarray of float, shape (n_rows, n_fast)
-        Mean difference in the detector frame; NaN where not to be used.
+        Mean difference in the detector frame; NaN where it must not be used.
     outputs : list of slice
         Neighbouring columns of each output, in order.
 
     Returns
     -------
     ndarray of float64, shape (n_outputs,)
-        Of mean 0, in the unit of the image. A border without usable pixels has no jump.
+        Levels in the unit of the image, with a mean of 0. A border without usable pixels
+        contributes no step.
 
     Notes
     -----
-    Light goes on across the border of two outputs, the noise of an output ends there. The
-    levels on both sides are extrapolated to the border along a straight line.
+    Light is continuous across the border of two outputs, whereas the noise of an output ends
+    there. The levels on both sides are extrapolated linearly to the border.
     """
     jumps = [0.0]
     for output in outputs[1:]:
@@ -96,28 +98,29 @@ def row_statistics(
     levels : ndarray of float64, shape (n_differences, n_rows, n_levels)
         Levels of each row, or of each row of each output; 0 where there is no pixel.
     number : ndarray of int, shape (n_rows, n_levels)
-        Number of pixels behind each.
+        Number of pixels from which each level was measured.
     n_integrations : int
         Number of integrations to which the differences belong, in order.
     pixel_error : float
-        Variance of a pixel of the mean difference that comes from read noise.
+        Variance of a pixel of the mean difference due to read noise.
     offsets : ndarray of float64, shape (n_outputs,), optional
         True offset of each output, if there are several.
     noise_scale : float, optional
-        Variance of noise in the mean of all differences over that in the mean of these.
+        Variance of the noise in the mean of all differences, relative to the mean of these.
 
     Returns
     -------
     RowStatistics
-        In the square of the unit of the levels.
+        Variances in the squared unit of the levels.
 
     Notes
     -----
-    Noise is new in each read. The differences of an integration telescope, so their mean
-    over ``n`` differences has ``f = n_integrations / n**2`` of a difference's noise, and their
-    scatter about the mean has ``1 - f``. Of one difference alone, steps between neighbouring
-    rows are taken for pink noise, and what the levels have beside it for light; one or two rows
-    do not tell, and all that they have beside their error counts as light.
+    Noise is independent in each read. The reads between the differences of an integration
+    cancel in their sum, so that the mean of ``n`` differences has a fraction ``f =
+    n_integrations / n**2`` of the noise variance of one difference, and the scatter about the
+    mean has ``1 - f``. With a single difference, steps between neighbouring rows are taken for
+    pink noise, and the rest of the variance of the levels for light. One or two rows do not
+    constrain the noise; their variance beyond the error counts as light.
     """
     means = levels.mean(axis=1, keepdims=True)
     missed = 0.0
@@ -147,7 +150,7 @@ def row_statistics(
 def _missed(
     offsets: NDArray[np.float64], found: NDArray[np.float64], *, noise_scale: float
 ) -> float:
-    """Variance of what is wrong in the offsets found: some of the true ones missed, light taken."""
+    """Variance of the error of the found offsets: true offset missed, and light included."""
     power = float(offsets @ offsets)
     share = min(max(float(found @ offsets) / power, 0.0), 1.0) if power else 0.0
     light = found - share * offsets

@@ -1,6 +1,7 @@
-"""Trial fits: what each choice of options would remove from an exposure.
+"""Trial fits of an exposure with each choice of options.
 
-Noise is new in each read and light stays, so the fits of a few differences tell them apart.
+Noise is independent in each read and light is constant, so that fits of a few differences
+separate the two.
 """
 
 from collections.abc import Collection, Mapping
@@ -24,27 +25,27 @@ from deflicker.utils.threads import map_in_order
 
 __all__ = ["SceneStatistics", "Setting", "measure_scene"]
 
-MOST_DIFFERENCES = 24  # of more, light is known well enough beside the noise
+MOST_DIFFERENCES = 24  # enough to separate light from noise
 SAMPLED_ROWS = 128
 
-Setting = tuple[str | None, bool]  # background method, outputs apart
+Setting = tuple[str | None, bool]  # background method, whether outputs are fitted separately
 
 
 @dataclass(frozen=True, kw_only=True)
 class SceneStatistics:
-    """What was measured of an exposure before the choice.
+    """Measurements of an exposure, on which the choice is based.
 
     Parameters
     ----------
     masked_fraction : float
-        Of the pixels that are not bad, those that the scene mask drops.
+        Fraction of the pixels that the scene mask excludes.
     rows : mapping of tuple to RowStatistics
-        What a fit removes, for each background method and for outputs together (False) and
-        apart (True), in the square of the data's unit.
+        Variances of the fitted levels, for each background method and for outputs together
+        (False) or separate (True), in the squared unit of the data.
     offsets : tuple of float
         Offset of each output in the mean difference, in the unit of the data.
     flat : FlatMatch or None
-        How the flat field fits; None without one.
+        Match of the flat field; None without one.
     """
 
     masked_fraction: float
@@ -62,27 +63,27 @@ def measure_scene(
     must_divide: bool = False,
     user_mask: NDArray[np.bool_] | None = None,
 ) -> SceneStatistics:
-    """Measure what the choice rests on, on the first differences.
+    """Measure the statistics for the choice in the first differences.
 
     Parameters
     ----------
     exposure : Exposure
-        What is to be cleaned.
+        Exposure to be cleaned.
     options : CleanOptions
-        Whatever is not chosen.
+        Options that are not open to choice.
     settings : collection of tuple
-        Candidates: background method, and outputs together (False) or apart.
+        Candidates: background method, and outputs together (False) or separate (True).
     flat : ndarray of float32, shape (ny, nx), optional
         Flat field.
     must_divide : bool, optional
-        Divide by the flat field whether it fits or not.
+        Divide by the flat field even if it does not match.
     user_mask : ndarray of bool, shape (ny, nx) or (n_integrations, ny, nx), optional
         Scene mask of the user.
 
     Returns
     -------
     SceneStatistics
-        Of the exposure divided by the flat field, if that fits.
+        Statistics of the exposure, divided by the flat field if that matches.
     """
     mask = _mask(exposure, options, None, user_mask)
     match = flat_in_detector = None
@@ -90,7 +91,7 @@ def measure_scene(
     if flat is not None:
         flat_in_detector = exposure.readout.to_detector_copy(flat)
         divided = _mask(exposure, options, flat, user_mask)
-        # Neither mask may decide alone: each drops what sticks out of its own image.
+        # Both masks are combined, because each excludes outliers of its own image only.
         sample, indices = _sample(exposure, mask | divided)
         part = flat_in_detector[:: _row_step(len(flat_in_detector))]
         match = match_flat(sample.mean(axis=0), part)
@@ -133,7 +134,7 @@ def _row_step(n_rows: int) -> int:
 def _sample(
     exposure: Exposure, mask: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float32], list[tuple[int, int]]]:
-    """Some rows of the first differences, NaN where not usable, and which differences."""
+    """Some rows of the first differences, NaN where unusable, and indices of these."""
     every = product(range(exposure.n_integrations), range(exposure.n_differences))
     rows: list[NDArray[np.float32]] = []
     indices: list[tuple[int, int]] = []
@@ -163,7 +164,7 @@ class _Trial:
 
     @property
     def n_integrations(self) -> int:
-        """Number of integrations that the differences are of."""
+        """Number of integrations from which the differences are taken."""
         return len({integration for integration, _ in self.indices})
 
     def rows(
@@ -174,7 +175,7 @@ class _Trial:
         offsets: NDArray[np.float64],
         pixel_error: float,
     ) -> dict[Setting, RowStatistics]:
-        """What each setting would remove; the fits by output serve outputs together too."""
+        """Statistics of each setting; the fits by output are also used for outputs together."""
         apart = self._numbers()
         together = apart.sum(axis=1, keepdims=True)
         found: dict[Setting, RowStatistics] = {}
@@ -184,7 +185,8 @@ class _Trial:
                 fits[method] = self._levels(options, method)
             levels = fits[method]
             if not by_channel:
-                # Rows' medians are all but their outputs' medians, weighted by pixels.
+                # The median of a row is nearly the mean of the medians of its outputs, weighted by
+                # their numbers of pixels.
                 per_output = levels - levels.mean(axis=1, keepdims=True)
                 levels = (per_output * apart).sum(axis=2, keepdims=True) / np.maximum(together, 1)
             found[method, by_channel] = row_statistics(
@@ -198,7 +200,7 @@ class _Trial:
         return found
 
     def _noise_scale(self) -> float:
-        """Variance of the noise of a rate of all differences over that of these."""
+        """Variance of the noise in the rate of all differences, relative to the rate of these."""
         number = self.exposure.n_integrations * self.exposure.n_differences
         if number <= MOST_DIFFERENCES:
             return 1.0

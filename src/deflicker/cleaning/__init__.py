@@ -1,4 +1,4 @@
-"""The recipe: what is cleaned, with which method, and what guards it."""
+"""The cleaning recipe: backgrounds, noise methods, and checks of the result."""
 
 from deflicker.cleaning.backgrounds import BACKGROUNDS
 from deflicker.cleaning.clean import clean_exposure

@@ -1,4 +1,4 @@
-"""All backgrounds, by the values of ``background_method``: of each difference, or of a series."""
+"""All backgrounds, by ``background_method``: of each difference, or of a series."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -26,7 +26,7 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True)
 class Background:
-    """A background that is removed before the fits.
+    """A background that is subtracted before the fits.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ class Background:
         Value of ``background_method``.
     of_series : bool, optional
         Whether it is a template of a series of integrations, whose groups are then fitted one
-        by one; else it is one of each difference.
+        by one; otherwise it is measured in each difference.
     """
 
     name: str | None
@@ -55,76 +55,76 @@ BACKGROUNDS: Mapping[str | None, Background] = MappingProxyType(
 
 
 def uses_template(options: CleanOptions) -> bool:
-    """Tell whether a template of a series is made.
+    """Whether a template of a series is used.
 
     Parameters
     ----------
     options : CleanOptions
-        How an exposure is to be cleaned.
+        Options of the cleaning.
 
     Returns
     -------
     bool
-        True for the background of a series, where the noise method needs a background.
+        True for the background of a series if the noise method needs a background.
     """
     background = BACKGROUNDS[options.background_method]
     return background.of_series and METHODS[options.fit_method].needs_background
 
 
 def divides_differences(options: CleanOptions) -> bool:
-    """Tell whether differences are divided by a flat field, if there is one.
+    """Whether differences are divided by a flat field, if there is one.
 
     Parameters
     ----------
     options : CleanOptions
-        How an exposure is to be cleaned.
+        Options of the cleaning.
 
     Returns
     -------
     bool
-        False where light and noise are fitted together, or a template is taken off.
+        False if light and noise are fitted together, or a template is subtracted.
     """
     background = BACKGROUNDS[options.background_method]
     return METHODS[options.fit_method].needs_background and not background.of_series
 
 
 def fitted_images(exposure: Exposure, options: CleanOptions) -> Exposure:
-    """See an exposure as the images that are fitted.
+    """Convert an exposure to the images that are fitted.
 
     Parameters
     ----------
     exposure : Exposure
-        Any.
+        Exposure to be cleaned.
     options : CleanOptions
-        How it is to be cleaned.
+        Options of the cleaning.
 
     Returns
     -------
     Exposure
-        The same arrays; with a template, groups stand for differences.
+        The same arrays; with a template, groups take the place of differences.
     """
     return replace(exposure, whole_groups=True) if uses_template(options) else exposure
 
 
 def plan_of(job: Job, template: Template | None) -> Plan:
-    """Find all that is to be known before the fits.
+    """Prepare the fits.
 
     Parameters
     ----------
     job : Job
-        What is to be cleaned.
+        Exposure, options and masks.
     template : Template or None
-        That of the series, where there is one.
+        Template of the series, if there is one.
 
     Returns
     -------
     Plan
-        By the noise method, or by the series and its template.
+        Plan made by the noise method, or by the series and its template.
 
     Raises
     ------
     NothingToClean, CannotClean
-        With the reason.
+        If the exposure cannot be cleaned; the message contains the reason.
     """
     if uses_template(job.options):
         return _plan_of_series(job, template)

@@ -1,7 +1,6 @@
 """The recipe: draft rate, scene mask, then the noise of each difference.
 
-It reads as the functional specification of the step; what each word means is in the
-modules below.
+It reads like the functional specification of the step; the modules below define the details.
 """
 
 import logging
@@ -29,7 +28,7 @@ __all__ = ["check_input", "clean_exposure"]
 log = logging.getLogger(__name__)
 
 
-def clean_exposure(  # noqa: PLR0913 - each tells something else of the scene
+def clean_exposure(  # noqa: PLR0913 - each is a different input
     exposure: Exposure,
     options: CleanOptions | None = None,
     *,
@@ -45,44 +44,44 @@ def clean_exposure(  # noqa: PLR0913 - each tells something else of the scene
     Parameters
     ----------
     exposure : Exposure
-        What to clean.
+        Exposure to clean.
     options : CleanOptions, optional
-        How to clean it.
+        Options of the cleaning.
     flat : ndarray of float32, shape (ny, nx), optional
         Flat field, finite and not zero, by which rates and differences are divided
-        before the fits; what is fitted is multiplied by it.
+        before the fits; the fitted noise and background are multiplied by it.
     science : ndarray of bool, shape (ny, nx), optional
         True where science regions are to be masked.
     user_mask : ndarray of bool, shape (ny, nx) or (n_integrations, ny, nx), optional
-        The scene mask to use, True where a pixel may be used; none is made then.
+        Scene mask to use, True where a pixel may be used; made from the data if None.
     template : Template, optional
-        That of the series of which the exposure is a part, for ``median_image``; made from
-        the exposure's own integrations by default.
+        Template of the series to which the exposure belongs, for ``median_image``; made from
+        the integrations of the exposure by default.
     out : Ramps or Output, shape of ``exposure.data``, optional
-        Where to write the cleaned data; may be ``exposure.data`` itself. A new array
+        Destination of the cleaned data; may be ``exposure.data`` itself. A new array
         by default.
     tuning : WienerTuning, NscleanTuning, ShrinkageTuning or SeriesTuning, optional
-        Numbers of a noise method, or of the background of a series, that are to be others
-        than those that were chosen; see ``python -m benchmarks.tuning``.
+        Tuning constants of a noise method, or of the background of a series, that replace
+        the default ones; see ``python -m benchmarks.tuning``.
 
     Returns
     -------
     CleanResult
-        The cleaned data and what was found on the way.
+        The cleaned data and the results of the fits.
 
     Raises
     ------
     NothingToClean
         If the exposure has no difference, or no pixel that may be used.
     CannotClean
-        If an option or a mask does not fit the exposure. In both cases ``out`` holds
-        what it held, or the data as they came.
+        If an option or a mask does not fit the exposure. In both cases, ``out`` is unchanged
+        or contains the input data.
 
     Notes
     -----
-    The output is the input minus the running sum of the fitted noise. A difference
-    that cannot be fitted has no noise and so leaves no step in the ramp, and a NaN
-    stays in its group.
+    The output is the input minus the running sum of the fitted noise. The noise of a
+    difference that cannot be fitted is set to 0, so that no step arises in the ramp. A NaN
+    affects only its own group.
 
     Examples
     --------
@@ -122,7 +121,7 @@ def clean_exposure(  # noqa: PLR0913 - each tells something else of the scene
 
 
 def _report_mask(mask: NDArray[np.bool_], *, is_given: bool) -> None:
-    """Say how much of the image sees background; refuse a mask that leaves none."""
+    """Log the fraction of background pixels; raise if there are none."""
     if not mask.any():
         msg = "no pixel can be used: all are flagged, not finite, zero or outliers"
         raise NothingToClean(msg)
@@ -136,7 +135,7 @@ def _report_mask(mask: NDArray[np.bool_], *, is_given: bool) -> None:
 def _empty_result(
     exposure: Exposure, plan: Plan, options: CleanOptions, output: Output
 ) -> CleanResult:
-    """Make the arrays into which the exposure is cleaned."""
+    """Make the arrays for the results."""
     shape, make_data = exposure.data.shape, output.make_data
     return CleanResult(
         data=np.empty(shape, exposure.data.dtype) if make_data is None else make_data(),
@@ -148,7 +147,7 @@ def _empty_result(
 
 
 def _check_result(result: CleanResult) -> None:
-    """Tell a cleaning that cleaned nothing."""
+    """Raise if no difference was cleaned."""
     if len(result.lost) == len(result.n_used):
         msg = "no difference has a usable pixel: all are flagged, not finite or masked"
         raise NothingToClean(msg)
@@ -166,7 +165,7 @@ def _as_output(out: Ramps | Output | None) -> Output:
 def check_input(
     exposure: Exposure, options: CleanOptions, user_mask: NDArray[np.bool_] | None
 ) -> None:
-    """Stop before any work where an option or the mask does not fit the exposure."""
+    """Raise before any work if an option or the mask does not fit the exposure."""
     image = exposure.image_shape
     if 0 in exposure.data.shape:
         msg = f"the exposure holds no data: its shape is {exposure.data.shape}"

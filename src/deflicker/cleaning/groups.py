@@ -1,4 +1,4 @@
-"""All differences of an exposure, and its groups without their noise."""
+"""Fits of all differences of an exposure, and subtraction of the noise from its groups."""
 
 from collections.abc import Callable, Iterator
 from queue import SimpleQueue
@@ -26,16 +26,16 @@ def clean_groups(
     *,
     advance: Callable[[], object],
 ) -> None:
-    """Fit all differences and write all groups without their noise.
+    """Fit all differences, subtract their noise from the groups, and write these.
 
     Parameters
     ----------
     exposure : Exposure
-        What to clean.
+        Exposure to clean.
     result : CleanResult
-        With the scene mask; changed. Its data may be the exposure's memory.
+        Result, which is filled; its data may be the array of the exposure.
     plan : Plan
-        Its integrations, each of which is taken when its first fit is due.
+        Plan of the fits; each integration is prepared when its first fit is due.
     advance : callable
         Called after each difference.
     """
@@ -50,8 +50,8 @@ def clean_groups(
             if earlier is not None and j:
                 fitted = guarded_step(found, earlier, exposure, integration.number, j, flat=flat)
             earlier = fitted
-        # The later group of a difference is the earlier one of the next, which must have
-        # been fitted before the group is written.
+        # The later group of a difference is also the earlier group of the next one, which must
+        # be fitted before the group is overwritten.
         if held is not None:
             writer.write(*held)
         writer.add(integration, j, fitted)
@@ -63,10 +63,10 @@ def clean_groups(
 
 
 def _fits(plan: Plan, exposure: Exposure) -> Iterator[tuple[Integration, int, DifferenceFit]]:
-    """Fit all differences of all integrations, and give them in order."""
+    """Fit all differences of all integrations, and return them in order."""
     keep_freed_memory()
     tasks = ((item, j) for item in plan.integrations for j in range(exposure.n_differences))
-    # Made once for each thread: what threads allocate and free, the allocator keeps.
+    # One buffer per thread, because the allocator keeps memory that threads allocate and free.
     shape = exposure.readout.to_detector(np.empty(exposure.image_shape, dtype=bool)).shape
     buffers: SimpleQueue[NDArray[np.float32]] = SimpleQueue()
     for _ in range(plan.n_threads):
@@ -86,7 +86,7 @@ def _fits(plan: Plan, exposure: Exposure) -> Iterator[tuple[Integration, int, Di
 
 
 class _Writer:
-    """Subtracts the running sum of the noise, group after group, and writes into the result."""
+    """Subtracts the running sum of the noise from the groups, and fills the result."""
 
     def __init__(
         self, *, exposure: Exposure, result: CleanResult, flat: NDArray[np.float32] | None
@@ -97,7 +97,7 @@ class _Writer:
         self.total: NoiseImage | None = None
 
     def add(self, integration: Integration, j: int, fitted: DifferenceFit) -> None:
-        """Take a difference's noise into the sum; all that is known of it is noted."""
+        """Add the noise of a difference to the sum, and record the results of the fit."""
         self._record(fitted, (integration.number, j + self.exposure.first_cleaned))
         if self.total is None or j == 0 or self.exposure.first_cleaned == 0:
             self.total = fitted.noise
@@ -105,7 +105,7 @@ class _Writer:
             self.total = self.total + fitted.noise
 
     def write(self, integration: Integration, j: int) -> None:
-        """Write the later group of a difference, and the first one of the integration."""
+        """Write the later group of a difference, and the first group of an integration."""
         result, first = self.result, self.exposure.first_cleaned
         if self.total is None:
             return
@@ -118,10 +118,10 @@ class _Writer:
             self._subtract(self.total, noise, out=noise)
 
     def _subtract(self, total: NoiseImage, group: NDArray, *, out: NDArray) -> None:
-        """Write a group without the noise to ``out``, in strips: no image of the noise is made."""
+        """Write a group minus the noise to ``out``, in strips to save an image of the noise."""
         readout = self.exposure.readout
         group, out = readout.to_detector(group), readout.to_detector(out)
-        # Strips of rows of the group's memory, which are columns where the axes are swapped.
+        # Strips of contiguous rows in memory, which are columns if the axes are swapped.
         swapped = abs(readout.fast_axis) == 2
         for start in range(0, group.shape[swapped], STRIP_ROWS):
             strip = slice(start, start + STRIP_ROWS)
@@ -129,11 +129,11 @@ class _Writer:
             noise = total.image(*part)
             if self.flat is not None:
                 noise = noise * self.flat[part]
-            with np.errstate(invalid="ignore"):  # NaN of a damaged file may signal
+            with np.errstate(invalid="ignore"):  # NaNs of a damaged file may be signalling
                 np.subtract(group[part], noise, out=out[part])
 
     def _record(self, fitted: DifferenceFit, index: tuple[int, int]) -> None:
-        """Note what a fit found, and the products that were asked for."""
+        """Record the results of a fit, and the products that were requested."""
         result = self.result
         result.n_used.append(fitted.n_used)
         result.n_model_failed += fitted.model_failed
@@ -150,7 +150,7 @@ class _Writer:
     def _save_background(
         self, background: BoxBackground | NDArray[np.float32] | float, out: NDArray
     ) -> None:
-        """Write a background, as it is before the flat field, in the science frame."""
+        """Write a background in the science frame, multiplied by the flat field."""
         if isinstance(background, BoxBackground):
             out[:] = background.rows(0, len(out))
         elif isinstance(background, np.ndarray):

@@ -1,4 +1,4 @@
-"""Never more noise than before: what is checked of every exposure and of every fit."""
+"""Checks of every exposure and every fit, so that a cleaning never adds noise."""
 
 from dataclasses import replace
 
@@ -17,32 +17,32 @@ __all__ = ["check_unit", "guarded", "guarded_step", "variance_change"]
 Image = NDArray[np.float32]
 Usable = NDArray[np.bool_]
 
-# Values further than this from the median, in standard deviations, are light or hits. Their
+# Values further than this from the median, in standard deviations, are light or hits, whose
 # variance would hide that of the noise.
 OUTLIER = 5.0
-# Standard errors by which the variance must have grown before a fit is dropped.
+# Increase of the variance, in standard errors, above which a fit is dropped.
 SIGNIFICANT = 3.0
-MOST_STRIPS = 128  # of an image, which stay in a processor's cache
-MOST_PARTS = 64  # of an image, whose scatter gives the error of the whole
-MOST_PIXELS = 1 << 20  # of a difference; of a larger one only some rows are looked at
-SAMPLED_ROWS = 32  # that are enough to tell the unit
-ROUNDING = 1e-9  # of sums of squares in double precision
-SAMPLE = 1 << 16  # pixels that are enough for a median
+MOST_STRIPS = 128  # strips of an image, each of which fits into a processor's cache
+MOST_PARTS = 64  # parts of an image, whose scatter gives the error of the mean
+MOST_PIXELS = 1 << 20  # pixels of a difference; of larger ones, only some rows are checked
+SAMPLED_ROWS = 32  # rows that suffice to check the unit
+ROUNDING = 1e-9  # relative rounding error of sums of squares in double precision
+SAMPLE = 1 << 16  # pixels that suffice for a median
 
 
 def check_unit(exposure: Exposure) -> None:
-    """Refuse data whose differences no detector can have measured.
+    """Raise if differences are beyond the range of any detector, so that the unit is wrong.
 
     Parameters
     ----------
     exposure : Exposure
-        What is to be cleaned.
+        Exposure to be cleaned.
 
     Raises
     ------
     CannotClean
-        If the median size of the differences of some rows is beyond the range of DN and DN/s.
-        Values that are not finite or exactly zero do not count.
+        If the median absolute difference in some rows is beyond the range of DN and DN/s.
+        Values that are not finite, or exactly zero, are ignored.
     """
     groups = exposure.data[0]
     sample = groups[:, :: max(groups.shape[1] // SAMPLED_ROWS, 1)].astype(np.float32)
@@ -68,25 +68,25 @@ def guarded(
     *,
     flat: Image | None,
 ) -> DifferenceFit:
-    """Drop the noise of a difference where to subtract it would do harm.
+    """Drop the noise of a difference if subtracting it would do harm.
 
     Parameters
     ----------
     fitted : DifferenceFit
-        What a noise model found.
+        Result of a noise model.
     exposure : Exposure
-        What is cleaned.
+        Exposure that is cleaned.
     integration, j : int
         Indices of the integration and of the difference.
     flat : ndarray of float32, shape (n_slow, n_fast), or None
-        What the noise is to be multiplied by, in the detector frame.
+        Flat field by which the noise is multiplied, in the detector frame.
 
     Returns
     -------
     DifferenceFit
-        The fit, or the same without noise and with ``dropped``, if its noise is not finite, or
-        larger than anything that a detector measures, or if the difference without it
-        would have more variance, by more than the error of that variance or by as much as it is.
+        The fit. Its noise is set to 0 and ``dropped`` to True if the noise is not finite or
+        beyond the range of a detector, or if subtracting it would increase the variance of the
+        difference significantly, or by more than the variance itself.
     """
     if fitted.n_used == 0:
         return fitted
@@ -108,24 +108,24 @@ def guarded_step(
     *,
     flat: Image | None,
 ) -> DifferenceFit:
-    """Give a group the noise of the one before where its own would do harm to their difference.
+    """Replace the noise of a group by that of the previous one if their difference gets worse.
 
     Parameters
     ----------
     fitted, earlier : DifferenceFit
-        Of a group of a ramp and of the group before it, where groups are fitted one by one.
+        Fits of a group of a ramp and of the previous group, if groups are fitted one by one.
     exposure : Exposure
-        What is cleaned.
+        Exposure that is cleaned.
     integration, group : int
         Indices of the integration and of the later group.
     flat : ndarray of float32, shape (n_slow, n_fast), or None
-        What the noise is to be multiplied by, in the detector frame.
+        Flat field by which the noise is multiplied, in the detector frame.
 
     Returns
     -------
     DifferenceFit
-        The later fit; or the same with the noise of the earlier one, which leaves their
-        difference as it is, and with ``dropped``.
+        The later fit; or, with ``dropped``, the later fit with the noise of the earlier one,
+        which leaves the difference of the groups unchanged.
     """
     ramps = replace(exposure, whole_groups=False)
     step = fitted.noise + earlier.noise.scaled(-1)
@@ -137,9 +137,9 @@ def guarded_step(
 def _harms(
     noise: NoiseImage, exposure: Exposure, integration: int, j: int, *, flat: Image | None
 ) -> bool:
-    """Whether a difference has more variance without the noise."""
+    """Whether subtracting the noise increases the variance of a difference."""
     change, error, variance = variance_change(noise, exposure, integration, j, flat=flat)
-    # Harm that is large in a few rows alone makes its own error large.
+    # A large change in only a few rows also has a large error, and would not be significant.
     return change > min(SIGNIFICANT * error, variance)
 
 
@@ -151,31 +151,31 @@ def variance_change(
     *,
     flat: Image | None,
 ) -> tuple[float, float, float]:
-    """By how much the variance of a difference changes if noise is subtracted from it.
+    """Change of the variance of a difference if noise is subtracted from it.
 
     Parameters
     ----------
     noise : NoiseImage
         Noise of the difference in the detector frame, finite.
     exposure : Exposure
-        What is cleaned.
+        Exposure that is cleaned.
     integration, j : int
         Indices of the integration and of the difference.
     flat : ndarray of float32, shape (n_slow, n_fast), or None
-        What the noise is to be multiplied by.
+        Flat field by which the noise is multiplied.
 
     Returns
     -------
     change : float
-        Mean of ``n**2 - 2 d n`` over the pixels that are not flagged, in the square of the
-        unit of the data: d is the difference, n the noise, both without their means. Negative
-        where the noise was in the difference. Pixels beyond 5 standard deviations, which
-        the light of sources or a hit has lifted, are left out.
+        Mean of ``n**2 - 2 d n`` over the pixels that are not flagged, in the squared unit of
+        the data: d is the difference, n the noise, both minus their means. It is negative if
+        the difference contains the noise. Pixels beyond 5 standard deviations, which contain
+        sources or hits, are left out.
     error : float
-        Its standard error from the scatter of parts of the image. Infinity where no pixel or
-        a single row is left, which have no scatter.
+        Its standard error, from the scatter of parts of the image. Infinity if no pixel is left,
+        or a single row, which has no scatter.
     variance : float
-        Of the same pixels before. Infinity where no pixel is left.
+        Variance of the same pixels before the subtraction. Infinity if no pixel is left.
     """
     step = max(exposure.image_shape[0] * exposure.image_shape[1] // MOST_PIXELS, 1)
     some = _every_nth_row(exposure, integration, j, step)
@@ -186,7 +186,7 @@ def variance_change(
         good &= flags
     good &= is_measured(values)
     level, limit = _level_and_limit(values, good)
-    with np.errstate(invalid="ignore", over="ignore"):  # of what is not good
+    with np.errstate(invalid="ignore", over="ignore"):  # in pixels that are not good
         values -= level
         good &= np.abs(values) <= limit
     n_rows = -(-len(values) // MOST_STRIPS)
@@ -203,7 +203,7 @@ def variance_change(
 
 
 def _every_nth_row(exposure: Exposure, integration: int, j: int, step: int) -> Exposure:
-    """View the groups of one difference, and of them every so many detector rows."""
+    """View of every ``step``-th detector row of the groups of one difference."""
     readout, first = exposure.readout, exposure.first_cleaned
 
     def thinned(array: NDArray) -> NDArray:
@@ -222,9 +222,9 @@ def _every_nth_row(exposure: Exposure, integration: int, j: int, step: int) -> E
 
 
 def _level_and_limit(values: Image, good: Usable) -> tuple[np.float32, np.float32]:
-    """Median of some of the good values, and how far from it the others may be."""
+    """Median of a sample of the good values, and largest deviation of the values to use."""
     step = max(values.size // SAMPLE, 1)
-    # An odd step visits all columns, whose number is a power of two.
+    # The number of columns is a power of two, so that an odd step samples all of them.
     sample = values.reshape(-1)[:: step | 1][good.reshape(-1)[:: step | 1]]
     if not sample.size:
         return np.float32(0), np.float32(np.inf)
@@ -232,15 +232,15 @@ def _level_and_limit(values: Image, good: Usable) -> tuple[np.float32, np.float3
     sigma = MAD_TO_SIGMA * np.median(np.abs(sample - level))
     if sigma > 0:
         return np.float32(level), np.float32(OUTLIER * sigma)
-    # Most values are equal: they are rounded to a step that is larger than the noise, or there
-    # is no noise in them.
+    # Most values are equal: they are rounded to a step that is larger than the noise, or do
+    # not contain any noise.
     steps = np.diff(np.unique(sample))
     return np.float32(level), np.float32(steps.min() if steps.size else 0)
 
 
 def _sums(values: Image, noise: Image) -> tuple[float, ...]:
     """Number of values, and the sums of d, n, n^2, d n, d^2."""
-    # Products of matrices would do too, but BLAS would start threads beneath ours.
+    # Matrix products would do as well, but BLAS would start more threads within ours.
     squares, products = (np.einsum("i,i->", noise, other) for other in (noise, values))
     squares_of_values = np.einsum("i,i->", values, values)
     return (
@@ -271,7 +271,7 @@ def _change_and_error(sums: NDArray[np.float64]) -> tuple[float, float, float]:
         is_real = change > ROUNDING * float(nn.sum()) / total
         return change if is_real else min(change, 0.0), np.inf, variance
     deviations = changes - change * number
-    # Neighbouring strips may share their noise, so that a part is made of several.
+    # Neighbouring strips may have correlated noise, so that several of them form a part.
     per_part = -(-len(deviations) // MOST_PARTS)
     parts = np.add.reduceat(deviations, np.arange(0, len(deviations), per_part))
     freedom = len(parts) / max(len(parts) - 1, 1)

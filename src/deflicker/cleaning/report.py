@@ -1,4 +1,4 @@
-"""What the log tells of a cleaning."""
+"""Log messages about the result of a cleaning."""
 
 import logging
 
@@ -10,16 +10,16 @@ __all__ = ["report_result"]
 log = logging.getLogger(__name__)
 
 MOST_NAMED = 5  # differences in one line of the log
-FEWEST_USED = 0.05  # of all pixels
+FEWEST_USED = 0.05  # fraction of all pixels
 
 
 def report_result(result: CleanResult, *, n_sigma: float) -> None:
-    """Say what was done, and with what it cannot be done well.
+    """Log the result of a cleaning, and warn of settings with which it cannot work well.
 
     Parameters
     ----------
     result : CleanResult
-        What was done.
+        Result of the cleaning.
     n_sigma : float
         Clipping level that was used.
     """
@@ -28,7 +28,7 @@ def report_result(result: CleanResult, *, n_sigma: float) -> None:
 
 
 def _report_fit_of_few(result: CleanResult, n_sigma: float) -> None:
-    """Warn of a clipping level, or a mask, with which the noise cannot be measured well."""
+    """Warn if the clipping level or the mask is unsuitable for measuring the noise."""
     percent = 100 * result.used_fraction
     if 0 < n_sigma < LEAST_SIGMA:
         log.warning(
@@ -46,15 +46,15 @@ def _report_fit_of_few(result: CleanResult, n_sigma: float) -> None:
         )
     elif result.used_fraction < FEWEST_USED:
         log.warning(
-            "The noise was measured on %.2g %% of the pixels only: what is left of it may be much; "
-            "the masks, flags and n_sigma=%g leave no more",
+            "The noise was measured on %.2g %% of the pixels only, and much of it may be left; "
+            "the masks, flags and n_sigma=%g leave no more pixels",
             percent,
             n_sigma,
         )
 
 
 def _report_differences(result: CleanResult) -> None:
-    """Say what was done, once."""
+    """Log the result once for all differences."""
     number = len(result.n_used)
     log.info(
         "Removed noise from %d of %d differences, rms %.4g, measured on %.1f %% of the pixels",
@@ -93,6 +93,6 @@ def _report_differences(result: CleanResult) -> None:
 
 
 def _named(places: list[tuple[int, int]]) -> str:
-    """Name the first few of some differences by integration and later group."""
+    """List the first few differences by integration and later group."""
     named = "; ".join(f"integration {i + 1}, group {j + 1}" for i, j in places[:MOST_NAMED])
     return named + ("; ..." if len(places) > MOST_NAMED else "")

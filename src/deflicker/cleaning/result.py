@@ -14,7 +14,7 @@ __all__ = ["CleanResult"]
 
 @dataclass(kw_only=True)
 class CleanResult:
-    """A cleaned exposure and what was found on the way.
+    """A cleaned exposure and the results of the fits.
 
     Parameters
     ----------
@@ -27,20 +27,21 @@ class CleanResult:
     noise : Ramps of float32, shape of ``data``, or None
         Output minus input.
     n_used : list of int
-        Number of pixels behind the noise of each difference.
+        Number of pixels from which the noise of each difference was measured.
     lost : list of tuple
-        Integration and later group of the differences without usable pixel.
+        Integration and later group of the differences without usable pixels.
     dropped : list of tuple
-        Integration and later group of the differences whose fit was dropped, because the
-        difference would have become noisier.
+        Integration and later group of the differences whose fit was dropped, because it would
+        have made the difference noisier.
     n_model_failed : int
-        Differences whose ``model`` background could not be made.
+        Number of differences whose ``model`` background failed.
     n_not_converged : int
-        Differences whose noise was solved for less exactly than was asked.
+        Number of differences whose solution for the noise did not reach its tolerance.
     noise_power : list of float
         Mean square of the noise of each difference that was cleaned, before any flat field.
     spectrum : NoiseSpectrum or None
-        Noise of one read, in the square of the data's unit, where the fit measures it.
+        Spectrum of the noise of one read, in the squared unit of the data, if the fit
+        measures it.
     """
 
     data: Ramps
@@ -57,11 +58,11 @@ class CleanResult:
 
     @property
     def noise_rms(self) -> float:
-        """Root of the mean square of the noise of all differences, in the unit of the data."""
+        """Root mean square of the noise of all differences, in the unit of the data."""
         return math.sqrt(sum(self.noise_power) / len(self.noise_power)) if self.noise_power else 0.0
 
     @property
     def used_fraction(self) -> float:
-        """Fraction of all pixels behind the noise, mean over the differences."""
+        """Fraction of the pixels from which the noise was measured, averaged over differences."""
         ny, nx = self.data.shape[-2:]
         return sum(self.n_used) / (len(self.n_used) * ny * nx) if self.n_used else 0.0

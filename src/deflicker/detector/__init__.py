@@ -1,4 +1,4 @@
-"""The detectors: axes, outputs, clock, data-quality bits, and values that they can measure."""
+"""The detectors: axes, outputs, clock, data-quality bits, and range of values."""
 
 from deflicker.detector.clock import Clock
 from deflicker.detector.readout import Readout

@@ -14,8 +14,8 @@ __all__ = ["Clock"]
 class Clock:
     """Read-out order of an image.
 
-    Outputs are read simultaneously, one pixel of each at a tick of 10 microseconds, row
-    after row, with ticks between the rows at which nothing of the image is read.
+    Outputs are read simultaneously, one pixel of each per tick of 10 microseconds, row after
+    row. In the ticks of the overhead between rows, no pixel of the image is read.
 
     Parameters
     ----------
@@ -24,17 +24,17 @@ class Clock:
     n_outputs : int, optional
         Outputs that read equal slices of the fast axis.
     interleaved : bool, optional
-        Whether reference pixels are read among the others (IRS2).
+        Whether reference pixels are interleaved with the others (IRS2).
     mirrored : tuple of bool, optional
-        For each output whether it is read against the fast axis; every second one
-        by default.
+        For each output, whether it is read against the fast axis; every second one by
+        default.
     binning : int, optional
-        Pixels of the detector along the fast axis in one of the image, and in a tick.
+        Number of detector pixels along the fast axis in one image pixel, and in one tick.
 
     Raises
     ------
     ValueError
-        If the outputs cannot share the fast axis.
+        If the fast axis cannot be divided equally between the outputs.
 
     Examples
     --------
@@ -87,17 +87,17 @@ class Clock:
         return columns + gaps * (block - 2 * science)
 
     def binned(self, size: int) -> "Clock":
-        """Read-out order of an image of which neighbouring pixels are taken together.
+        """Read-out order of an image whose neighbouring pixels are averaged.
 
         Parameters
         ----------
         size : int
-            Pixels along the fast axis that become one: 1, 2 or 4, a divisor of the width.
+            Number of pixels along the fast axis in a mean: 1, 2 or 4, a divisor of the width.
 
         Returns
         -------
         Clock
-            With fewer, longer ticks.
+            Clock with fewer, longer ticks.
         """
         return replace(self, n_fast=self.n_fast // size, binning=size * self.binning)
 
@@ -107,12 +107,12 @@ class Clock:
         Parameters
         ----------
         image : ndarray, shape (n_slow, n_fast)
-            In the detector frame, any dtype.
+            Image in the detector frame, any dtype.
 
         Returns
         -------
         ndarray, shape (n_outputs, n_slow, width)
-            Pixels of each output, in each row from the first read to the last.
+            Pixels of each output, in each row from the first to the last that is read.
         """
         ordered = np.empty((self.n_outputs, self.n_slow, self.width), dtype=image.dtype)
         for k, part in enumerate(self._parts(image)):
@@ -125,7 +125,7 @@ class Clock:
         Parameters
         ----------
         ordered : ndarray, shape (n_outputs, n_slow, width)
-            As `ordered` gives them.
+            Pixels as returned by `ordered`.
 
         Returns
         -------
@@ -160,12 +160,12 @@ class Clock:
         return rows[..., self._irs2_ticks()] if self.interleaved else rows[..., : self.width]
 
     def fill(self, records: NDArray, ordered: NDArray) -> None:
-        """Write pixels into records, in place; other ticks stay as they are.
+        """Write pixels into records, in place; other ticks are unchanged.
 
         Parameters
         ----------
         records : ndarray, shape (n_outputs, n_ticks or more)
-            Changed.
+            Records to change.
         ordered : ndarray, shape (n_outputs, n_slow, width)
             Pixels in read-out order.
         """
@@ -181,7 +181,7 @@ class Clock:
         Parameters
         ----------
         records : ndarray, shape (n_outputs, n_ticks or more)
-            Changed; other ticks stay as they are.
+            Records to change; other ticks are unchanged.
         image : ndarray, shape (n_slow, n_fast)
             In the detector frame.
         """
@@ -189,5 +189,5 @@ class Clock:
             self.fill(records[k : k + 1], part[np.newaxis])
 
     def _rows(self, records: NDArray) -> NDArray:
-        # One axis becomes two, which is always a view.
+        # Splitting an axis always returns a view.
         return records[:, : self.n_ticks].reshape(len(records), self.n_slow, self.row_ticks)

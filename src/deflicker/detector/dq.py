@@ -1,4 +1,4 @@
-"""Data-quality bits of the JWST pipeline that decide whether a pixel may be used.
+"""Data-quality bits of the JWST pipeline that determine whether a pixel may be used.
 
 The values are those of the JWST calibration pipeline's data-quality table
 (``stdatamodels.jwst.datamodels.dqflags``), repeated here so that the numerical

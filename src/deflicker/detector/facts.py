@@ -1,4 +1,4 @@
-"""Facts of the detectors, each once.
+"""Constants of the detectors.
 
 Sources are the JWST User Documentation (JDox) on the NIRCam, NIRISS, NIRSpec and MIRI detectors
 and their read-out, and for IRS2 Rauscher et al. (2017, PASP 129, 105003).
@@ -20,7 +20,7 @@ __all__ = [
     "ROW_OVERHEAD",
 ]
 
-# Instruments with H2RG detectors, as meta.instrument.name says in capitals.
+# Instruments with H2RG detectors, named as in meta.instrument.name, in capitals.
 NEAR_INFRARED: Final = frozenset({"NIRCAM", "NIRISS", "NIRSPEC"})
 ALL_INSTRUMENTS: Final = NEAR_INFRARED | {"MIRI"}
 
@@ -34,12 +34,12 @@ PIXEL_SECONDS: Final = 1e-5
 # Ticks between the last pixel of a row and the first one of the next.
 ROW_OVERHEAD: Final = 12
 
-# IRS2 reads 8 science, 4 reference and 8 science pixels, again and again, in rows of 712 ticks.
+# IRS2 repeats blocks of 8 science, 4 reference and 8 science pixels, in rows of 712 ticks.
 IRS2_SCIENCE: Final = 8
 IRS2_BLOCK: Final = 20
 IRS2_ROW_TICKS: Final = 712
 
-# Rows of a full frame of NIRSpec that see the fixed slits, which are never closed; pixels 923 to
-# 1116 in the count of FITS. The fixed slits count as quadrant 5 of the shutter array.
+# Rows of a full frame of NIRSpec that the fixed slits illuminate, which are always open: rows 923
+# to 1116 counted from 1. The fixed slits count as quadrant 5 of the shutter array.
 FIXED_SLIT_ROWS: Final = slice(922, 1116)
 FIXED_SLIT_QUADRANT: Final = 5

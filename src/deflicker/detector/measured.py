@@ -1,4 +1,4 @@
-"""Which numbers a detector can have measured."""
+"""Range of the values that a detector can measure."""
 
 from typing import Final
 
@@ -7,20 +7,20 @@ from numpy.typing import NDArray
 
 __all__ = ["LARGEST_VALUE", "SMALLEST_DIFFERENCE", "is_measured"]
 
-# A pixel holds some 1e5 electrons and is read with some 10 electrons of noise, in DN of up to
-# 10 electrons, or in DN/s. The limits leave four powers of ten beyond that, and sums of squares
-# of full frames fit into float32.
+# The full well is about 1e5 electrons and the read noise about 10 electrons; the unit is a DN of up
+# to 10 electrons, or DN/s. The limits leave a margin of four powers of ten, and sums of squares of
+# full frames still fit into float32.
 LARGEST_VALUE: Final = 1e9
 SMALLEST_DIFFERENCE: Final = 1e-9
 
 
 def is_measured(values: NDArray[np.floating]) -> NDArray[np.bool_]:
-    """Tell which values a detector can have measured.
+    """Find the values that are within the range of a detector.
 
     Parameters
     ----------
     values : ndarray of float, any shape
-        In DN, or in DN/s.
+        Values in DN, or in DN/s.
 
     Returns
     -------

@@ -1,8 +1,8 @@
-"""How a detector is read: axes, outputs, and the way between its two frames.
+"""Read-out of a detector: axes, outputs, and conversion between its two frames.
 
 Arrays are stored in the *science frame*, ``data[..., y, x]``. In the *detector
-frame* rows are the slow axis and columns the fast axis, and time runs towards
-larger indices, so flicker noise is a stripe along a row whatever the instrument.
+frame*, the first axis is the slow axis and the second the fast axis, and time runs towards
+larger indices, so that flicker noise is a stripe along a row for all instruments.
 """
 
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ __all__ = ["STRIP_ROWS", "Readout", "count_outputs"]
 
 H2RG_SIZE = 2048
 H2RG_OUTPUTS = 4
-# Four outputs and the interleaved reference output, which is no part of the image.
+# Four outputs and the interleaved reference output, which is not part of the image.
 IRS2_OUTPUTS = 5
-# Where the axes are swapped, images are turned a few rows at a time, which caches like.
+# If the axes are swapped, images are transposed a few rows at a time, which fit into the cache.
 STRIP_ROWS = 16
 
 
@@ -28,11 +28,11 @@ class Readout:
     ----------
     fast_axis, slow_axis : int
         ``meta.subarray.fastaxis`` and ``slowaxis``: 1 is x (columns), 2 is y
-        (rows), the sign is the direction of time.
+        (rows); the sign is the direction of time.
     n_outputs : int, optional
         Number of outputs that read equal slices of the fast axis in parallel.
     interleaved : bool, optional
-        Whether reference pixels are read among the others (IRS2).
+        Whether reference pixels are interleaved with the others (IRS2).
 
     Raises
     ------
@@ -60,7 +60,7 @@ class Readout:
 
     def __post_init__(self) -> None:
         for name in ("fast_axis", "slow_axis", "n_outputs"):
-            object.__setattr__(self, name, int(getattr(self, name)))  # numpy's integers too
+            object.__setattr__(self, name, int(getattr(self, name)))  # may be numpy integers
         if {abs(self.fast_axis), abs(self.slow_axis)} != {1, 2}:
             msg = (
                 "fast_axis and slow_axis must be one of +-1 (x) and one of +-2 (y), "
@@ -162,18 +162,18 @@ def count_outputs(*, instrument: str, n_slow: int, n_fast: int, declared: int | 
     n_slow, n_fast : int
         Size of the slow and of the fast axis in pixels.
     declared : int or None
-        ``meta.exposure.noutputs``; None where the keyword is missing.
+        ``meta.exposure.noutputs``; None if the keyword is missing.
 
     Returns
     -------
     int
-        1 or more. MIRI's outputs are interleaved columns, not slices: 1.
+        1 or more. It is 1 for MIRI, whose outputs are interleaved columns and not slices.
 
     Notes
     -----
-    Where the keyword is missing, sizes tell: full frames are read by all outputs, and so are by
-    default the windows of NIRCam that are as wide as the detector (grism time series and DHS
-    stripes). Other windows are read by one.
+    If the keyword is missing, the number follows from the size. All outputs read full frames
+    and, by default, the sub-arrays of NIRCam that are as wide as the detector (grism time
+    series and DHS stripes). Other sub-arrays are read by one output.
     """
     if instrument.upper() == "MIRI":
         return 1

@@ -1,4 +1,4 @@
-"""An exposure as arrays: its differences, its flags, its draft rates."""
+"""An exposure as arrays: differences, flags and draft rates."""
 
 from deflicker.ramps.exposure import Exposure, Output
 from deflicker.ramps.flat import fill_flat

@@ -1,4 +1,4 @@
-"""What the recipe takes and gives: an exposure as arrays, and its cleaning."""
+"""Input and output of a cleaning: an exposure as arrays, and where to write the result."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,11 +19,11 @@ LATER_GROUP_FORBIDS = np.uint8(DO_NOT_USE | SATURATED | JUMP_DET)
 
 
 class Ramps(Protocol):
-    """Array of ramps: a numpy array, or anything else that gives one integration at a time."""
+    """Array of ramps: a numpy array, or any object that returns one integration at a time."""
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(n_integrations, n_groups, ny, nx)."""
+        """Shape (n_integrations, n_groups, ny, nx)."""
 
     @property
     def ndim(self) -> int:
@@ -31,15 +31,15 @@ class Ramps(Protocol):
 
     @property
     def dtype(self) -> np.dtype:
-        """Of any byte order."""
+        """Data type, of any byte order."""
 
     def __getitem__(self, integration: int, /) -> NDArray:
-        """Ramps of one integration (n_groups, ny, nx), whose memory is the array's own."""
+        """View of the ramps of one integration (n_groups, ny, nx)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Exposure:
-    """Arrays of an exposure and how they were read.
+    """Arrays of an exposure, with read-out and times.
 
     A rate image or cube is an exposure of one group per integration, whose only
     "difference" is the image itself.
@@ -47,30 +47,30 @@ class Exposure:
     Parameters
     ----------
     data : Ramps of float, shape (n_integrations, n_groups, ny, nx)
-        Ramps in DN, or rates in DN/s. An array of any byte order, or anything else that
-        gives the arrays of its integrations by index.
+        Ramps in DN, or rates in DN/s. An array of any byte order, or any object that returns
+        the array of an integration by index.
     pixel_dq : ndarray of uint32, shape (ny, nx) or (n_integrations, ny, nx)
         Data quality of the pixels.
     group_dq : Ramps of uint8, shape of ``data``, or None
         Data quality of the groups; None for rates.
     readout : Readout
-        Axes and outputs.
-    group_time : float, optional
+            Axes and outputs of the detector.
+        group_time : float, optional
         Time between two groups in seconds; not used for rates.
     group_times : ndarray of float64, shape (n_groups,), optional
-        Time of each group in seconds, ascending, where groups are not evenly spaced; any
-        zero. By default they are `group_time` apart. Not used for rates.
+        Time of each group in seconds, ascending, with any zero point, if groups are not evenly
+        spaced. By default they are `group_time` apart. Not used for rates.
     has_stars : bool, optional
-        Whether stars may be anywhere, as in images and slitless spectra; not where all
-        light is that of a few spectra.
+        Whether there may be stars anywhere, as in images and slitless spectra; False if all
+        light is in a few spectra.
     whole_groups : bool, optional
-        Whether groups of ramps are cleaned one by one, as rates are, and not their
-        differences: a "difference" is then a group.
+        Whether the groups of ramps are cleaned one by one, like rates, instead of their
+        differences. A "difference" is then a group.
 
     Raises
     ------
     ValueError
-        If the shapes of the arrays do not agree, or the times do not ascend.
+        If the shapes of the arrays do not agree, or the times are not ascending.
     """
 
     data: Ramps
@@ -111,10 +111,9 @@ class Exposure:
 
     @property
     def steps(self) -> NDArray[np.float64]:
-        """Times in which the light of the differences came, shape (n_differences,).
+        """Durations of the differences relative to their mean, shape (n_differences,).
 
-        Their mean is 1: each is that of one difference for the mean of all. All are 1 where
-        groups are evenly spaced, for rates, and for groups one by one.
+        All are 1 if groups are evenly spaced, for rates, and if groups are cleaned one by one.
         """
         if self.group_times is None or not self.first_cleaned:
             return np.ones(self.n_differences)
@@ -134,7 +133,7 @@ class Exposure:
 
     @property
     def n_differences(self) -> int:
-        """Number of differences of an integration; 1 for rates, and of groups one by one."""
+        """Number of differences of an integration; 1 for rates; n_groups for whole groups."""
         return self.data.shape[1] - self.first_cleaned
 
     @property
@@ -143,7 +142,7 @@ class Exposure:
         return 0 if self.group_dq is None or self.whole_groups else 1
 
     def good_pixels(self, integration: int, rows: slice = slice(None)) -> NDArray[np.bool_]:
-        """Pixels that PIXELDQ does not forbid.
+        """Pixels that PIXELDQ does not exclude.
 
         Parameters
         ----------
@@ -174,7 +173,7 @@ class Exposure:
         integration, j : int
             Indices of the integration and of the difference.
         out : ndarray of float32, shape (n_slow, n_fast), optional
-            Where to write it; a new array by default.
+            Array to which it is written; a new array by default.
 
         Returns
         -------
@@ -206,9 +205,9 @@ class Exposure:
         Returns
         -------
         ndarray of bool, shape (n_slow, n_fast), or None
-            False where either group is DO_NOT_USE or SATURATED or the later one is
-            JUMP_DET; of groups one by one where the group is DO_NOT_USE or SATURATED, or
-            it or one before is JUMP_DET. None, for rates, forbids nothing.
+            False where either group is DO_NOT_USE or SATURATED, or the later one is JUMP_DET. If
+            groups are cleaned one by one: False where the group is DO_NOT_USE or SATURATED, or
+            where it or any earlier group is JUMP_DET. None for rates, which have no flags.
         """
         if self.group_dq is None:
             return None
@@ -224,7 +223,7 @@ class Exposure:
             else:
                 for earlier in flags_of[:j, rows]:
                     flags |= earlier & JUMPS
-            upright[rows] = flags == 0  # a copy is turned faster than a result
+            upright[rows] = flags == 0  # transposing a copy is faster than a ufunc with strides
         return good
 
 
@@ -238,15 +237,15 @@ def _nothing() -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Output:
-    """Where a cleaning goes, and who is told of its progress.
+    """Destination of the result of a cleaning, and callback for its progress.
 
     Parameters
     ----------
     make_data : callable, optional
-        Gives the array of the exposure's shape into which the cleaned data are written;
-        may be that of the exposure. Called when it is clear that there is something to clean.
+        Returns the array, of the shape of the exposure, to which the cleaned data are written;
+        it may be that of the exposure. Called only if there is something to clean.
     make_zeros : callable, optional
-        Makes float32 zeros of a shape, for products that are to be saved.
+        Makes a float32 array of zeros of a given shape, for products that are to be saved.
     advance : callable, optional
         Called without arguments after each difference.
     """

@@ -1,4 +1,4 @@
-"""Flat fields without holes."""
+"""Replacement of invalid values of flat fields."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ SMOOTHING = 5.0
 
 
 def fill_flat(flat: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Replace values by which nothing can be divided by a smooth local value.
+    """Replace values that are not finite or not positive by a smooth local value.
 
     Parameters
     ----------
@@ -20,9 +20,9 @@ def fill_flat(flat: NDArray[np.floating]) -> NDArray[np.float32]:
     Returns
     -------
     ndarray of float32, shape (ny, nx)
-        The flat field, where it is not finite or not positive replaced by the mean
-        of the good neighbours, weighted by a Gaussian of 5 pixels; far from any
-        by the median of the flat field, and by 1 if none of it is good.
+        The flat field. Invalid values are replaced by the mean of the valid neighbours,
+        weighted by a Gaussian of 5 pixels; far from any valid value, by the median of the
+        flat field; and by 1 if no value is valid.
 
     Examples
     --------

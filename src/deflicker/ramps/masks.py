@@ -1,4 +1,4 @@
-"""Scene masks that may be one for all integrations, or one for each."""
+"""Scene masks, either one for all integrations or one for each."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,30 +12,30 @@ def mask_of_integration(mask: NDArray[np.bool_], integration: int) -> NDArray[np
     Parameters
     ----------
     mask : ndarray of bool, shape (ny, nx) or (n_integrations, ny, nx)
-        One for all, or one for each.
+        One mask for all integrations, or one for each.
     integration : int
         Index of the integration.
 
     Returns
     -------
     ndarray of bool, shape (ny, nx)
-        A view.
+        A view of the mask.
     """
     return mask[integration] if mask.ndim == 3 else mask
 
 
 def majority_mask(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Pixels that may be used in most of the integrations that have any.
+    """Pixels that may be used in most of the integrations that have usable pixels.
 
     Parameters
     ----------
     mask : ndarray of bool, shape (ny, nx) or (n_integrations, ny, nx)
-        One for all, or one for each.
+        One mask for all integrations, or one for each.
 
     Returns
     -------
     ndarray of bool, shape (ny, nx)
-        The mask itself where there is one.
+        Majority of the masks; the mask itself if there is only one.
     """
     if mask.ndim == 2:
         return mask

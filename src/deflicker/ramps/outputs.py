@@ -1,4 +1,4 @@
-"""Parts of the fast axis that are fitted on their own."""
+"""Parts of the fast axis that are fitted separately."""
 
 from deflicker.options import CleanOptions
 from deflicker.ramps.exposure import Exposure
@@ -7,19 +7,19 @@ __all__ = ["fitted_outputs"]
 
 
 def fitted_outputs(exposure: Exposure, options: CleanOptions) -> list[slice]:
-    """Fast-axis slices that are fitted on their own.
+    """Fast-axis slices that are fitted separately.
 
     Parameters
     ----------
     exposure : Exposure
-        Its outputs.
+        Exposure with the outputs of its detector.
     options : CleanOptions
-        Whether each is fitted by itself.
+        Options, of which ``fit_by_channel`` is used.
 
     Returns
     -------
     list of slice
-        In the detector frame.
+        Slices in the detector frame.
     """
     n_fast = exposure.image_shape[1 if abs(exposure.readout.fast_axis) == 1 else 0]
     if not options.fit_by_channel:

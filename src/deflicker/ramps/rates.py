@@ -1,4 +1,4 @@
-"""Draft rates: slopes of ramps, good enough to tell sources from background."""
+"""Draft rates: slopes of ramps, accurate enough to separate sources and background."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from deflicker.utils.threads import map_in_order
 
 __all__ = ["DraftRate", "combine_rates", "draft_rate"]
 
-# A block of rows of all groups that stays in a processor's cache.
+# Values of all groups in a block of rows that fits into a processor's cache.
 BLOCK_PIXELS = 1 << 18
 
 
@@ -26,7 +26,7 @@ class DraftRate:
     rate : ndarray of float32, shape (ny, nx)
         Slopes in DN/s; NaN where no difference is valid.
     n_differences : ndarray of uint16, shape (ny, nx)
-        Number of valid differences behind each slope.
+        Number of valid differences from which each slope was measured.
     """
 
     rate: NDArray[np.float32]
@@ -42,9 +42,9 @@ def draft_rate(
 ) -> DraftRate:
     """Slope of each pixel of one integration.
 
-    The least-squares slope with uniform weights over the valid groups before
-    saturation; for a pixel with a jump the sum of its valid differences for the sum of
-    their times, each of two neighbouring valid groups without a jump in the later one.
+    The least-squares slope with uniform weights over the valid groups before saturation. For a
+    pixel with a jump, it is the sum of the valid differences divided by the sum of their
+    durations; a difference is valid if both groups are, and the later one has no jump.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def draft_rate(
     rate = np.empty((ny, nx), dtype=np.float32)
     count = np.empty((ny, nx), dtype=np.uint16)
     rows = max(1, BLOCK_PIXELS // (n_groups * nx))
-    # In units of the mean step the float32 sums below are well scaled.
+    # Times in units of the mean step make the float32 sums below well scaled.
     step = (times[-1] - times[0]) / (n_groups - 1) if n_groups > 1 else 1.0
     scaled = ((times - times[0]) / step).astype(np.float32)
 
@@ -93,12 +93,12 @@ def draft_rate(
 
 
 def combine_rates(rates: Iterable[DraftRate]) -> NDArray[np.float32]:
-    """Mean of several integrations' rates, weighted by their valid differences.
+    """Mean of the rates of several integrations, weighted by their valid differences.
 
     Parameters
     ----------
     rates : iterable of DraftRate
-        Slopes in DN/s, all of one shape; taken one after the other.
+        Slopes in DN/s, all of the same shape, which are read one after the other.
 
     Returns
     -------
@@ -130,7 +130,7 @@ def _slopes(
     n_groups, n_pixels = groups.shape
     if n_groups < 2:
         return np.full(n_pixels, np.nan, np.float32), np.zeros(n_pixels, np.uint16)
-    # Without the pedestal the float32 sums below stay exact enough.
+    # Subtracting the pedestal keeps the float32 sums below accurate enough.
     middle = times - times.mean()
     with np.errstate(invalid="ignore", over="ignore"):
         groups = groups - np.where(is_measured(groups[0]), groups[0], np.float32(0))

@@ -1,4 +1,4 @@
-"""What of an image is light and what is background: masks, sources, regions, sky maps."""
+"""Separation of light and background in images: masks, sources, regions, sky maps."""
 
 from deflicker.scene.background import BoxBackground, model_background
 from deflicker.scene.draft_masks import MaskMaker

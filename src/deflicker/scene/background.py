@@ -1,4 +1,4 @@
-"""Background of one difference: what is removed before the noise is fitted."""
+"""Background of one difference, which is subtracted before the noise is fitted."""
 
 import warnings
 from collections.abc import Iterator
@@ -17,10 +17,10 @@ from deflicker.stats.row_medians import row_medians
 
 __all__ = ["BoxBackground", "default_box_size", "model_background", "no_box_warnings"]
 
-BLOCK_ROWS = 64  # what they need fits into a processor's cache
+BLOCK_ROWS = 64  # their arrays fit into a processor's cache
 LARGEST_BOX = 32
 FILTER_BOXES = 5
-LEAST_FRACTION = 0.9  # of a box must be usable, photutils' default
+LEAST_FRACTION = 0.9  # fraction of a box that must be usable, the default of photutils
 
 
 def default_box_size(shape: tuple[int, int]) -> tuple[int, int]:
@@ -50,10 +50,10 @@ def default_box_size(shape: tuple[int, int]) -> tuple[int, int]:
 
 @contextmanager
 def no_box_warnings() -> Iterator[None]:
-    """Silence what astropy and numpy say of boxes without usable pixels.
+    """Silence the warnings of astropy and numpy about boxes without usable pixels.
 
-    Warning filters belong to the process, so this goes around the threads that call
-    `model_background`, not into them.
+    Warning filters apply to the whole process, so that this context must enclose the threads
+    that call `model_background` and not be entered in each of them.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=UserWarning, module=r"astropy\.")
@@ -64,16 +64,16 @@ def no_box_warnings() -> Iterator[None]:
 
 @dataclass(frozen=True, eq=False)
 class BoxBackground:
-    """Background as a bicubic spline through the boxes of an image; no image of it is kept.
+    """Background as a bicubic spline through the boxes of an image, evaluated on demand.
 
     Parameters
     ----------
     along_y : csr_array of float, shape (ny, n_boxes_y)
-        Splines of the boxes along the rows of the image.
+        Splines of the boxes, evaluated at each row of the image.
     along_x : ndarray of float, shape (n_boxes_y, nx)
         The boxes, interpolated along x.
     low, high : float
-        Range of the boxes, which the spline does not leave.
+        Range of the boxes, to which the spline is clipped.
     """
 
     along_y: csr_array
@@ -87,7 +87,7 @@ class BoxBackground:
         Parameters
         ----------
         start, stop : int
-            First row, and the one after the last.
+            First row, and the row after the last one.
 
         Returns
         -------
@@ -98,12 +98,12 @@ class BoxBackground:
         return np.clip(values, self.low, self.high, out=values)
 
     def subtract_from(self, image: NDArray[np.float32]) -> None:
-        """Subtract it from an image in place.
+        """Subtract the background from an image, in place.
 
         Parameters
         ----------
         image : ndarray of float32, shape (ny, nx)
-            Changed.
+            Image in DN; overwritten.
         """
         for start in range(0, len(image), BLOCK_ROWS):
             block = image[start : start + BLOCK_ROWS]
@@ -140,9 +140,9 @@ def model_background(
 
     Notes
     -----
-    `photutils.background.Background2D` with a median estimator, a median filter of
-    5 x 5 boxes and a clip at 3 sigma with 5 rounds; its steps are taken one row of boxes
-    after the other, which needs a tenth of an image where it needs four.
+    Equivalent to `photutils.background.Background2D` with a median estimator, a median filter
+    of 5 x 5 boxes and 5 rounds of clipping at 3 sigma. Here, the rows of boxes are processed
+    one after the other, which needs a tenth of the memory of an image instead of four times it.
     """
     box = box_size or default_box_size(image.shape)
     mesh, number = _box_medians(image, usable, box)
@@ -169,7 +169,7 @@ def model_background(
 
 @lru_cache(maxsize=16)
 def _splines(n_boxes: int, size: int, length: int) -> csr_array:
-    """Cubic splines (length, n_boxes) about the centres of boxes of a size along an axis."""
+    """Cubic splines (length, n_boxes) around the centres of boxes of a given size."""
     shapes = [
         zoom(box, size, order=3, mode="reflect", grid_mode=True, prefilter=False)[:length]
         for box in np.eye(n_boxes)
@@ -180,7 +180,7 @@ def _splines(n_boxes: int, size: int, length: int) -> csr_array:
 def _box_medians(
     image: NDArray[np.float32], usable: NDArray[np.bool_], box: tuple[int, int]
 ) -> tuple[NDArray[np.float32], NDArray[np.int_]]:
-    """Clipped median of each box, and the number of pixels behind it."""
+    """Clipped median of each box, and the number of pixels that are left in it."""
     from astropy.stats import SigmaClip
 
     clip = SigmaClip(sigma=3.0, maxiters=5)
@@ -190,7 +190,7 @@ def _box_medians(
     number = np.empty(shape, dtype=np.int_)
     for row in range(shape[0]):
         rows = slice(row * box[0], min((row + 1) * box[0], ny))
-        # Boxes over the edge are whole, and empty where there is no image.
+        # Boxes at the edge have the full size, and are empty outside the image.
         strip = np.full((box[0], shape[1] * box[1]), np.nan, dtype=np.float32)
         np.copyto(strip[: rows.stop - rows.start, :nx], image[rows], where=usable[rows])
         boxes = strip.reshape(box[0], shape[1], box[1]).swapaxes(0, 1).reshape(shape[1], -1)

@@ -1,4 +1,4 @@
-"""Draft rates of an exposure's integrations, and the scene mask made from them."""
+"""Draft rates of the integrations of an exposure, and scene masks made from them."""
 
 from dataclasses import dataclass
 
@@ -16,16 +16,16 @@ __all__ = ["MaskMaker", "integration_rate", "masks_of_exposure"]
 
 @dataclass(frozen=True, kw_only=True)
 class MaskMaker:
-    """What turns a rate image into a scene mask.
+    """Makes scene masks from rate images.
 
     Parameters
     ----------
     exposure : Exposure
-        Whose axes the stripes follow.
+        Exposure, whose read-out gives the direction of the stripes.
     options : CleanOptions
         Clipping levels.
     flat : ndarray of float32, shape (ny, nx), optional
-        Flat field by which rates are divided first.
+        Flat field by which rates are divided before masking.
     science : ndarray of bool, shape (ny, nx), optional
         True where science regions are to be masked.
     """
@@ -41,7 +41,7 @@ class MaskMaker:
         Parameters
         ----------
         rate : ndarray of float32, shape (ny, nx)
-            In DN/s; NaN where there is none.
+            Rate in DN/s; NaN where there is none.
 
         Returns
         -------
@@ -63,7 +63,7 @@ def masks_of_exposure(maker: MaskMaker) -> NDArray[np.bool_]:
     Parameters
     ----------
     maker : MaskMaker
-        With the exposure, and which of the two is wanted.
+        Exposure and options; ``single_mask`` selects one of the two.
 
     Returns
     -------
@@ -98,8 +98,8 @@ def integration_rate(exposure: Exposure, integration: int, *, n_threads: int = 1
     Returns
     -------
     DraftRate
-        In DN/s; NaN where PIXELDQ forbids the pixel, no difference is valid, or the slope is
-        beyond what a detector measures.
+        Rate in DN/s; NaN where PIXELDQ excludes the pixel, no difference is valid, or the slope
+        is beyond the range of a detector.
     """
     if exposure.group_dq is None:
         image = exposure.data[integration][0].astype(np.float32)

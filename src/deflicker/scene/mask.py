@@ -1,4 +1,4 @@
-"""Scene masks: which pixels see only background."""
+"""Scene masks: the pixels that contain only background."""
 
 from functools import partial
 
@@ -21,10 +21,10 @@ def scene_mask(
     science: NDArray[np.bool_] | None = None,
     readout: Readout | None = None,
 ) -> NDArray[np.bool_]:
-    """Pixels of a rate image that see only background.
+    """Pixels of a rate image that contain only background.
 
-    Masked are, in this order, science regions, missing data (NaN, exactly
-    zero, or beyond what a detector measures) and outliers.
+    Science regions, missing data (NaN, exactly zero, or beyond the range of a detector) and
+    outliers are masked, in this order.
 
     Parameters
     ----------
@@ -37,8 +37,8 @@ def scene_mask(
     science : ndarray of bool, shape (ny, nx), optional
         True where science regions are to be masked.
     readout : Readout, optional
-        Where stripes run. With it, the limits follow the stripes of the rate: else
-        the mask would keep the low values of the noise and drop the high ones.
+        Direction of the stripes. If given, the limits are relative to the stripes of the rate;
+        otherwise the mask keeps rows with low noise and excludes rows with high noise.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""All that this package needs of photutils."""
+"""The only use of photutils in this package."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,27 +9,26 @@ __all__ = ["filled_and_filtered"]
 def filled_and_filtered(
     mesh: NDArray[np.float32], good: NDArray[np.bool_], *, n_boxes: int
 ) -> NDArray[np.float32]:
-    """Fill the boxes of a background that are not good, and filter all of them.
+    """Fill the bad boxes of a background, and apply a median filter to all boxes.
 
     Parameters
     ----------
     mesh : ndarray of float32, shape (n_y, n_x)
         Background of each box.
     good : ndarray of bool, shape (n_y, n_x)
-        True where enough pixels tell it; somewhere.
+        True where enough pixels determine the background; at least one box.
     n_boxes : int
         Side of the median filter in boxes.
 
     Returns
     -------
     ndarray of float, shape (n_y, n_x)
-        Boxes that are not good are interpolated from those that are, by inverse distances.
+        Filtered boxes; bad ones are interpolated from good ones by inverse distances.
 
     Notes
     -----
-    `photutils.background.Background2D` of boxes of one pixel: what is left of its work is to
-    fill the empty ones and to filter. Its estimators then get one value each, and its own clip
-    has nothing to do.
+    Uses `photutils.background.Background2D` with boxes of one pixel, so that it only fills and
+    filters: its estimators get a single value each, and its clipping is turned off.
     """
     from photutils.background import Background2D
 

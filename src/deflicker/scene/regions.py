@@ -1,4 +1,4 @@
-"""Where NIRSpec's light falls, from the world coordinate system of the exposure."""
+"""Regions that NIRSpec illuminates, from the world coordinate system of the exposure."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -28,21 +28,21 @@ def ifu_slices(wcs: "WCS", shape: tuple[int, int]) -> NDArray[np.bool_]:
     Parameters
     ----------
     wcs : gwcs.WCS
-        With a transform whose label mapper is an image of slice numbers, 0 outside; or,
-        as older versions of the pipeline made it, with a bounding box for each slice and a
-        transform from detector to slice.
+        World coordinate system with a transform whose label mapper is an image of slice
+        numbers, 0 outside; or, from older versions of the pipeline, with a bounding box for
+        each slice and a transform from detector to slice.
     shape : tuple of int
         (ny, nx) of the image.
 
     Returns
     -------
     ndarray of bool, shape (ny, nx)
-        True inside a slice: where its number is not 0, or its wavelength is finite.
+        True inside a slice, where the slice number is not 0 or the wavelength is finite.
 
     Raises
     ------
     CannotClean
-        If the WCS has no slices, or those of another exposure.
+        If the WCS has no slices, or slices of a different exposure.
     """
     for step in wcs.pipeline:
         mapper = getattr(getattr(step.transform, "label_mapper", None), "mapper", None)
@@ -72,7 +72,8 @@ def slit_footprints(wcs: "WCS", shape: tuple[int, int]) -> NDArray[np.bool_]:
     Parameters
     ----------
     wcs : gwcs.WCS
-        With a bounding box for each slit and a transform from detector to slit.
+        World coordinate system with a bounding box for each slit and a transform from
+        detector to slit.
     shape : tuple of int
         (ny, nx) of the image.
 
@@ -115,13 +116,13 @@ def open_slits(wcs: "WCS") -> list[Any]:
     Returns
     -------
     list of Slit
-        With identifier, quadrant and extent; empty if the WCS knows of none.
+        Slits with identifier, quadrant and extent; empty if the WCS has none.
     """
     return [item for item in _apertures(wcs) if _is_slit(item)]
 
 
 def has_fixed_slits(wcs: "WCS") -> bool:
-    """Whether a fixed slit is planned among the open slits.
+    """Whether the open slits include a fixed slit.
 
     Parameters
     ----------
@@ -137,7 +138,7 @@ def has_fixed_slits(wcs: "WCS") -> bool:
 
 
 def _apertures(wcs: "WCS") -> list[Any]:
-    """What a WCS lets light through: slits, or numbers of IFU slices."""
+    """Apertures of a WCS: slits, or numbers of IFU slices."""
     if not {"gwa", "slit_frame"} <= set(wcs.available_frames):
         return []
     return list(getattr(wcs.get_transform("gwa", "slit_frame"), "slits", []))
@@ -150,7 +151,7 @@ def _is_slit(aperture: Any) -> bool:
 def _box(
     wcs: "WCS", aperture: int | str, shape: tuple[int, int], *, name: str
 ) -> tuple[slice, slice]:
-    """Rows and columns of the part of an image that a slit's or slice's bounding box covers."""
+    """Rows and columns of an image inside the bounding box of a slit or slice."""
     try:
         across, along = (wcs.bounding_box[aperture].intervals[axis] for axis in (0, 1))
         limits = [float(edge) for axis in (along, across) for edge in (axis.lower, axis.upper)]
@@ -159,7 +160,7 @@ def _box(
     if not np.isfinite(limits).all():
         msg = f"the WCS has no finite bounding box for {name}: assign it anew, or give user_mask"
         raise CannotClean(msg)
-    # Boxes have margins, which may leave a sub-array; none of a slit beside it is left.
+    # Boxes have margins that may extend beyond a sub-array; the box of a slit outside is empty.
     edges = np.clip(limits, -0.5, np.repeat(shape, 2) - 0.5)
     bottom, left = (int(np.ceil(edge)) for edge in edges[::2])
     top, right = (int(np.floor(edge)) + 1 for edge in edges[1::2])
@@ -167,14 +168,14 @@ def _box(
 
 
 def _check_overlap(boxes: list[tuple[slice, slice]], shape: tuple[int, int]) -> None:
-    """Refuse a WCS whose slits or slices all lie beside the image."""
+    """Raise if all slits or slices of a WCS lie outside the image."""
     if not any(rows.stop > rows.start and columns.stop > columns.start for rows, columns in boxes):
         msg = f"all slits or slices of the WCS lie outside the image of {shape} pixels"
         raise CannotClean(msg)
 
 
 def failed_open(pixel_dq: NDArray) -> NDArray[np.bool_]:
-    """Pixels that light of failed-open MSA shutters may reach.
+    """Pixels that light from failed-open MSA shutters may reach.
 
     Parameters
     ----------
@@ -184,7 +185,7 @@ def failed_open(pixel_dq: NDArray) -> NDArray[np.bool_]:
     Returns
     -------
     ndarray of bool, shape (ny, nx)
-        True where any integration is MSA_FAILED_OPEN.
+        True where MSA_FAILED_OPEN is set in any integration.
     """
     flagged = (pixel_dq & np.uint32(MSA_FAILED_OPEN)) != 0
     return flagged.any(axis=0) if flagged.ndim == 3 else flagged

@@ -1,4 +1,4 @@
-"""Compact sources: what sticks out of the sky at one of several scales."""
+"""Detection of compact sources above the sky, at several scales."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,25 +16,26 @@ from deflicker.utils.threads import map_in_order
 
 __all__ = ["find_sources", "fine_structure", "noise_level", "sky_map", "source_halos"]
 
-# Sizes of the blocks of pixels in which sources are looked for.
+# Sizes of the blocks of pixels in which sources are searched for.
 SCALES = (1, 4, 16)
 LEAST_COVERED = 0.1
-CROWDED = 2.0  # standard deviations of the noise: where an image scatters more, it is light
-SMOOTHED = 1 / (4 * np.pi)  # of the variance is left by a Gaussian of one pixel
+CROWDED = 2.0  # standard deviations of the noise; an image with more scatter is full of light
+SMOOTHED = 1 / (4 * np.pi)  # variance of white noise after a Gaussian of one pixel
 BOX = 16
 TINY = 1e-30
 OPENING = 5
-# A pixel counts as this many limits at most: smoothing leaves 0.56 of a lone one.
+# Pixels are clipped at this many limits. Smoothing turns a single pixel of one standard deviation
+# into a score of 0.56.
 PIXEL_CAP = 4.0
-BLOCK_CAP = 1.5  # standard deviations, of a pixel in blocks
+BLOCK_CAP = 1.5  # standard deviations, at which pixels in larger blocks are clipped
 ENOUGH_VALUES = 400_000
 DETAIL_SCALES = (4, 1)
 DETAIL_MARGIN = 1.2
 HALO_SIZES = (8, 16, 32, 64)
 HALO_BOX = 4
-HALO_CORE, HALO_CONTRAST = 3, 0.2  # boxes; of what stands out of the wide
+HALO_CORE, HALO_CONTRAST = 3, 0.2  # boxes; fraction of the extended light
 REACH = 3
-STRIP_ROWS = 128  # stay in a processor's cache
+STRIP_ROWS = 128  # fit into a processor's cache
 
 
 def find_sources(
@@ -46,34 +47,34 @@ def find_sources(
     correlated: float = 0.0,
     n_threads: int = 1,
 ) -> NDArray[np.bool_]:
-    """Find pixels that hold compact sources.
+    """Find pixels that contain compact sources.
 
     Parameters
     ----------
     image : ndarray of float32, shape (ny, nx)
-        Image without its sky; any unit.
+        Sky-subtracted image; any unit.
     usable : ndarray of bool, shape (ny, nx)
-        True where the image may be used; finite there.
+        True where the image may be used; it is finite there.
     n_sigma : float
-        Deviations from the median that are a source, in standard deviations of the
-        smoothed image. Negative ones count too: to mask only what is high would make
-        what is left too low.
+        Deviation from the median above which a pixel belongs to a source, in standard
+        deviations of the smoothed image. Negative deviations are masked too: masking only
+        positive ones would bias the remaining pixels low.
     white, correlated : float, optional
-        Variances of the noise, where they are known. Where the image scatters by much more,
-        sources fill most of it: what is noise is then what most values agree on.
+        Variances of the noise, if known. If the scatter of the image is much larger, sources
+        fill most of it, and the level of the noise is that of the densest range of values.
     n_threads : int, optional
         Threads to use.
 
     Returns
     -------
     ndarray of bool, shape (ny, nx)
-        True at sources and around them.
+        True at sources and in their surroundings.
 
     Notes
     -----
-    At each scale means of blocks are smoothed by a Gaussian of one block; pixels that were
-    found are not in coarser blocks. Pixels count as a few standard deviations at most, lest
-    a bright one spread.
+    At each scale, the means of blocks are smoothed by a Gaussian of one block. Pixels found at
+    one scale are left out of coarser blocks. Pixels are clipped at a few standard deviations,
+    so that a bright one does not mask its surroundings.
     """
     found = np.zeros(image.shape, dtype=bool)
     if not usable.any():
@@ -100,22 +101,22 @@ def find_sources(
 def noise_level(
     values: NDArray[np.float32], limit: float, *, level: float | None = None
 ) -> tuple[float, float]:
-    """Level and standard deviation of the noise among values, some of which are light.
+    """Level and standard deviation of the noise in values, some of which contain light.
 
     Parameters
     ----------
     values : ndarray of float32, shape (n,)
         Some values.
     limit : float
-        Standard deviation that noise cannot have.
+        Upper limit of the standard deviation of the noise.
     level : float, optional
-        Level of the noise where most is noise; the median by default.
+        Level of the noise if most values are noise; the median by default.
 
     Returns
     -------
     level, sigma : float
-        From medians; where these are beyond the limit, the middle of the densest values
-        within two limits, and the limit.
+        Level, and standard deviation from the median deviation. If the latter exceeds the
+        limit, the median of the densest interval of a width of two limits, and the limit.
     """
     middle = float(np.median(values)) if level is None else level
     sigma = _scatter(values - np.float32(middle))
@@ -151,7 +152,7 @@ def _high_blocks(
 
 
 def _smooth(image: NDArray[np.float32], n_threads: int) -> NDArray[np.float32]:
-    """Gaussian of one pixel, to three pixels from its middle; 0 outside of the image."""
+    """Smooth by a Gaussian of one pixel, truncated at three; 0 outside of the image."""
     smooth = np.empty_like(image)
 
     def strip(start: int) -> None:
@@ -168,8 +169,8 @@ def _smooth(image: NDArray[np.float32], n_threads: int) -> NDArray[np.float32]:
 
 
 def _some(values: NDArray[np.float32], where: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Enough of the values to know their median; all of few values."""
-    step = np.count_nonzero(where) // ENOUGH_VALUES | 1  # odd: columns may alternate
+    """Subset of the values that is large enough for their median."""
+    step = np.count_nonzero(where) // ENOUGH_VALUES | 1  # odd, because columns may alternate
     return values.ravel()[::step][where.ravel()[::step]]
 
 
@@ -189,7 +190,7 @@ def _block_sums(image: NDArray[np.float32], size: int) -> NDArray[np.float32]:
 def sky_map(
     image: NDArray[np.float32], usable: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Rough sky: medians of boxes, without what is bright over less than five of them.
+    """Rough sky: medians of boxes, without structures smaller than five boxes.
 
     Parameters
     ----------
@@ -201,14 +202,15 @@ def sky_map(
     Returns
     -------
     boxes : ndarray of float32, shape (ny // 16, nx // 16)
-        Sky in boxes of 16 pixels; those without usable pixels take part of their neighbours'.
+        Sky in boxes of 16 pixels; boxes with few usable pixels take the value of the nearest
+        other box.
     sky : ndarray of float32, shape (ny, nx)
-        The same, interpolated.
+        The same, interpolated to pixels.
 
     Notes
     -----
-    A morphological opening of the medians keeps slopes, and removes spectra and compact
-    galaxies. It lies below the sky by about the scatter of the medians.
+    A morphological opening of the medians keeps gradients, and removes spectra and compact
+    galaxies. It underestimates the sky by about the scatter of the medians.
     """
     box = min(BOX, *image.shape)
     ny, nx = (n // box for n in image.shape)
@@ -234,12 +236,12 @@ def sky_map(
 def fine_structure(
     image: NDArray[np.float32], usable: NDArray[np.bool_], *, n_threads: int = 1
 ) -> NDArray[np.float32]:
-    """Structure of the sky that is finer than splines, as far as it stands out of the noise.
+    """Structure of the sky on scales smaller than splines resolve, where it is significant.
 
     Parameters
     ----------
     image : ndarray of float32, shape (ny, nx)
-        Image without noise and smooth sky.
+        Image after subtraction of noise and smooth sky.
     usable : ndarray of bool, shape (ny, nx)
         True where no source was found.
     n_threads : int, optional
@@ -248,12 +250,12 @@ def fine_structure(
     Returns
     -------
     ndarray of float32, shape (ny, nx)
-        In the unit of the image; 0 where nothing stands out.
+        Structure in the unit of the image; 0 where none is significant.
 
     Notes
     -----
-    Means of blocks of four pixels, then pixels, smoothed, times the fraction of their local
-    power that the power of most does not explain: an empirical Wiener filter.
+    An empirical Wiener filter: smoothed means of blocks of four pixels, and then smoothed pixels,
+    are multiplied by ``1 - typical power / local power``, but not less than 0.
     """
     detail = np.zeros_like(image)
     remaining = np.where(usable, image, np.float32(0))
@@ -268,7 +270,7 @@ def fine_structure(
 def _structure(
     values: NDArray[np.float32], usable: NDArray[np.bool_], size: int, n_threads: int
 ) -> NDArray[np.float32]:
-    """Structure of one size."""
+    """Structure on one scale."""
     covered = _smooth(_block_sums(usable.astype(np.float32), size), n_threads)
     observed = covered > LEAST_COVERED * size * size
     if not observed.any():
@@ -277,7 +279,7 @@ def _structure(
     np.maximum(covered, np.float32(LEAST_COVERED), out=covered)
     smooth /= covered
     smooth[~observed] = 0
-    # In units of the noise of a fully covered block.
+    # Scaled such that the noise is that of a fully covered block.
     power = smooth * smooth
     power *= covered
     power /= np.float32(size * size)
@@ -287,7 +289,7 @@ def _structure(
         return np.zeros_like(values)
     if size > 1:
         power = gaussian_filter(power, 2.0, mode="constant")
-    # Times 1 - explained / power.
+    # Wiener gain 1 - explained / power.
     np.maximum(power, explained, out=power)
     np.divide(-explained, power, out=power)
     power += np.float32(1)
@@ -300,31 +302,31 @@ def _structure(
 
 
 def source_halos(light: NDArray[np.float32], *, binning: int) -> NDArray[np.float32]:
-    """Light of compact sources, spread over several distances.
+    """Light of compact sources, convolved with Gaussians of several widths.
 
     Parameters
     ----------
     light : ndarray of float32, shape (ny, nx)
         Light of the sources, 0 elsewhere.
     binning : int
-        Pixels along the second axis in one of the result: 1, 2 or 4.
+        Pixels along the second axis that form one pixel of the result: 1, 2 or 4.
 
     Returns
     -------
     ndarray of float32, shape (n, ny, nx // binning)
-        One image for each distance, with all of the light in the unit of the pixels; four
-        pixels of the second axis share a value. Without compact light none.
+        One image for each width, with all of the light, in the unit of the pixels; four
+        pixels along the second axis have the same value. No images if no light is compact.
 
     Notes
     -----
-    The point spread function has wings that are too faint to be found and too wide to
-    ignore. Gaussians of 8 to 64 pixels hold them in any shape that they may have, for all
-    sources alike, with four unknowns.
+    The point spread function has wings that are too faint to be detected and too wide to be
+    ignored. Gaussians of 8 to 64 pixels approximate them, with four amplitudes that are
+    common to all sources.
     """
     ny, nx = light.shape
     missing = [(0, -n % HALO_BOX) for n in light.shape]
     sums = _block_sums(np.pad(light, missing) if np.any(missing) else light, HALO_BOX)
-    # What is wide or long is a galaxy or a spectrum: halos of these are as smooth as noise.
+    # Extended or long light is a galaxy or a spectrum, whose halo is as smooth as slow noise.
     long = [grey_opening(sums, size=size) for size in ((HALO_CORE, 1), (1, HALO_CORE))]
     wide = np.maximum(*long)
     sums -= wide
@@ -333,7 +335,7 @@ def source_halos(light: NDArray[np.float32], *, binning: int) -> NDArray[np.floa
     if not sums.any():
         return np.empty((0, ny, nx // binning), dtype=np.float32)
     halos = np.empty((len(HALO_SIZES), ny, nx // binning), dtype=np.float32)
-    # Straight lines between the middles of blocks, along the first axis.
+    # Linear interpolation between the centres of blocks along the first axis.
     place = np.clip((np.arange(ny) + 0.5) / HALO_BOX - 0.5, 0, len(sums) - 1)
     row = np.minimum(place.astype(int), max(len(sums) - 2, 0))
     share = (place - row).astype(np.float32)[:, np.newaxis]

@@ -1,4 +1,4 @@
-"""Where the spectra of slitless spectroscopy through GR700XD (NIRISS SOSS) fall."""
+"""Positions of the spectra of slitless spectroscopy through GR700XD (NIRISS SOSS)."""
 
 import math
 from collections.abc import Iterable
@@ -14,14 +14,14 @@ HALF_WIDTH = 16.0
 
 @dataclass(frozen=True, kw_only=True)
 class Trace:
-    """Centre of the spectrum of one order, with the pupil wheel where it was commanded.
+    """Centre of the spectrum of one order, at the commanded position of the pupil wheel.
 
     Parameters
     ----------
     order : int
         Spectral order.
     x, y : ndarray of float64, shape (n_points,)
-        Points of the centre, in pixels from 0, in any order along x.
+        Points along the centre, in pixels counted from 0, in any order along x.
     pivot_x, pivot_y : float
         Point about which the pupil wheel rotates the spectrum, in pixels.
 
@@ -62,12 +62,12 @@ def trace_centres(trace: Trace, n_columns: int, *, rotation: float = 0.0) -> NDA
     Returns
     -------
     ndarray of float64, shape (n_columns,)
-        Row, linear between the points; NaN in columns that the trace does not reach.
+        Row, linearly interpolated between the points; NaN in columns beyond the trace.
 
     Notes
     -----
-    The model is that of PASTASOSS (Baines et al. 2023, arXiv:2311.07769): a pupil wheel that stops
-    a little beside its commanded position rotates the spectra rigidly.
+    The model is that of PASTASOSS (Baines et al. 2023, arXiv:2311.07769): a small offset of the
+    pupil wheel from its commanded position rotates the spectra rigidly.
 
     Examples
     --------
@@ -85,8 +85,8 @@ def trace_centres(trace: Trace, n_columns: int, *, rotation: float = 0.0) -> NDA
     ascending = np.argsort(x)
     columns = np.arange(n_columns)
     centres = np.interp(columns, x[ascending], y[ascending])
-    # The rotation moves an end by a pixel or so along x. A column that loses the trace only by
-    # that still has light: there the end's row holds.
+    # The rotation moves the ends of the trace by about a pixel along x. Columns that are beyond an
+    # end only for this reason still have light; the row of the end is used there.
     first, last = min(x.min(), trace.x.min()), max(x.max(), trace.x.max())
     centres[(columns < first) | (columns > last)] = np.nan
     return centres
@@ -111,20 +111,20 @@ def trace_region(
     rotation : float, optional
         Degrees, as in `trace_centres`.
     first_row : int, optional
-        Row, in the frame of the traces, of the image's first row; may be negative.
+        Row, in the frame of the traces, of the first row of the image; may be negative.
     half_width : float, optional
         Largest distance from the centre, in pixels along the column.
 
     Returns
     -------
     ndarray of bool, shape (ny, nx)
-        True within the half width of a trace; parts beside the image are left out.
+        True within the half width of a trace; parts outside the image are left out.
     """
     ny, nx = shape
     rows = np.arange(first_row, first_row + ny)[:, np.newaxis]
     region = np.zeros(shape, dtype=bool)
     for trace in traces:
         centres = trace_centres(trace, nx, rotation=rotation)
-        # NaN compares as False: nothing is marked where there is no trace.
+        # Comparisons with NaN are False, so that columns without a trace stay unmasked.
         region |= (rows >= centres - half_width) & (rows <= centres + half_width)
     return region

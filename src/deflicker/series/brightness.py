@@ -17,30 +17,30 @@ Usable = NDArray[np.bool_]
 
 TINY = 1e-30
 ROUNDS = 10
-# Scales beyond these are not of this series.
+# A scale outside this range is not that of an integration of this series.
 LOWEST, HIGHEST = 0.2, 5.0
 
 
 class Brightness:
-    """How bright the scene of a series is, against which its integrations are measured.
+    """Measures the brightness of the scene in each integration relative to the template.
 
     Parameters
     ----------
     rate : ndarray of float32, shape (ny, nx)
         Draft rate of the template in DN/s.
     background : ndarray of bool, shape (ny, nx)
-        True where the template sees background.
+        True where the template contains only background.
     readout : Readout
-        Where the stripes run.
+        Orientation of the detector, and thus of the stripes.
     tuning : SeriesTuning, optional
-        Numbers that were chosen.
+        Tuning constants.
 
     Attributes
     ----------
     illuminated : ndarray of bool, shape (ny, nx)
-        Pixels that measure the brightness.
+        Pixels in which the brightness is measured.
     light : ndarray of float32, shape (n_slow, n_fast)
-        Rate above that of the background in DN/s, in the detector frame; 0 where it is unknown.
+        Rate above the background in DN/s, in the detector frame; 0 where it is unknown.
     """
 
     def __init__(
@@ -68,11 +68,11 @@ class Brightness:
 
     @property
     def tells(self) -> bool:
-        """Whether enough of the scene is bright enough to measure a scale."""
+        """Whether enough pixels of the scene are bright enough to measure a scale."""
         return int(np.count_nonzero(self._observed)) >= self._tuning.fewest_illuminated
 
     def scale(self, rate: Image) -> float | None:
-        """Brightness of an integration for that of the template.
+        """Brightness of an integration relative to the template.
 
         Parameters
         ----------
@@ -82,13 +82,13 @@ class Brightness:
         Returns
         -------
         float or None
-            Factor of the scene above the background; None where it cannot be told.
+            Factor of the scene above the background; None if it cannot be measured.
 
         Notes
         -----
-        Least squares over the illuminated pixels with weights for photon noise, whose
-        solution is a ratio of sums of light; outliers are left out, and so are the levels
-        of the rows, as far as the background tells them.
+        Weighted least squares over the illuminated pixels. With weights for photon noise, the
+        solution is a ratio of sums of light. Outliers are left out. The levels of the rows are
+        measured in the background and subtracted, and their errors are part of the fit.
         """
         in_detector = self._readout.to_detector_copy(rate)
         finite = np.isfinite(in_detector)
@@ -96,7 +96,7 @@ class Brightness:
         if np.count_nonzero(observed) < self._tuning.fewest_illuminated:
             return None
         levels, errors = self._row_levels(in_detector, self._dark & finite)
-        # Light is that above the background, and so are values.
+        # Both light and values are relative to the background.
         values = in_detector - self._rate + self.light - levels[:, np.newaxis]
         rows, columns = np.nonzero(observed)
         fit = _ScaleFit(
@@ -109,9 +109,9 @@ class Brightness:
         return fit.scale()
 
     def _row_levels(self, rate: Image, dark: Usable) -> tuple[Image, NDArray[np.float64]]:
-        """Levels of the rows above the template's, and their errors.
+        """Levels of the rows relative to the template, and their errors.
 
-        Where a row is all scene, its level is taken from its neighbours.
+        Levels of rows without enough background are interpolated from their neighbours.
         """
         change = np.where(dark, rate - self._rate, np.float32(0))
         levels, sigma = row_medians(change, dark), _deviation(change[dark])
@@ -127,9 +127,9 @@ class Brightness:
 
 @dataclass(frozen=True, kw_only=True)
 class _ScaleFit:
-    """Least squares for the scale of light (n,) in values (n,) of rows whose levels have errors.
+    """Least-squares fit of the scale of light (n,) to values (n,), with uncertain row levels.
 
-    The variance of a pixel goes with its light; that of a row's level is known.
+    The variance of a pixel is proportional to its light; that of the level of a row is known.
     """
 
     light: NDArray[np.float64]
@@ -139,7 +139,7 @@ class _ScaleFit:
     tuning: SeriesTuning
 
     def scale(self) -> float | None:
-        """Scale without outliers; None if it is none of a series."""
+        """Scale after clipping of outliers; None if it is implausible or too uncertain."""
         root = np.sqrt(self.light)
         kept = np.ones(len(self.light), dtype=bool)
         scale, error = float(self.values.sum() / self.light.sum()), 0.0
@@ -158,7 +158,7 @@ class _ScaleFit:
         return scale if known else None
 
     def _solve(self, kept: Usable, sigma: float) -> tuple[float, float, NDArray[np.float64]]:
-        """Scale, its error, and the levels of the rows, which are eliminated from the equations."""
+        """Scale, its error, and the levels of the rows, which the equations eliminate."""
         rows, light, values = self.rows[kept], self.light[kept], self.values[kept]
 
         def sums(terms: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -175,5 +175,5 @@ class _ScaleFit:
 
 
 def _deviation(values: NDArray[np.floating]) -> float:
-    """Standard deviation about zero, from the median deviation; 0 of nothing."""
+    """Standard deviation about zero, from the median deviation; 0 if there are no values."""
     return MAD_TO_SIGMA * float(np.median(np.abs(values))) if values.size else 0.0

@@ -1,4 +1,4 @@
-"""The background method ``median_image``: when it applies, its template and its mask."""
+"""The background method ``median_image``: its conditions, its template and its mask."""
 
 import logging
 import math
@@ -38,13 +38,13 @@ def series_template(
     Parameters
     ----------
     exposures : sequence of Exposure
-        Its segments, of the same groups and pixels.
+        Segments of the series, with the same groups and pixels.
     maker : MaskMaker
-        Tells background and scene of the template apart.
+        Separates background and scene of the template.
     user_mask : ndarray of bool, shape (ny, nx) or (n_integrations, ny, nx), optional
-        The mask to use instead.
+        Mask to use instead.
     tuning : SeriesTuning, optional
-        Numbers that were chosen.
+        Tuning constants.
 
     Returns
     -------
@@ -54,9 +54,9 @@ def series_template(
     Raises
     ------
     NothingToClean
-        If there is but one integration.
+        If there is only one integration.
     CannotClean
-        If the segments have other groups or pixels.
+        If the segments have different groups or pixels.
     """
     _check_segments(exposures)
     template = make_template(
@@ -79,14 +79,14 @@ def series_background(
     template : Template
         The template of a series.
     maker : MaskMaker
-        How masks are made.
+        Makes the mask from the rate of the template.
     user_mask : ndarray of bool, shape (ny, nx) or (n_integrations, ny, nx), optional
-        The mask to use instead.
+        Mask to use instead.
 
     Returns
     -------
     ndarray of bool, shape (ny, nx)
-        True where the template sees background.
+        True where the template contains only background.
     """
     return _background(template.rate(maker.exposure.times), maker, user_mask)
 
@@ -98,19 +98,19 @@ def _background(
 
 
 def check_template(exposure: Exposure, template: Template) -> None:
-    """Refuse a template of other groups or pixels.
+    """Raise if a template has different groups or pixels.
 
     Parameters
     ----------
     exposure : Exposure
-        What is to be cleaned.
+        Exposure that is to be cleaned.
     template : Template
-        That of its series.
+        Template of its series.
 
     Raises
     ------
     CannotClean
-        With both shapes.
+        If the shapes differ.
     """
     shape = exposure.data.shape[1:]
     if template.groups.shape != shape:
@@ -122,18 +122,18 @@ def check_template(exposure: Exposure, template: Template) -> None:
 
 
 def check_same_series(segments: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
-    """Refuse exposures, or an exposure and a template, that are not of one series.
+    """Raise if exposures, or an exposure and a template, are not of one series.
 
     Parameters
     ----------
     segments : sequence of tuple
-        How to call each in a message, and what is known of it by FITS keyword. What one of them
-        does not know may be anything.
+        Name of each in messages, and its FITS keywords with their values. A keyword that is
+        missing in one of them is not compared.
 
     Raises
     ------
     CannotClean
-        With the keywords that differ, and their values in two of the segments.
+        If keywords differ; the message contains them and their values in two segments.
     """
     known: dict[str, tuple[str, Any]] = {}
     for name, keywords in segments:
@@ -152,13 +152,13 @@ def check_same_series(segments: Sequence[tuple[str, Mapping[str, Any]]]) -> None
 
 def _same(one: Any, other: Any) -> bool:
     if isinstance(one, float) or isinstance(other, float):
-        # Times of files that were written by different versions differ in their last digits.
+        # Files from different software versions have times that differ in their last digits.
         return math.isclose(one, other, rel_tol=1e-5)
     return bool(one == other)
 
 
 def _check_segments(exposures: Sequence[Exposure]) -> None:
-    """Refuse to make a template of one integration, or of segments that are not of one series."""
+    """Raise if there is one integration only, or if segments are not of one series."""
     shapes = sorted({exposure.data.shape[1:] for exposure in exposures})
     if len(shapes) > 1:
         msg = (

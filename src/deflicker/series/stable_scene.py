@@ -1,4 +1,4 @@
-"""Noise of a series of integrations without their stable scene, which a template takes off."""
+"""Noise of a series of integrations, after subtraction of the template of their scene."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -34,7 +34,8 @@ Image = NDArray[np.float32]
 Usable = NDArray[np.bool_]
 
 MOST_NAMED = 5  # rows or integrations in one line of the log
-# Rows that tell what two outputs share: from 20 on, and 200 know it to a few percent.
+# Rows that determine which fraction of the noise outputs share: at least 20; 200 determine it to a
+# few percent.
 FEWEST_ROWS, MOST_ROWS = 20, 200
 
 
@@ -48,17 +49,18 @@ class Series:
         Integrations of the series, whose groups are cleaned one by one
         (``whole_groups``).
     options : CleanOptions
-        How to fit.
+        Options of the fits.
     template : Template
         Median ramp of the series.
     background : ndarray of bool, shape (ny, nx)
-        True where the template sees background.
+        True where the template contains only background.
     mask : ndarray of bool, shape (ny, nx) or (n_integrations, ny, nx)
         Scene mask, True where there is background.
     uses_dim : bool, optional
-        Whether rows with few pixels of background may be measured on the dimmest of the scene.
+        Whether rows with few background pixels may be measured in the dimmest pixels of the
+        scene.
     tuning : SeriesTuning, optional
-        Numbers that were chosen.
+        Tuning constants.
     """
 
     exposure: Exposure
@@ -75,7 +77,7 @@ class Series:
         Yields
         ------
         SeriesIntegration
-            In order.
+            The integrations in order.
         """
         exposure, n_threads = self.exposure, self.options.n_threads
         brightness = Brightness(
@@ -132,26 +134,26 @@ class Series:
 
     @property
     def outputs(self) -> list[slice]:
-        """Fast-axis slices that are fitted on their own."""
+        """Fast-axis slices that are fitted separately."""
         return fitted_outputs(self.exposure, self.options)
 
     def fit(self, values: Image, usable: Usable) -> DifferenceFit:
-        """Fit the noise of an image without scene; its level is no noise.
+        """Fit the noise of an image without scene, relative to its median level.
 
-        Nothing is clipped: only noise sticks out, and to drop that would make the noise that is
-        found too small.
+        Values are not clipped: without a scene, all deviations are noise, and clipping would
+        underestimate it.
 
         Parameters
         ----------
         values : ndarray of float32, shape (n_slow, n_fast)
-            Changed.
+            Image without scene; overwritten.
         usable : ndarray of bool, shape (n_slow, n_fast)
-            True where a value may be used that a detector can have measured.
+            True where a value may be used if it is a measurement.
 
         Returns
         -------
         DifferenceFit
-            Noise, and the number of pixels behind it.
+            Noise, and the number of pixels from which it was measured.
         """
         usable = usable & is_measured(values)
         n_used = int(np.count_nonzero(usable))
@@ -172,7 +174,7 @@ def share_rows(
     *,
     fewest: int = int(SeriesTuning.fewest_dark),
 ) -> None:
-    """Give rows of an output without usable pixel what the other outputs tell of them, in place.
+    """Fill rows without usable pixels in one output by means of the other outputs, in place.
 
     Parameters
     ----------
@@ -181,15 +183,15 @@ def share_rows(
     usable : ndarray of bool, shape (n_slow, n_fast)
         True where a value may be used; changed.
     outputs : sequence of slice
-        Fast-axis slices that are fitted on their own.
+        Fast-axis slices that are fitted separately.
     fewest : int, optional
-        Pixels that tell the level of a row.
+        Fewest pixels that determine the level of a row.
 
     Notes
     -----
-    Outputs are read at the same time and share a part of their noise. How much of it, the rows
-    tell that have pixels in both: the least squares slope of one output's row levels on those
-    of all others.
+    Outputs are read at the same time and share a part of their noise. The fraction is the
+    least-squares slope of the row levels of one output against those of all others, measured
+    in rows that have pixels in both.
     """
     numbers = np.stack([np.count_nonzero(usable[:, output], axis=1) for output in outputs], axis=1)
     if numbers.all():
@@ -215,16 +217,16 @@ def share_rows(
 
 @dataclass(frozen=True)
 class _Scene:
-    """Where the scene is (n_slow, n_fast), how bright, and the template's level in each group."""
+    """Pixels of the scene (n_slow, n_fast), its scale, and the background of each group."""
 
     where: Usable
     scale: float
     levels: Sequence[float]
 
     def apply(self, image: Image, j: int) -> None:
-        """Make a group of the template as bright as the integration, in place.
+        """Scale the scene of a group of the template to the integration, in place.
 
-        Its background stays: the sky is not as bright as the target is.
+        The background stays unchanged, because the sky does not vary with the target.
         """
         if self.scale == 1.0:
             return
@@ -235,11 +237,12 @@ class _Scene:
 
 @dataclass(frozen=True)
 class _Depth:
-    """Which pixels of an integration tell the noise of how many of its first groups.
+    """Pixels in which the noise of an integration is measured, up to which group.
 
-    A pixel tells of all groups or of none, because what its groups share is taken off first. In
-    most rows those are used that are valid in all groups; where too few are, as in columns
-    that saturate, those of the longest run of first groups that leaves enough.
+    Each row of an output uses the same pixels in all of its groups, because the mean of these
+    is subtracted first. In most rows, these are the pixels that are valid in all groups. Where
+    there are too few, as in columns that saturate, later groups are left out: as few as leaves
+    enough pixels.
     """
 
     usable: Usable  # (n_slow, n_fast)
@@ -258,7 +261,7 @@ class _Depth:
         n_groups: int,
         fewest: int,
     ) -> "_Depth":
-        """Choose pixels for each row of each output.
+        """Select the pixels of each row of each output.
 
         ``lengths`` is the number of first groups in which a pixel is valid.
         """
@@ -277,7 +280,7 @@ class _Depth:
         return cls(usable, rows, outputs, n_groups)
 
     def of_group(self, k: int) -> Usable:
-        """Pixels that tell of the k-th group."""
+        """Pixels in which the noise of the k-th group is measured."""
         short = self.rows <= k
         if not short.any():
             return self.usable
@@ -288,13 +291,13 @@ class _Depth:
 
 
 def _longest(lengths: NDArray[np.uint16], n_groups: int, fewest: int) -> int:
-    """Longest run of first groups in which pixels enough are valid; 0 if none is of use."""
+    """Largest number of first groups in which enough pixels are valid; 0 if useless."""
     numbers = np.bincount(lengths, minlength=n_groups + 1)[::-1].cumsum()[::-1]
     if not numbers[0]:
         return 0
     fewest = max(1, min(fewest, int(numbers[min(2, n_groups)]) // 2))
     longest = int(np.flatnonzero(numbers >= fewest)[-1])
-    # One group has no difference.
+    # The noise of a single group does not affect the slope.
     return longest if longest > 1 or longest == n_groups else 0
 
 
@@ -308,16 +311,16 @@ class SeriesIntegration:
     number : int
         Index of the integration.
     scene : _Scene
-        How bright its scene is.
+        Scene and its brightness.
     depth : _Depth
-        Pixels that tell the noise.
+        Pixels in which the noise is measured.
     groups : sequence of int
         Groups that are not flagged as a whole.
 
     Notes
     -----
-    What all groups of an integration share, the noise of its reset among it, is not in the
-    slopes. It is fitted once, and what groups deviate by is free of it.
+    The noise that all groups of an integration share, such as that of the reset, does not
+    affect the slopes. It is fitted once, and subtracted before the groups are fitted.
     """
 
     def __init__(
@@ -334,7 +337,7 @@ class SeriesIntegration:
         for k, g in enumerate(groups):
             usable = depth.of_group(k)
             residual = self._residual(g, out=buffer)
-            # What is missing as a whole must not take the other groups with it.
+            # A group that is missing as a whole must not invalidate the mean of the others.
             if is_measured(residual[usable]).any():
                 self._usable[g] = usable
                 with np.errstate(invalid="ignore", over="ignore"):
@@ -357,12 +360,12 @@ class SeriesIntegration:
         j : int
             Index of the group.
         buffer : ndarray of float32, shape (n_slow, n_fast)
-            Changed.
+            Work array; overwritten.
 
         Returns
         -------
         DifferenceFit
-            Noise of the group; 0 where it is flagged as a whole.
+            Noise of the group; 0 if the group is flagged as a whole.
         """
         usable = self._usable.get(j)
         values = self._residual(j, out=buffer)
@@ -381,14 +384,14 @@ class SeriesIntegration:
         return replace(fitted, noise=noise, background=self._template(j) if wanted else 0.0)
 
     def _residual(self, j: int, *, out: Image) -> Image:
-        """A group without the scene."""
+        """A group after subtraction of the scene."""
         values = self._series.exposure.difference(self.number, j, out=out)
         with np.errstate(invalid="ignore", over="ignore"):
             values -= self._template(j)
         return values
 
     def _template(self, j: int) -> Image:
-        """Template of a group as bright as the integration, in the detector frame."""
+        """Template of a group, scaled to the integration, in the detector frame."""
         image = self._series.exposure.readout.to_detector_copy(self._series.template.groups[j])
         self._scene.apply(image, j)
         return image
@@ -400,7 +403,7 @@ def _median(values: Image) -> float:
 
 
 def _report_filled(rows: NDArray[np.int_], readout: Readout, n_rows: int) -> None:
-    """Name rows or columns of the science frame in which the scene leaves nothing to measure."""
+    """Log the rows or columns of the science frame that have no background."""
     if not rows.size:
         return
     along_y = abs(readout.fast_axis) == 1
@@ -410,8 +413,8 @@ def _report_filled(rows: NDArray[np.int_], readout: Readout, n_rows: int) -> Non
     named = [f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs]
     log.warning(
         "The scene leaves no background in %d %s (from 0: %s%s), in one output or in all. Noise "
-        "cannot be told from light of the target there, and stays as far as other outputs do not "
-        "tell it",
+        "cannot be separated from light of the target there, and remains except for the part that "
+        "other outputs determine",
         len(rows),
         "rows" if along_y else "columns",
         ", ".join(named[:MOST_NAMED]),
@@ -420,11 +423,11 @@ def _report_filled(rows: NDArray[np.int_], readout: Readout, n_rows: int) -> Non
 
 
 def _report_scales(unknown: list[int]) -> None:
-    """Name the integrations whose brightness is not that of the series."""
+    """Log the integrations whose brightness could not be measured."""
     if unknown:
         log.warning(
-            "The brightness of %d integrations cannot be told: 1 is taken, and pixels of the scene "
-            "are not used there: %s%s",
+            "The brightness of %d integrations cannot be measured: 1 is assumed, and pixels of the "
+            "scene are not used there: %s%s",
             len(unknown),
             ", ".join(str(number) for number in unknown[:MOST_NAMED]),
             ", ..." if len(unknown) > MOST_NAMED else "",

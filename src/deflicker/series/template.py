@@ -22,8 +22,8 @@ Usable = NDArray[np.bool_]
 
 FORBIDS = np.uint8(DO_NOT_USE | SATURATED)
 JUMPS = np.uint8(JUMP_DET)
-STRIP_VALUES = 1 << 22  # of all integrations, at a time
-# A median of integrations that differ by more than this is made anew, of scaled ones.
+STRIP_VALUES = 1 << 22  # values of all integrations that are processed together
+# If integrations differ in brightness by more than this, they are scaled before the median.
 UNEQUAL = 0.02
 
 
@@ -34,10 +34,10 @@ class Template:
     Parameters
     ----------
     groups : ndarray of float32, shape (n_groups, ny, nx)
-        In DN, or one image of rates in DN/s; NaN where no integration has a valid value,
-        as in pixels that PIXELDQ forbids.
+        Groups in DN, or one image of rates in DN/s; NaN where no integration has a valid
+        value, for example in pixels that are flagged in PIXELDQ.
     keywords : mapping, optional
-        What is known of the series, by FITS keyword.
+        FITS keywords of the series and their values.
     """
 
     groups: Image
@@ -54,7 +54,7 @@ class Template:
         Returns
         -------
         ndarray of float32, shape (ny, nx)
-            In DN/s; NaN where there is none.
+            Rate in DN/s; NaN where there is none.
         """
         if len(self.groups) == 1:
             return self.groups[0]
@@ -63,7 +63,7 @@ class Template:
 
 
 def valid_groups(exposure: Exposure, integration: int) -> tuple[NDArray[np.uint16], list[int]]:
-    """Number of first groups of an integration in which each pixel is valid, without a jump.
+    """Number of groups of an integration before the first flag or jump in each pixel.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def valid_groups(exposure: Exposure, integration: int) -> tuple[NDArray[np.uint1
     Returns
     -------
     lengths : ndarray of uint16, shape (ny, nx)
-        How many of ``groups`` come before the first flag; PIXELDQ does not count.
+        Number of ``groups`` before the first flag; PIXELDQ is not considered.
     groups : list of int
         Groups that are not flagged as a whole.
     """
@@ -103,18 +103,18 @@ def make_template(
     Parameters
     ----------
     exposures : sequence of Exposure
-        Exposures, or segments of one, of the same shape but for the integrations.
+        Exposures, or segments of one, of the same shape except for the integrations.
     background : callable
-        Given the draft rate of the template (ny, nx) in DN/s, tells where the scene is
-        dark: True. If the integrations are not equally bright, the template is made again
-        of scaled ones.
+        Given the draft rate of the template (ny, nx) in DN/s, returns a mask that is True
+        in the background. If the integrations are not equally bright, their scene is scaled
+        before the template is made again.
     n_threads : int, optional
         Threads for the rates.
 
     Returns
     -------
     Template
-        Values that are flagged, or that follow a jump in their integration, are left out.
+        Median of values that are neither flagged nor follow a jump in their integration.
     """
     first = exposures[0]
     template = Template(groups=_medians(exposures, None))
@@ -142,20 +142,20 @@ def _level(values: Image) -> float:
 
 @dataclass(frozen=True)
 class _Scaled:
-    """Scales (n_integrations,) of the scene (ny, nx) above levels (n_groups,) of the background."""
+    """Scales (n_integrations,) of the scene (ny, nx) above background levels (n_groups,)."""
 
     scales: NDArray[np.float64]
     levels: NDArray[np.float64]
     scene: Usable
 
     def apply(self, values: Image, integration: int, group: int, *, rows: slice) -> None:
-        """Make the scene of an integration as bright as the template's, in rows, in place.
+        """Scale the scene of an integration to that of the template, in rows, in place.
 
-        Its background stays: the sky is not as bright as the target is.
+        The background stays unchanged, because the sky does not vary with the target.
         """
         level, scene = np.float32(self.levels[group]), self.scene[rows]
         np.subtract(values, level, out=values, where=scene)
-        with np.errstate(over="ignore"):  # of what no detector can have measured
+        with np.errstate(over="ignore"):  # in values that are no measurement
             np.divide(values, np.float32(self.scales[integration]), out=values, where=scene)
         np.add(values, level, out=values, where=scene)
 

@@ -1,4 +1,4 @@
-"""Noise of a template: row levels that the median of all integrations still has."""
+"""Noise of a template: residual row levels in the median of all integrations."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,18 +24,18 @@ Image = NDArray[np.float32]
 Usable = NDArray[np.bool_]
 Levels = NDArray[np.float64]
 
-# Integrations whose row levels tell the noise; the variance of 8 times some hundred levels is
-# known to a few percent, and each costs a draft rate.
+# Integrations in which the noise of row levels is measured. 8 times a few hundred levels
+# determine its variance to a few percent, and each integration costs a draft rate.
 SAMPLES = 8
-# Groups with fewer of the values of the others are missing as a whole.
+# A group with less than this fraction of the values of the fullest one is missing as a whole.
 MISSING = 0.1
-# Integrations in which less of the background is valid are no samples.
+# Integrations in which less than this fraction of the background is valid are not used.
 WHOLE = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
 class _RowLevels:
-    """Levels of rows (n_rows,), and half the difference of those of two halves of their pixels."""
+    """Levels of rows (n_rows,), and half the difference of the levels of their two halves."""
 
     levels: Levels
     errors: Levels
@@ -49,30 +49,31 @@ def remove_template_noise(
     options: CleanOptions,
     tuning: SeriesTuning | None = None,
 ) -> None:
-    """Take the noise of a template off, in place.
+    """Subtract the noise of a template, in place.
 
     Parameters
     ----------
     template : Template
         Median of each group over all integrations; changed.
     exposures : sequence of Exposure
-        The exposures of which it was made.
+        Exposures from which the template was made.
     background : ndarray of bool, shape (ny, nx)
-        True where the template sees background.
+        True where the template contains only background.
     options : CleanOptions
-        How noise is fitted.
+        Options of the fit of the noise.
     tuning : SeriesTuning, optional
-        Numbers that were chosen.
+        Tuning constants.
 
     Notes
     -----
-    What the groups of the template deviate by from straight ramps is free of light, and is
-    fitted like the noise of a group. Where ramps are not straight, because groups are not evenly
-    spaced and nobody said so, the rows deviate as their light does, and that is left out.
+    The deviations of the groups of the template from straight ramps contain no light, and are
+    fitted like the noise of a group. If ramps are not straight, because groups are not evenly
+    spaced and their times are unknown, rows deviate in proportion to their light; this part is
+    subtracted first.
 
-    The row levels of the template's rate are light as well: a sky with steps, the halo of a
-    star. How large the noise in them is tell the integrations, whose own row levels scatter
-    about those of the template; see `light_free_levels`.
+    The row levels of the rate of the template also contain light: a sky with steps, or the halo
+    of a star. The variance of their noise is measured from the scatter of the row levels of the
+    integrations about those of the template; see `light_free_levels`.
     """
     tuning = tuning or SeriesTuning()
     first = exposures[0]
@@ -111,34 +112,35 @@ def light_free_levels(
     share: float,
     tuning: SeriesTuning | None = None,
 ) -> Levels:
-    """Noise in the row levels of an image that has light as well.
+    """Noise in the row levels of an image that also contains light.
 
     Parameters
     ----------
     levels : ndarray of float64, shape (n_rows,)
-        Levels of the rows, of noise and light.
+        Levels of the rows, with noise and light.
     samples : sequence of ndarray of float64, shape (n_rows,)
-        Levels of noise alone.
+        Levels of rows that contain only noise.
     errors : sequence of ndarray of float64, shape (n_rows,)
-        Measurement errors like those of the samples, without the noise.
+        Realisations of the measurement errors of the samples, without the noise.
     share : float
-        Variance of the noise in ``levels``, for that in a sample.
+        Variance of the noise in ``levels`` relative to that in a sample.
     tuning : SeriesTuning, optional
-        Numbers that were chosen.
+        Tuning constants.
 
     Returns
     -------
     ndarray of float64, shape (n_rows,)
-        The noise; never more than the samples allow.
+        Noise of each row, limited to what the samples allow.
 
     Notes
     -----
     A multiscale median transform (Starck, Murtagh & Bijaoui 1998, Image Processing and Data
-    Analysis) takes the levels apart by the number of rows over which they vary. It keeps steps
-    sharp, so that light with steps is in few coefficients. On each scale the samples tell the
-    variance that noise has. A coefficient that is larger than noise can be is light; of the
-    others the part is taken that the ratio to the variance near them allows (Wiener), less what
-    the samples' measurement errors make of it.
+    Analysis) separates the levels by the number of rows over which they vary. It keeps steps
+    sharp, so that light with steps affects few coefficients. On each scale, the samples
+    determine the variance of the noise. Coefficients larger than noise can be are light. The
+    others are multiplied by a Wiener gain, the ratio of the variance of the noise to the mean
+    square nearby, and by the fraction of the variance of the samples that is not due to
+    measurement errors.
 
     Examples
     --------
@@ -164,7 +166,7 @@ def light_free_levels(
         error = float(np.mean([scales[k][1] ** 2 for scales in of_errors]))
         if not variance > error:
             continue
-        # As much as it may be: few samples of few coefficients know it badly.
+        # An upper limit of the variance, which few samples of few coefficients constrain badly.
         number = max(n_rows / window, 1.0) * len(samples)
         expected = share * variance * (1 + 2 * (2 / number) ** 0.5)
         noise = np.where(np.abs(part) <= tuning.light_sigma * expected**0.5, part, 0.0)
@@ -175,7 +177,7 @@ def light_free_levels(
 
 
 def _scales(levels: Levels) -> list[tuple[int, Levels]]:
-    """What levels vary by over ever more rows: the width of the window, and the details."""
+    """Widths of the windows and details of the levels, on scales of more and more rows."""
     parts, window = [], 3
     while window <= len(levels) // 2:
         smooth = median_filter(levels, window, mode="nearest")
@@ -193,7 +195,7 @@ def _noise_of_rate(
     options: CleanOptions,
     tuning: SeriesTuning,
 ) -> Image:
-    """Noise of a template's rate, in the detector frame."""
+    """Noise of the rate of a template, in the detector frame."""
     readout = exposures[0].readout
     integrations = [(exposure, i) for exposure in exposures for i in range(exposure.n_integrations)]
     number = len(integrations)
@@ -203,25 +205,26 @@ def _noise_of_rate(
     for k in np.unique(np.linspace(0, number - 1, SAMPLES).astype(int)):
         exposure, i = integrations[k]
         finder.add(readout.to_detector_copy(integration_rate(exposure, i).rate - rate))
-    # A sample deviates from a median that it is a part of.
+    # Variance of a median relative to that of a sample's deviation from it, of which the sample is
+    # a part.
     share = (MEDIAN_VARIANCE if number > 2 else 1.0) / (number - 1)
     image = readout.to_detector_copy(np.where(np.isfinite(rate), rate, np.float32(0)))
     return finder.noise_of(image, share=share)
 
 
 class _Finder:
-    """Finds noise in an image that has light too, with what images of noise alone tell of it.
+    """Finds noise in an image that also contains light, by means of images of noise.
 
     Parameters
     ----------
     dark : ndarray of bool, shape (n_slow, n_fast)
-        True where the image sees background.
+        True where the image contains only background.
     outputs : sequence of slice
-        Fast-axis slices that are fitted on their own.
+        Fast-axis slices that are fitted separately.
     options : CleanOptions
-        How noise is fitted.
+        Options of the fit of the noise.
     tuning : SeriesTuning
-        Numbers that were chosen.
+        Tuning constants.
     """
 
     def __init__(
@@ -238,7 +241,7 @@ class _Finder:
         self._within: list[float] = []
 
     def add(self, image: Image) -> None:
-        """Take an image of noise alone, if enough of it is valid; it is changed."""
+        """Add an image that contains only noise, if enough of it is valid; it is overwritten."""
         usable = self._dark & np.isfinite(image)
         if usable.sum() <= WHOLE * self._dark.sum():
             return
@@ -249,7 +252,7 @@ class _Finder:
             self._within.append(float(np.mean(within**2)))
 
     def noise_of(self, image: Image, *, share: float) -> Image:
-        """Noise of an image (n_slow, n_fast), for whose variance see `light_free_levels`."""
+        """Noise of an image (n_slow, n_fast); for ``share`` see `light_free_levels`."""
         noise = np.zeros(self._dark.shape, dtype=np.float32)
         if not self._samples[0]:
             return noise
@@ -264,14 +267,14 @@ class _Finder:
             )
             noise[self._known[k], output] = levels[:, np.newaxis].astype(np.float32)
         if within is not None:
-            # Within rows light and noise are told apart by their variance alone.
+            # Within rows, only the variance separates light and noise.
             observed = max(float(np.mean(within**2)), TINY)
             gain = min(1.0, self._tuning.slack * share * float(np.mean(self._within)) / observed)
             noise += np.float32(gain) * within
         return noise
 
     def _parts(self, image: Image, usable: Usable) -> tuple[list[_RowLevels], Image | None]:
-        """Levels of the rows of each output, and what the noise model finds beside them."""
+        """Levels of the rows of each output, and the noise within rows if the model has it."""
         parts = list(zip(self._outputs, self._known, strict=True))
         levels = [_levels(image[rows, output], usable[rows, output]) for output, rows in parts]
         method = row_method(self._options)
@@ -290,7 +293,7 @@ class _Finder:
 
 
 def _bend(deviation: Image, light: Image, usable: Usable, tuning: SeriesTuning) -> float:
-    """Deviation of a group from straight ramps for that of its light, from the levels of rows."""
+    """Deviation of a group from straight ramps relative to its light, from row levels."""
     rows = np.count_nonzero(usable, axis=1) >= tuning.fewest_dark
     if not rows.any():
         return 0.0
@@ -303,17 +306,17 @@ def _bend(deviation: Image, light: Image, usable: Usable, tuning: SeriesTuning) 
         return 0.0
     bend = float(x @ y) / power
     error = float(np.mean((y - bend * x) ** 2) / power) ** 0.5
-    # Noise that happens to look like the light is noise.
+    # A slope that is not significant is a chance correlation of noise with light.
     return bend if abs(bend) > tuning.light_sigma * error else 0.0
 
 
 def _halves(n_fast: int) -> Usable:
-    """Every other pair of pixels: even and odd ones may have noise of their own."""
+    """Every other pair of pixels, because even and odd columns may have different noise."""
     return np.arange(n_fast) // 2 % 2 == 0
 
 
 def _enough(usable: Usable, fewest: int) -> Usable:
-    """Rows both halves of which have pixels enough to tell their level."""
+    """Rows in which both halves have enough pixels to determine their level."""
     half = _halves(usable.shape[1])
     return (np.count_nonzero(usable[:, half], axis=1) >= fewest) & (
         np.count_nonzero(usable[:, ~half], axis=1) >= fewest
@@ -331,19 +334,19 @@ def _levels(values: Image, usable: Usable) -> _RowLevels:
 
 
 def _centred(levels: Levels) -> Levels:
-    """Levels about their median; a level that all share is no noise of rows."""
+    """Levels relative to their median; a level that all rows share is not row noise."""
     return levels - np.median(levels) if levels.size else levels
 
 
 def _present(groups: Image) -> list[int]:
-    """Groups of a template that are not missing as a whole; the first and the last at least."""
+    """Groups of a template that are not missing as a whole; at least the first and last."""
     numbers = [int(np.count_nonzero(np.isfinite(group))) for group in groups]
     some = [j for j, number in enumerate(numbers) if number > MISSING * max(numbers)]
     return some if len(some) > 1 else [0, len(groups) - 1]
 
 
 def _middle(groups: Image, used: Sequence[int], times: NDArray[np.float64]) -> tuple[Image, Image]:
-    """Mean of the groups that each pixel has, and mean of their times."""
+    """Mean of the valid groups of each pixel, and mean of their times."""
     total, centre = np.zeros(groups.shape[1:], np.float32), np.zeros(groups.shape[1:], np.float32)
     number = np.zeros(groups.shape[1:], np.float32)
     for j in used:

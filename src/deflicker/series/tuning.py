@@ -1,4 +1,4 @@
-"""Numbers of the background of a series that were chosen and not derived."""
+"""Tuning constants of the background of a series, which were chosen and not derived."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ __all__ = ["SeriesTuning"]
 
 @dataclass(frozen=True, kw_only=True)
 class SeriesTuning:
-    """Numbers of ``median_image``; `tunables` lists them with units, meanings and ranges."""
+    """Constants of ``median_image``; `tunables` lists their units, meanings and ranges."""
 
     illuminated_sigma: float = tunable(
         10.0,
@@ -22,41 +22,40 @@ class SeriesTuning:
     )
     fewest_dark: float = tunable(
         8,
-        "fewest pixels of background that tell the level of a row",
+        "fewest pixels of background that determine the level of a row",
         unit="pixels",
         between=(4, 16),
     )
     dim_fraction: float = tunable(
         0.01,
-        "light of a pixel that may tell noise, for that of the brightest one near it: colours and "
-        "drifts change light by a thousandth or so, and a row that is measured on such pixels by "
-        "a hundredth of that",
+        "largest light of a pixel in which noise may be measured, relative to the brightest pixel "
+        "near it: colours and drifts change light by about a thousandth, and the level of a row "
+        "that is measured in such pixels by a hundredth of that",
         between=(0.005, 0.02),
     )
     dim_distance: float = tunable(
         31,
-        "width of the box that is near: wider than a spectrum or a star",
+        "width of the box of near pixels: wider than a spectrum or a star",
         unit="pixels",
         between=(15.5, 62),
     )
     brightness_outlier: float = tunable(
         4.0,
-        "deviation of a pixel from the brightness that is an outlier",
+        "deviation from the fitted brightness above which a pixel is an outlier",
         unit="sigma",
         between=(2, 8),
     )
     largest_brightness_error: float = tunable(
-        0.05, "error of a brightness beyond which it is not known", between=(0.025, 0.1)
+        0.05, "error above which a brightness counts as unknown", between=(0.025, 0.1)
     )
     light_sigma: float = tunable(
         3.5,
-        "levels of rows that stick out of the noise by more are light; noise does so once in 2000 "
-        "levels",
+        "levels of rows above this are light; noise exceeds it once in 2000 levels",
         unit="sigma",
         between=(3.5, 7),
     )
     slack: float = tunable(
         2.0,
-        "mean square of few levels near a row, for their variance, that may be noise alone",
+        "mean square of nearby levels, relative to the noise variance, that noise can explain",
         between=(1.4, 4),
     )

@@ -1,4 +1,4 @@
-"""Simulated exposures whose noise is known, and how good a cleaning of them is."""
+"""Simulated exposures with known noise, and the quality of their cleaning."""
 
 from deflicker.simulation.exposures import SimulatedExposure, simulate
 from deflicker.simulation.quality import Quality, measure_quality

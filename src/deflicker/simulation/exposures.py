@@ -1,8 +1,8 @@
-"""Simulated exposures whose correlated noise is known, for demos, tests and benchmarks.
+"""Simulated exposures with known correlated noise, for demos, tests and benchmarks.
 
 Noise amplitudes are electrons rms of one read after Rauscher (2015, PASP 127, 1144,
-NGHXRG); the detectors have a gain of one, so DN are electrons. Arrays are made in the
-detector frame, in clock order, and turned to the science frame at the end.
+NGHXRG). The gain is 1 electron per DN. Noise is made in the detector frame, in clock order,
+and converted to the science frame.
 """
 
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class SimulatedExposure:
     Parameters
     ----------
     scenario : Scenario
-        What was simulated.
+        Parameters of the simulation.
     data : ndarray of float32, shape (n_integrations, n_groups, ny, nx)
         Ramps in DN, in the science frame.
     pixel_dq : ndarray of uint32, shape (ny, nx)
@@ -43,13 +43,13 @@ class SimulatedExposure:
     group_dq : ndarray of uint8, shape of ``data``
         Data quality of the groups.
     correlated : ndarray of float32, shape of ``data``
-        The correlated noise of each read in DN: all but white and photon noise.
+        Correlated noise of each read in DN, without white and photon noise.
     scene : ndarray of float32, shape (ny, nx)
-        Light in DN per group; of a time series that outside the transit.
+        Light in DN per group; for a time series, outside the transit.
     light_curve : ndarray of float64, shape (n_integrations,)
-        Light of the target in each integration, 1 outside the transit.
+        Relative light of the target in each integration, 1 outside the transit.
     target : ndarray of float32, shape (ny, nx), or None
-        The target's share of the scene at its mean place.
+        Light of the target, which is part of the scene, at its mean position.
     """
 
     scenario: Scenario
@@ -68,7 +68,7 @@ def simulate(scenario: Scenario, *, seed: int = 1) -> SimulatedExposure:
     Parameters
     ----------
     scenario : Scenario
-        What to simulate; `EXPOSURES` and `SERIES` have some.
+        Parameters of the simulation; `EXPOSURES` and `SERIES` contain examples.
     seed : int, optional
         Seed of the random numbers.
 
@@ -128,7 +128,7 @@ def simulate(scenario: Scenario, *, seed: int = 1) -> SimulatedExposure:
 
 
 def _field(scenario: Scenario, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Light of all but the target in electrons per group."""
+    """Light of everything except the target, in electrons per group."""
     ny, nx = scenario.shape
     points = np.zeros(scenario.shape, dtype=np.float32)
     flux = np.minimum(3.0 * rng.random(scenario.n_stars) ** -1.25, scenario.brightest_star)
@@ -148,7 +148,7 @@ def _field(scenario: Scenario, rng: np.random.Generator) -> NDArray[np.float32]:
 
 
 def _border(scenario: Scenario) -> NDArray[np.bool_]:
-    """Reference pixels."""
+    """Mask of the reference pixels."""
     border = np.ones(scenario.shape, dtype=bool)
     width = scenario.border
     border[width : scenario.shape[0] - width, width : scenario.shape[1] - width] = False
@@ -163,7 +163,7 @@ def _hit(
     first: bool,
     rng: np.random.Generator,
 ) -> None:
-    """Add cosmic rays to the charge, and flags to all but one in twenty, in place."""
+    """Add cosmic rays to the charge, and flag 95 % of them, in place."""
     number = 0 if first else rng.poisson(scenario.cosmic_rays * charge.size)
     hits = rng.choice(charge.size, number, replace=False)
     charge.flat[hits] += rng.exponential(500.0, number).astype(np.float32) + 30
@@ -215,9 +215,9 @@ def _correlated(
 def _coloured(
     n: int, slope: float, rng: np.random.Generator, *, low_cut: float = 0.0
 ) -> NDArray[np.float32]:
-    """Noise of unit rms whose power falls as frequency to the minus ``slope``.
+    """Noise of unit rms whose power is proportional to frequency to the power ``-slope``.
 
-    It has none below ``low_cut`` cycles per ``n`` samples.
+    The power is 0 below ``low_cut`` cycles per ``n`` samples.
     """
     size = next_fast_len(n, real=True)
     frequency = np.arange(size // 2 + 1, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""How good a cleaning is, measured against the truth of a simulated exposure."""
+"""Quality of a cleaning, compared with the truth of a simulated exposure."""
 
 from dataclasses import dataclass
 
@@ -13,21 +13,22 @@ __all__ = ["Quality", "mean_difference", "measure_quality", "rate_variance"]
 
 @dataclass(frozen=True, kw_only=True)
 class Quality:
-    """Figures of a cleaning.
+    """Figures of merit of a cleaning.
 
     Parameters
     ----------
     removed_differences, removed_rate : float
-        Percent of the correlated noise's variance that is gone from the differences,
-        and from their mean, the image that science uses. Negative: noise was added.
+        Percentage of the variance of the correlated noise that was removed from the
+        differences, and from their mean, which is the image for science. It is negative if
+        noise was added.
     removed_integration : float
-        The same for the mean difference of a single integration; mean over them.
+        The same for the mean difference of each integration, averaged over integrations.
     level : float
-        Mean of the rate residual in DN per group: a shift of the sky.
+        Mean residual of the rate in DN per group: the error of the level of the sky.
     flux_eaten : float
-        Percent of extended light that was taken for noise.
+        Percentage of extended light that was taken for noise.
     new_nan : int
-        Values that were finite and are not any more.
+        Number of finite values that became non-finite.
     """
 
     removed_differences: float
@@ -39,7 +40,7 @@ class Quality:
 
 
 def measure_quality(truth: SimulatedExposure, cleaned: NDArray) -> Quality:
-    """Compare a cleaned exposure with what was simulated.
+    """Compare a cleaned exposure with the truth.
 
     Parameters
     ----------
@@ -51,7 +52,7 @@ def measure_quality(truth: SimulatedExposure, cleaned: NDArray) -> Quality:
     Returns
     -------
     Quality
-        Over the pixels that PIXELDQ does not mark DO_NOT_USE.
+        Figures of merit over the pixels that are not DO_NOT_USE in PIXELDQ.
 
     Notes
     -----
@@ -100,7 +101,7 @@ def measure_quality(truth: SimulatedExposure, cleaned: NDArray) -> Quality:
 
 
 def mean_difference(ramps: NDArray) -> NDArray[np.float64]:
-    """Mean group difference of the first integration, the image that science uses.
+    """Mean group difference of the first integration, which is the image for science.
 
     Parameters
     ----------
@@ -116,19 +117,24 @@ def mean_difference(ramps: NDArray) -> NDArray[np.float64]:
 
 
 def rate_variance(scenario: Scenario, light: NDArray) -> NDArray:
-    """Variance of the mean difference of one integration by white and photon noise.
+    """Variance of the mean difference of one integration due to white and photon noise.
 
     Parameters
     ----------
     scenario : Scenario
         Detector and number of groups.
     light : ndarray of float
-        Electrons per group.
+        Light in electrons per group.
 
     Returns
     -------
     ndarray of float, shape of ``light``
-        Square of DN per group: the reads between the first and the last cancel.
+        In (DN per group) squared.
+
+    Notes
+    -----
+    ``2 white**2 / n**2 + light / n`` with n differences: all reads except the first and the last
+    cancel, and the gain is 1.
     """
     noise = scenario.noise or DETECTORS[scenario.instrument]
     n = scenario.n_groups - 1
@@ -144,7 +150,7 @@ def _percent(residual: float, noise: float) -> float:
 
 
 def _slope(scene: NDArray[np.floating], residual: NDArray[np.floating]) -> float:
-    """Slope of the residual on the scene, away from the darkest and brightest pixels."""
+    """Slope of the residual against the scene, without the darkest and brightest 2 %."""
     low, high = np.percentile(scene, (2, 98))
     some = (scene >= low) & (scene <= high) & np.isfinite(residual)
     x = scene[some].astype(np.float64)

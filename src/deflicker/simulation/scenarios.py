@@ -1,4 +1,4 @@
-"""What to simulate: noise of the detectors, and exposures that science takes."""
+"""Parameters of simulations: noise of the detectors, and typical science exposures."""
 
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -19,17 +19,17 @@ class SimulatedNoise:
     Parameters
     ----------
     white : float
-        Independent from pixel to pixel.
+        White noise, independent from pixel to pixel.
     common, per_output : float, optional
-        Pink noise (power 1/f in clock time) of all outputs, and of each.
+        Pink noise (power 1/f in clock time) that all outputs share, and of each output.
     alternating : float, optional
         Pink noise of the even and, independently, of the odd columns.
     columns : float, optional
-        One value per column with power f^-0.5 along the columns: MIRI's banding.
+        Banding of MIRI: one value per column, with a power of f^-0.5 from column to column.
     slope : float, optional
-        Power of the pink noise falls as frequency to the minus this.
+        Exponent of the pink noise, whose power is f^-slope.
     low_cut : float, optional
-        Cycles per read-out below which pink noise has no power; its rms stays.
+        Cycles per read-out below which pink noise has no power; its rms is not affected.
     """
 
     white: float
@@ -53,7 +53,7 @@ DETECTORS: Final = MappingProxyType(
 
 @dataclass(frozen=True, kw_only=True)
 class Scenario:
-    """What to simulate.
+    """Parameters of a simulated exposure.
 
     Parameters
     ----------
@@ -67,47 +67,47 @@ class Scenario:
     n_outputs : int
         Outputs that share the fast axis.
     n_groups, n_integrations : int
-        Length of the exposure.
+        Number of groups and integrations.
     group_time : float
-        Seconds between two groups.
+        Time between two groups in seconds.
     sky : float
         Uniform light in electrons per second.
     n_stars : int
-        Number of stars, a power law from 3 electrons per second.
+        Number of stars; their fluxes are a power law from 3 electrons per second.
     brightest_star : float
-        Where the power law ends, electrons per second.
+        Upper end of the power law, in electrons per second.
     galaxy : float
-        Peak of an exponential disc over half the frame, electrons per second.
+        Peak of an exponential disc over half the frame, in electrons per second.
     traces : int
         Number of spectra across the frame, curved and slanted like IFU slices.
     trace_height : float
-        Half height of a spectrum in rows; radius of the star that is the target.
+        Half height of a spectrum in rows, or radius of the star if that is the target.
     trace_light : float
-        Light of a spectrum or of that star, electrons per second at its brightest.
+        Peak of a spectrum, or of the star, in electrons per second.
     target : {None, "trace", "soss", "star"}
-        What a time series looks at: the spectra of ``traces``, three curved orders, or
-        a defocused star in the middle.
+        Target of a time series: the spectra of ``traces``, three curved orders, or a defocused
+        star in the centre.
     transit_depth : float
-        Fraction of the target's light that is missing in the middle of the series.
+        Fraction of the light of the target that is missing in the middle of the series.
     drift : float
         Pixels along y by which the target moves from the first integration to the last.
     photon_noise : bool
-        Whether light has its noise.
+        Whether light has photon noise.
     cosmic_rays : float
-        Hits per pixel and group; one in twenty is not flagged.
+        Hits per pixel and group; 5 % of them are not flagged.
     bad_pixels : float
         Fraction of pixels that are DO_NOT_USE.
     saturation : float
         Full well in electrons.
     border : int
-        Width of the frame of reference pixels.
+        Width of the border of reference pixels.
     noise : SimulatedNoise or None
-        The instrument's by default.
+        Noise of the detector; that of the instrument by default.
 
     Raises
     ------
     ValueError
-        If the target is unknown, or there is none to transit or drift.
+        If the target is unknown, or a transit or drift is given without a target.
     """
 
     instrument: str = "NIRCAM"
@@ -240,7 +240,7 @@ EXPOSURES: Final = MappingProxyType(
 
 
 def _transit_of(target: str, scenario: Scenario) -> Scenario:
-    """Series of a target with a transit and a drift; short groups have few cosmic rays."""
+    """Series of a target with a transit and a drift; short groups have fewer cosmic rays."""
     return replace(
         scenario,
         target=target,

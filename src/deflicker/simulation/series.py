@@ -1,7 +1,7 @@
-"""Time series: targets whose light has a transit, and which drift.
+"""Time series of targets with a transit and a drift.
 
-The transit is a trapezoid: a third of the series before it, a linear ingress, the
-middle, a linear egress and a third after it. Only the target transits.
+The light curve is a trapezoid: constant in the first third of the series, a linear ingress,
+constant, a linear egress, and constant in the last third. Only the light of the target varies.
 """
 
 from collections.abc import Callable, Mapping
@@ -30,8 +30,8 @@ class _Order:
     light: float
 
 
-# Much as in NIRISS SUBSTRIP256: the first two meet at the red end and the others leave
-# the image at the blue one.
+# Similar to NIRISS SUBSTRIP256: the first two orders meet at the red end, and the others leave
+# the image at the blue end.
 SOSS_ORDERS: Final = (
     _Order(start=0.322, slope=-0.54, bend=0.45, light=1.0),
     _Order(start=0.36, slope=0.1, bend=0.5, light=0.3),
@@ -40,12 +40,12 @@ SOSS_ORDERS: Final = (
 
 
 def transit_shape(n_integrations: int) -> NDArray[np.float64]:
-    """Fraction of the transit's depth that is missing in each integration.
+    """Depth of the transit in each integration, relative to its maximum.
 
     Parameters
     ----------
     n_integrations : int
-        Length of the series.
+        Number of integrations of the series.
 
     Returns
     -------
@@ -69,23 +69,23 @@ def light_curve(scenario: Scenario) -> NDArray[np.float64]:
     Parameters
     ----------
     scenario : Scenario
-        What is simulated.
+        Parameters of the simulation.
 
     Returns
     -------
     ndarray of float64, shape (n_integrations,)
-        1 outside the transit.
+        Relative light, 1 outside the transit.
     """
     return 1 - scenario.transit_depth * transit_shape(scenario.n_integrations)
 
 
 def drifts(scenario: Scenario) -> NDArray[np.float64]:
-    """Distance of the target from its mean place in each integration.
+    """Offset of the target from its mean position in each integration.
 
     Parameters
     ----------
     scenario : Scenario
-        What is simulated.
+        Parameters of the simulation.
 
     Returns
     -------
@@ -103,9 +103,9 @@ def target_light(scenario: Scenario, *, shift: float = 0.0) -> NDArray[np.float3
     Parameters
     ----------
     scenario : Scenario
-        What is simulated, with a target.
+        Parameters of the simulation, with a target.
     shift : float, optional
-        Pixels along y by which the target is away from its mean place.
+        Offset of the target from its mean position along y in pixels.
 
     Returns
     -------
@@ -115,7 +115,7 @@ def target_light(scenario: Scenario, *, shift: float = 0.0) -> NDArray[np.float3
     Raises
     ------
     ValueError
-        If the recipe has no target.
+        If the scenario has no target.
     """
     if scenario.target is None:
         msg = f"the recipe has no target; it may be one of {', '.join(_TARGETS)}"
@@ -125,14 +125,14 @@ def target_light(scenario: Scenario, *, shift: float = 0.0) -> NDArray[np.float3
 
 
 def spectra(scenario: Scenario, shift: float = 0.0) -> NDArray[np.float32]:
-    """Spectra along x, a little slanted and bowed.
+    """Spectra along x, slightly slanted and curved.
 
     Parameters
     ----------
     scenario : Scenario
-        Their number, brightness and height.
+        Number, brightness and height of the spectra.
     shift : float, optional
-        Pixels along y by which they are away from their mean place.
+        Offset of the spectra from their mean position along y in pixels.
 
     Returns
     -------
@@ -161,7 +161,7 @@ def _soss(scenario: Scenario, shift: float) -> NDArray[np.float32]:
 
 
 def _spectrum(scenario: Scenario, center: NDArray[np.floating]) -> NDArray[np.float32]:
-    """One spectrum with its rows in each column, in electrons per second."""
+    """One spectrum with a given central row in each column, in electrons per second."""
     along = np.linspace(-1, 1, len(center), dtype=np.float32)
     brightness = scenario.trace_light * (0.3 + 0.7 * np.cos(0.5 * np.pi * along) ** 2)
     rows = np.arange(scenario.shape[0], dtype=np.float32)[:, np.newaxis]

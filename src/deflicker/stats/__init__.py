@@ -1,4 +1,4 @@
-"""Statistics: clips, medians of rows, and how far errors let values be believed."""
+"""Statistics: clipping, medians of rows, and shrinkage of uncertain values."""
 
 from deflicker.stats.clipping import ClipLimits, background_limits, outlier_limits
 from deflicker.stats.row_medians import row_medians, row_stripes

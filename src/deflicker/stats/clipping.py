@@ -1,8 +1,8 @@
-"""Outliers of a distribution: sigma clips on sorted values.
+"""Outliers of a distribution: sigma clipping of sorted values.
 
-A sigma clip keeps an interval of the sorted values: its median is an element, and
-its mean and variance follow from sums that each round corrects for the few values
-it drops. One sort thus serves any number of clips, exactly.
+Sigma clipping keeps an interval of the sorted values. Its median is an element of the array,
+and its mean and variance follow from sums, from which each round subtracts the few values
+that it drops. The values are thus sorted only once for any number of rounds.
 """
 
 import logging
@@ -25,30 +25,30 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
-# Clipping levels in standard deviations that can do their work: below the first, pixels are chosen
-# by their noise; beyond the second, sources are background.
+# Range of useful clipping levels in standard deviations: below it, the noise itself decides which
+# pixels are kept; above it, sources are taken for background.
 LEAST_SIGMA, MOST_SIGMA = 0.5, 10.0
 CLIP_SIGMA = 3.0
 CLIP_ROUNDS = 5
 HISTOGRAM_SIGMA = 4.0
 HISTOGRAM_BINS = 2000
 CHUNK = 1 << 16
-# Light below the background: more than this fraction of the values lies so far below, in
-# standard deviations of the densest quarter. Bad pixels are fewer.
+# There is light below the background if more than this fraction of the values lies further below
+# it than this, in standard deviations of the densest quarter. Bad pixels are fewer.
 NEGATIVE_FRACTION, NEGATIVE_SIGMA = 0.05, 5.0
 FEWEST_VALUES, ENOUGH_VALUES = 50, 20_000
-# A sum that lost this factor by subtraction has too few digits left.
+# A sum that was reduced by this factor in subtractions has lost too many digits.
 CANCELLATION = 1e6
 
 
 @dataclass(frozen=True)
 class ClipLimits:
-    """Interval of accepted values, and the centre and sigma it was made from.
+    """Interval of accepted values, with the centre and sigma from which it was made.
 
     Parameters
     ----------
     low, high : float
-        First and last accepted value, in the unit of the data.
+        Smallest and largest accepted value, in the unit of the data.
     center, sigma : float
         Centre and standard deviation of the clipped distribution.
     """
@@ -59,7 +59,7 @@ class ClipLimits:
     sigma: float
 
     def accept(self, values: NDArray) -> NDArray[np.bool_]:
-        """Tell which values lie within the limits; NaN does not.
+        """Find the values within the limits; NaN is outside.
 
         Parameters
         ----------
@@ -69,7 +69,7 @@ class ClipLimits:
         Returns
         -------
         ndarray of bool
-            Of the same shape.
+            True within the limits; of the same shape.
         """
         kind = values.dtype.type
         accepted = values >= kind(self.low)
@@ -78,7 +78,7 @@ class ClipLimits:
 
 
 class SortedValues:
-    """Values in ascending order, and clips of them.
+    """Values in ascending order, with methods for clipping.
 
     Parameters
     ----------
@@ -110,12 +110,12 @@ class SortedValues:
         usable : ndarray of bool, shape of ``image``
             True where a value may be used.
         overwrite_image : bool, optional
-            Keep the values in the memory of the image, which must be contiguous.
+            Store the values in the memory of the image, which must be contiguous.
 
         Returns
         -------
         SortedValues
-            On memory of its own, or that of the image.
+            The sorted values, in new memory or in that of the image.
         """
         values = (
             _gathered(image.reshape(-1), usable.reshape(-1)) if overwrite_image else image[usable]
@@ -137,23 +137,23 @@ class SortedValues:
         return (float(self.values[middle - 1]) + float(self.values[middle])) / 2
 
     def between(self, low: float, high: float) -> "SortedValues":
-        """Keep an interval.
+        """Values in an interval.
 
         Parameters
         ----------
         low, high : float
-            Smallest and largest value that may stay.
+            Smallest and largest value to keep.
 
         Returns
         -------
         SortedValues
-            The values within the limits, on the same memory.
+            The values within the limits; a view of the same memory.
         """
         start, stop = self.positions(low, high)
         return SortedValues(self.values[start:stop])
 
     def positions(self, low: float, high: float) -> tuple[int, int]:
-        """Find an interval.
+        """Find the positions of an interval.
 
         Parameters
         ----------
@@ -163,9 +163,9 @@ class SortedValues:
         Returns
         -------
         start, stop : int
-            Slice that holds the values within the limits.
+            Slice that contains the values within the limits.
         """
-        # A limit of another type would make numpy convert all the values.
+        # A limit of a different dtype would make numpy convert all values.
         kind = self.values.dtype.type
         start = int(np.searchsorted(self.values, kind(low), side="left"))
         return start, max(start, int(np.searchsorted(self.values, kind(high), side="right")))
@@ -180,8 +180,8 @@ class SortedValues:
 
         Notes
         -----
-        Three sigma about the median, at most five rounds, until nothing changes:
-        what `astropy.stats.sigma_clipped_stats` does by default.
+        Clipped at three sigma about the median until nothing changes, in at most five rounds,
+        as `astropy.stats.sigma_clipped_stats` does by default.
         """
         kept, reference = self, self.median
         first, second = _moments(kept.values, reference)
@@ -211,13 +211,13 @@ class SortedValues:
         Returns
         -------
         SortedValues or None
-            On the same memory; None where there is no negative light.
+            A view of the same memory; None if there is no negative light.
 
         Notes
         -----
-        Clips start from the standard deviation of all values, or of the lower half, which
-        negative light makes so wide that nothing is dropped. The shortest interval that
-        holds a quarter of the values knows no sides.
+        Sigma clipping starts from the standard deviation of all values, or of the lower half,
+        which negative light makes so large that nothing is dropped. The shortest interval
+        that contains a quarter of the values is insensitive to light on either side.
         """
         if len(self) < FEWEST_VALUES:
             return None
@@ -239,7 +239,7 @@ class SortedValues:
         Parameters
         ----------
         center : float
-            Where the distribution is mirrored.
+            Value about which the distribution is mirrored.
 
         Returns
         -------
@@ -248,9 +248,8 @@ class SortedValues:
 
         Notes
         -----
-        Clipped like `sigma_clip`; the median of a mirrored distribution is its
-        centre. Light of faint sources lies above the centre and does not widen
-        this sigma.
+        Clipped like `sigma_clip`, with the centre as the median. Light of faint sources lies
+        above the centre and does not increase this sigma.
         """
         kept = self.between(-np.inf, center)
         second = _moments(kept.values, center)[1]
@@ -271,7 +270,7 @@ class SortedValues:
 def outlier_limits(
     values: SortedValues, *, n_sigma: float, fit_histogram: bool = False
 ) -> ClipLimits:
-    """Limits between bad values, background and sources.
+    """Limits that separate bad values, background and sources.
 
     Parameters
     ----------
@@ -285,7 +284,7 @@ def outlier_limits(
     Returns
     -------
     ClipLimits
-        Limits in the unit of the values.
+        Limits, centre and sigma in the unit of the values.
     """
     median, mean, sigma = (values.without_lights() or values).sigma_clip()
     center = median
@@ -295,7 +294,7 @@ def outlier_limits(
 
 
 def background_limits(values: SortedValues, *, n_sigma: float = CLIP_SIGMA) -> ClipLimits:
-    """Limits of the background of a difference, blind to faint light above it.
+    """Limits of the background of a difference, insensitive to faint light above it.
 
     Parameters
     ----------
@@ -311,7 +310,7 @@ def background_limits(values: SortedValues, *, n_sigma: float = CLIP_SIGMA) -> C
 
     Notes
     -----
-    Where there is negative light too, the sigma is that of the narrower half.
+    If there is negative light too, the sigma is that of the narrower half.
     """
     dark = values.without_lights()
     if dark is not None:
@@ -350,7 +349,7 @@ def _moments(values: NDArray, reference: float) -> tuple[float, float]:
         part = values[start : start + CHUNK].astype(np.float64)
         part -= reference
         first += float(part.sum())
-        # Not a product of vectors: BLAS would start threads beneath ours.
+        # Not a dot product, for which BLAS would start more threads within ours.
         second += float(np.einsum("i,i->", part, part))
     return first, second
 
@@ -374,7 +373,7 @@ def _gaussian_center_and_sigma(
         center - HISTOGRAM_SIGMA * sigma, center + HISTOGRAM_SIGMA * sigma, HISTOGRAM_BINS + 1
     )
     counts = np.diff(np.searchsorted(values.values, edges.astype(values.values.dtype)))
-    # In units of sigma and of the highest bin the fit is well scaled for any data.
+    # Units of sigma and of the highest bin make the fit well scaled for any data.
     bins = (edges[1:] + edges[:-1]) / 2
     scaled = (bins - center) / sigma
     peak = counts.max()

@@ -1,4 +1,4 @@
-"""Medians of the usable values of rows, and what rows have of their own."""
+"""Medians of the usable values of rows, and stripes of single rows."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,10 +8,10 @@ from deflicker.stats.constants import MAD_TO_SIGMA, MEDIAN_VARIANCE
 
 __all__ = ["BLOCK_ROWS", "row_medians", "row_medians_and_deviations", "row_stripes"]
 
-# Rows over which light is smooth and noise is not, as a Gaussian's sigma.
+# Sigma in rows of the Gaussian over which light is smooth and noise is not.
 STRIPE_ROWS = 8.0
 STRIPE_OUTLIERS = 4.0
-BLOCK_ROWS = 256  # what they need fits into a processor's cache
+BLOCK_ROWS = 256  # their arrays fit into a processor's cache
 
 
 def row_medians(
@@ -25,16 +25,16 @@ def row_medians(
     Parameters
     ----------
     values : ndarray of float32, shape (n_rows, n)
-        Values; those in use are finite.
+        Values, finite where usable.
     usable : ndarray of bool, shape (n_rows, n)
         True where a value may be used.
     number : ndarray of int, shape (n_rows,), optional
-        Number of usable values of each row, where it is known already.
+        Number of usable values of each row, if it is already known.
 
     Returns
     -------
     ndarray of float32, shape (n_rows,)
-        Medians in the unit of the values; 0 for a row without usable value.
+        Medians in the unit of the values; 0 for a row without usable values.
     """
     if number is None:
         number = np.count_nonzero(usable, axis=1)
@@ -48,23 +48,23 @@ def row_medians(
 def row_medians_and_deviations(
     values: NDArray[np.float32], usable: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Median of the usable values of each row, and of their distances from it (MAD).
+    """Median and median absolute deviation of the usable values of each row.
 
     Parameters
     ----------
     values : ndarray of float32, shape (n_rows, n)
-        Values; those in use are finite.
+        Values, finite where usable.
     usable : ndarray of bool, shape (n_rows, n)
         True where a value may be used.
 
     Returns
     -------
     medians, deviations : ndarray of float32, shape (n_rows,)
-        In the unit of the values; 0 for a row without usable value.
+        In the unit of the values; 0 for a row without usable values.
 
     Notes
     -----
-    One sort serves both: the values nearest to the median are neighbours in it.
+    Both need only one sort, because the values nearest to the median are adjacent in it.
     """
     number = np.count_nonzero(usable, axis=1)
     ordered = _sorted_rows(values, usable)
@@ -79,14 +79,14 @@ def row_medians_and_deviations(
 
 
 def _sorted_rows(values: NDArray[np.float32], usable: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Rows in ascending order; infinity stands for what is not usable, at their ends."""
+    """Rows in ascending order; unusable values are replaced by infinity, at their ends."""
     ordered = np.where(usable, values, np.float32(np.inf))
     ordered.sort(axis=1)
     return ordered
 
 
 def _medians(ordered: NDArray[np.float32], number: NDArray[np.int_]) -> NDArray[np.float32]:
-    """Medians of the first values of sorted rows."""
+    """Medians of the first ``number`` values of sorted rows."""
     rows = np.arange(len(ordered))
     lower = ordered[rows, np.maximum(number - 1, 0) // 2]
     upper = ordered[rows, np.minimum(number // 2, ordered.shape[1] - 1)]
@@ -100,10 +100,10 @@ def _nearest(
     number: NDArray[np.int_],
     count: NDArray[np.int_],
 ) -> NDArray[np.float32]:
-    """Distance of the count-th nearest of the first values of each sorted row.
+    """Distance from the centre to the count-th nearest value of each sorted row.
 
-    The nearest ones are a window of the row. It starts at the first value that is not
-    farther from the centre than the window's last one is, or at the value before.
+    The nearest values are adjacent. Their window starts at the first value that is at most as
+    far from the centre as the last value of the window, or at the value before it.
     """
     rows = np.arange(len(ordered))
     last = np.minimum(number, ordered.shape[1]) - count
@@ -124,7 +124,7 @@ def _nearest(
 def row_stripes(
     values: NDArray[np.float32], usable: NDArray[np.bool_], *, sigma: float
 ) -> NDArray[np.float32]:
-    """What rows have of their own, beside what their neighbours have too.
+    """Levels of rows relative to the smooth variation over their neighbours.
 
     Parameters
     ----------
@@ -138,15 +138,15 @@ def row_stripes(
     Returns
     -------
     ndarray of float32, shape (n_slow, 1)
-        Row medians less their smooth run, shrunk by what their own errors make of
-        their variance; 0 for rows that stick out of the others, which see light.
+        Row medians minus their smoothed values, shrunk according to their errors; 0 for
+        outlying rows, which contain light.
 
     Notes
     -----
-    For clips. One centre for all rows takes from a row that noise has lifted its own
-    highest values, and moves its median by ``1 - exp(-n_sigma**2 / 2)`` of the noise
-    only, 86.5 % for 2 sigma. Limits that follow the stripes, and not the light that
-    many rows share, leave the noise whole. The variance of a median of n values is
+    Used for clipping. With the same limits for all rows, a row that noise has raised loses
+    its highest values, and its median contains only a fraction ``1 - exp(-n_sigma**2 / 2)``
+    of the noise, 86.5 % for 2 sigma. Limits that follow the stripes, but not the light that
+    many rows share, preserve the noise. The variance of a median of n values is
     ``pi sigma**2 / (2 n)``.
     """
     number = np.count_nonzero(usable, axis=1)
@@ -154,7 +154,7 @@ def row_stripes(
     if not filled.any():
         return np.zeros((len(values), 1), dtype=np.float32)
     levels = row_medians(values, usable)
-    # Rows without usable pixel have no level and must not count as 0.
+    # Rows without usable pixels have no level, and must not count as 0.
     weight = gaussian_filter1d(filled.astype(np.float64), STRIPE_ROWS)
     smooth = gaussian_filter1d(levels.astype(np.float64), STRIPE_ROWS) / np.maximum(weight, 1e-6)
     stripes = np.where(filled, levels - smooth, 0.0)
@@ -165,7 +165,7 @@ def row_stripes(
     # Where errors are larger than the stripes, limits that follow them only add noise.
     trust = np.zeros(len(values))
     np.divide(excess, excess + error, out=trust, where=excess > error)
-    # A row that sticks out of the stripes' own scatter sees light: a spectrum, a spike.
+    # A row far outside the scatter of the stripes contains light, as of a spectrum or a spike.
     scatter = MAD_TO_SIGMA * float(np.median(np.abs(stripes[filled])))
     trust[np.abs(stripes) > STRIPE_OUTLIERS * scatter] = 0.0
     return (stripes * trust).astype(np.float32)[:, np.newaxis]

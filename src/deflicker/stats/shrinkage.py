@@ -1,4 +1,4 @@
-"""Levels of detector rows, each as far as its own error lets it be believed."""
+"""Shrinkage of the levels of detector rows according to their errors."""
 
 import math
 from collections.abc import Sequence
@@ -16,37 +16,37 @@ __all__ = ["PixelScatter", "ShrinkageTuning", "median_variances", "pixel_scatter
 ENOUGH_PIXELS = 20_000
 OUTLIERS = 3.0  # standard deviations of a pair
 ROUNDS = 5
-FRAGILE = 2  # pixels, of which one outlier moves the median as far as it likes
+FRAGILE = 2  # pixels, up to which a single outlier can move the median arbitrarily far
 
 
 @dataclass(frozen=True, kw_only=True)
 class ShrinkageTuning:
-    """Numbers of the method ``median``; `tunables` lists them with units, meanings and ranges."""
+    """Constants of the method ``median``; `tunables` lists their units, meanings and ranges."""
 
     farthest: float = tunable(
         4.0,
-        "levels farther from all others count as so far only, because they see light",
+        "deviation from the others beyond which a level counts as an outlier",
         unit="sigma",
         between=(2, 8),
     )
     error_weight: float = tunable(
         2.0,
-        "weight of the square of a level's error, for that of the variance of the levels: errors "
-        "of photons add up over a ramp",
+        "weight of the squared variance of the error of a level, relative to that of the levels: "
+        "errors due to photons add up over a ramp",
         between=(1, 4),
     )
 
 
 @dataclass(frozen=True)
 class PixelScatter:
-    """Variance of the pixels of a row about its level, and how well it is known.
+    """Variance of the pixels of a row about its level, and the number of pairs behind it.
 
     Parameters
     ----------
     variance : float
-        In the square of the unit of the values.
+        In the squared unit of the values.
     n_pairs : int
-        Number of pairs of pixels behind it.
+        Number of pairs of pixels from which it was measured.
     """
 
     variance: float
@@ -54,7 +54,7 @@ class PixelScatter:
 
 
 def median_variances(number: NDArray[np.int_]) -> NDArray[np.float64]:
-    """Variance of the median of normal values of unit variance.
+    """Variance of the median of Gaussian values of unit variance.
 
     Parameters
     ----------
@@ -68,9 +68,9 @@ def median_variances(number: NDArray[np.int_]) -> NDArray[np.float64]:
 
     Notes
     -----
-    ``pi / (2 n)`` for many values n. What is added to 2 n makes it exact for one and for
-    two values, and right to 3 % for any other number: the median of an even number is a
-    mean of two values and has a smaller error.
+    ``pi / (2 n)`` for many values n. The terms added to 2 n make it exact for one and two
+    values, and accurate to 3 % for other numbers; they differ because the median of an even
+    number of values is a mean of two and has a smaller error.
 
     Examples
     --------
@@ -95,19 +95,19 @@ def pixel_scatter(
     usable : ndarray of bool, shape (n_slow, n_fast)
         True where a value may be used.
     outputs : sequence of slice
-        Fast-axis slices whose rows have a level of their own.
+        Fast-axis slices whose rows have separate levels.
 
     Returns
     -------
     PixelScatter
-        0 where there is no pair of pixels.
+        Variance and number of pairs; 0 if there is no pair.
 
     Notes
     -----
-    From pairs of pixels of a row that follow each other. Noise that is the same in both is
-    no error of the level; where few pixels are usable they are far apart, and what then is
-    not the same is one. Where no row has two pixels, neighbouring rows make the pairs: what
-    these rows do not share counts as scatter.
+    Measured in pairs of successive usable pixels of a row. Noise that both share is part of
+    the level and not of its error. If few pixels are usable, they are far apart, and slow
+    noise that they do not share contributes to the error, as it should. If no row has two
+    usable pixels, pixels of neighbouring rows form the pairs.
     """
     total = int(np.count_nonzero(usable))
     step = max(total // ENOUGH_PIXELS, 1)
@@ -129,7 +129,7 @@ def pixel_scatter(
 def _pairs_of_rows(values: NDArray[np.float32], number: NDArray[np.int_]) -> NDArray[np.float32]:
     """Differences of the first and second, third and fourth value and so on of each row."""
     half = number // 2
-    # Where each pair is: two values on from the last one, but for the odd ones left over.
+    # Start of each pair: two values after the previous one, skipping unpaired values.
     odd = np.cumsum(number % 2) - number % 2
     first = 2 * np.arange(int(half.sum())) + np.repeat(odd, half)
     return values[first + 1] - values[first]
@@ -142,36 +142,36 @@ def shrunk_levels(
     *,
     tuning: ShrinkageTuning | None = None,
 ) -> NDArray[np.float32]:
-    """Medians of rows, or of rows of each output, without what is probably their error.
+    """Shrink medians of rows, or of rows of each output, according to their errors.
 
     Parameters
     ----------
     levels : ndarray of float32, shape (n_rows, n_outputs)
         Medians.
     number : ndarray of int, shape (n_rows, n_outputs)
-        Number of pixels behind each.
+        Number of pixels from which each was measured.
     scatter : PixelScatter
-        Of these pixels.
+        Scatter of these pixels.
     tuning : ShrinkageTuning, optional
-        Numbers that were chosen.
+        Tuning constants.
 
     Returns
     -------
     ndarray of float32, shape (n_rows, n_outputs)
-        In the unit of the levels; 0 for a row without any pixel.
+        Shrunk levels in the same unit; 0 for a row without usable pixels.
 
     Notes
     -----
-    A level is the mean of its output, plus what its row shares, of variance A, plus what
-    is its own, of variance B, plus an error of known variance (`median_variances`). The
-    best guess of levels of such variances is linear. A and B are moments of the levels; as
-    far as chance may have made these too large, they are not believed.
+    A level is modelled as the sum of the mean of its output, a part of variance A that all
+    outputs of the row share, a part of variance B of its own, and an error of known variance
+    (`median_variances`). For Gaussian parts, the best estimate is linear in the levels. A and B
+    are measured from moments of the levels, and reduced where these are not significant.
 
-    Levels that are little but error are believed less than that (`_trust`).
+    Levels with large errors are shrunk more than that (`_trust`).
 
-    A level that is far off its guess, by its own error, is no error: it is a stripe, which
-    no variance of the others foretells, and it is believed. Medians of one and of two values
-    are those of an outlier, if there is one, and count as 4 standard deviations at most.
+    A level that deviates from this model by many times its error is a stripe that is stronger
+    than the others, and is not shrunk. Medians of one or two values are not robust against
+    outliers, and are clipped at 4 standard deviations.
     """
     tuning = tuning or ShrinkageTuning()
     farthest = tuning.farthest
@@ -184,7 +184,7 @@ def shrunk_levels(
     y = np.where(filled, y - center, 0.0)
     reach = farthest * np.sqrt(shared + per_output + error)
     np.clip(y, -reach, reach, out=y, where=number <= FRAGILE)
-    weight = 1 / (per_output + error)  # of what an output tells of what its row shares
+    weight = 1 / (per_output + error)  # of each output, for the part that the row shares
     total = weight.sum(axis=1)
     mean = np.divide((weight * y).sum(axis=1), total, out=np.zeros_like(total), where=total > 0)
     row = (_trust(shared * total, tuning) * mean)[:, np.newaxis]
@@ -197,12 +197,13 @@ def shrunk_levels(
 
 
 def _trust(signal: NDArray[np.float64], tuning: ShrinkageTuning) -> NDArray[np.float64]:
-    """Factor of what was found with an error, by its variance over that of the error.
+    """Factor of shrinkage, given the variance of the signal relative to that of the error.
 
-    For one difference ``1 / (1 + 1 / signal)`` would be best. Where errors are small, clips
-    have done a part of that already, as their limits do not follow all of a row's level.
-    Where they are large, less is better: a rate has of the noise of rows that of the last
-    read less that of the first, while the errors that photons make add up over the ramp.
+    For a single difference, ``1 / (1 + 1 / signal)`` would be best (Wiener). If errors are
+    small, clipping has already shrunk the levels, because its limits do not fully follow the
+    level of a row. If errors are large, a smaller factor is better: the row noise of a rate is
+    only that of the last minus that of the first read, whereas errors due to photons add up
+    over the ramp.
     """
     return signal**2 / (signal**2 + tuning.error_weight)
 
@@ -213,7 +214,7 @@ def _moments(
     scatter: PixelScatter,
     tuning: ShrinkageTuning,
 ) -> tuple[NDArray[np.float64], float, float]:
-    """Mean of each output, and variances of what rows share and of what outputs have alone."""
+    """Mean of each output, and variances of the parts that rows share and that they do not."""
     filled = np.isfinite(error)
     error = np.where(filled, error, 0.0)
     center = np.array(
@@ -230,7 +231,7 @@ def _moments(
         distance = np.clip(y - center, -reach, reach)
         excess = float(np.average(distance**2 - error, weights=weight**2))
         total = max(excess, 0.0)
-    # By as much may chance have made it too large, which matters where it made most of it.
+    # The variance is reduced where its error is comparable to it.
     chance = math.hypot(
         math.sqrt(2 / float(np.sum(weight**2))),
         math.sqrt(2 / scatter.n_pairs) * float(np.average(error, weights=weight**2)),
@@ -246,7 +247,7 @@ def _moments(
 def _believed_means(
     center: NDArray[np.float64], weight: NDArray[np.float64], tuning: ShrinkageTuning
 ) -> NDArray[np.float64]:
-    """Means of outputs, whose differences have errors too: the inverses of the weights."""
+    """Means of outputs, whose differences are shrunk by their errors, 1 / ``weight``."""
     mean = np.average(center, weights=weight)
     offset = np.where(weight > 0, center - mean, 0.0)
     error = float(np.mean(np.divide(1.0, weight, out=np.zeros_like(weight), where=weight > 0)))

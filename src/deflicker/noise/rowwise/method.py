@@ -90,7 +90,7 @@ class RowMethod:
         Parameters
         ----------
         job : Job
-            What is to be cleaned.
+            Exposure, options and masks.
 
         Returns
         -------

@@ -76,7 +76,7 @@ def fitted_one_by_one(
     Yields
     ------
     Integration
-        In order.
+        The integrations in order.
     """
     for number in range(exposure.n_integrations):
         usable = mask_of_integration(mask, number) & exposure.good_pixels(number)

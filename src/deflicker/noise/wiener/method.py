@@ -64,7 +64,7 @@ class WienerMethod:
         Parameters
         ----------
         job : Job
-            What is to be cleaned.
+            Exposure, options and masks.
 
         Returns
         -------

@@ -94,7 +94,7 @@ class WienerFit:
         Parameters
         ----------
         options : CleanOptions
-            With the number of threads.
+            Options with the number of threads.
 
         Returns
         -------
@@ -402,8 +402,8 @@ def _noise_and_trend(
         return noise, clock, None
     log.warning(
         "Light is not linear in the times of the groups (meta.exposure.read_times, groups that "
-        "were dropped, or what the linearity correction left): what differences have of the "
-        "mean's light is not taken for noise"
+        "were dropped, or an incomplete linearity correction): the light that this leaves in "
+        "differences is not taken for noise"
     )
     again, clock = measure(trend)
     noise = again or noise
@@ -431,7 +431,7 @@ def clipping_level(options: CleanOptions, tuning: WienerTuning | None = None) ->
     Parameters
     ----------
     options : CleanOptions
-        With the level that is asked for.
+        Options with the requested level.
     tuning : WienerTuning, optional
         Tuning constants.
 
