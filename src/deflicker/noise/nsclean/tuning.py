@@ -48,7 +48,7 @@ class NscleanTuning:
         between=(2.8, 8),
     )
     window_clip: float = tunable(
-        3.0, "least clipping level of a difference of a sub-array", unit="sigma", between=(1.5, 6)
+        3.0, "least clipping level of a difference of a sub-array", unit="sigma", between=(3, 6)
     )
     narrow_corner: float = tunable(
         1061.0,

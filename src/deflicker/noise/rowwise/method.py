@@ -14,7 +14,7 @@ from deflicker.scene.draft_masks import masks_of_exposure
 __all__ = ["NoiseModel", "RowMethod"]
 
 
-def _any_clip(shape: tuple[int, ...]) -> float:  # noqa: ARG001 - shared signature
+def _any_clip(shape: tuple[int, ...], **_: object) -> float:  # noqa: ARG001 - shared signature
     return 0.0
 
 
@@ -43,7 +43,7 @@ class RowMethod:
     suits_choice : bool, optional
         Whether ``autoparam`` can choose options for it.
     tuning : type, optional
-        Dataclass of the tuning constants, which ``fit`` takes as ``tuning=``.
+        Dataclass of the tuning constants, which ``fit`` and ``least_clip`` take as ``tuning=``.
     needs_background, measures_spectrum, allocates_much : bool, optional
         As of every `NoiseMethod`.
     """
@@ -53,7 +53,7 @@ class RowMethod:
     instruments: frozenset[str]
     detectors: str
     within_rows: bool = False
-    least_clip: Callable[[tuple[int, ...]], float] = _any_clip
+    least_clip: Callable[..., float] = _any_clip
     suits_choice: bool = False
     tuning: type | None = None
     needs_background: bool = True
@@ -100,7 +100,11 @@ class RowMethod:
         mask = masks_of_exposure(job.maker) if job.user_mask is None else job.user_mask
         flat, options, method = job.flat, job.options, self
         if self.tuning is not None and isinstance(job.tuning, self.tuning):
-            method = replace(self, fit=partial(self.fit, tuning=job.tuning))
+            method = replace(
+                self,
+                fit=partial(self.fit, tuning=job.tuning),
+                least_clip=partial(self.least_clip, tuning=job.tuning),
+            )
         return Plan(
             mask=mask,
             integrations=fitted_one_by_one(
