@@ -20,13 +20,12 @@ from deflicker.mission.stpipe_seam import (
     belongs_to_pipeline,
     find_reference_file,
     keep_log_records,
-    set_process,
 )
 from deflicker.models.associations import borrowed_models, holds_models, members_of
 from deflicker.models.files import check_writing, existing_file, open_model
 from deflicker.noise.registry import METHODS
 from deflicker.options import CleanOptions
-from deflicker.parameters import specification
+from deflicker.parameters import PARAMETERS, specification
 from deflicker.storage.on_disk import map_in_place
 from deflicker.storage.place import Storage
 from deflicker.utils.memory import read_memory_limit
@@ -83,6 +82,8 @@ class CleanFlickerNoiseStep(JwstStep):
     def __init__(self, *args: Any, **parameters: Any) -> None:
         super().__init__(*args, **parameters)
         self.on_outcome: Callable[[Outcome], object] = _keep_nothing
+        # Where the arrays of a run are; set only on the copy of the step that makes the run.
+        self.storage: Storage | None = None
 
     def run(self, *args: Any) -> Any:
         """Run the step; if a file is written, a ramp larger than ``memory_limit`` stays on disk.
@@ -128,8 +129,7 @@ class CleanFlickerNoiseStep(JwstStep):
         run = self.for_one_run(output_use_model=by_model or len(inputs) > 1)
         try:
             with Storage(limit=limit, n_products=self.save_noise + self.save_background) as storage:
-                # stpipe calls `process` only with the inputs, but a run also needs its storage.
-                set_process(run, partial(run.clean_inputs, storage))
+                run.storage = storage
                 result = run.run_itself(*inputs)
                 for one in result if isinstance(result, list) else [result]:
                     if isinstance(one, datamodels.RampModel):
@@ -199,23 +199,7 @@ class CleanFlickerNoiseStep(JwstStep):
         OSError
             If the input cannot be read or the output folder cannot be written.
         """
-        return self.clean_inputs(Storage(), *inputs)
-
-    def clean_inputs(self, storage: Storage, *inputs: Any) -> Any:
-        """Do what `process` does, with the arrays kept in a given storage.
-
-        Parameters
-        ----------
-        storage : Storage
-            Where the arrays of the run are.
-        *inputs : str, pathlib.Path or JwstDataModel
-            As for `process`.
-
-        Returns
-        -------
-        JwstDataModel or list of JwstDataModel
-            As for `process`.
-        """
+        storage = self.storage or Storage()
         options = self._options()
         if METHODS[options.fit_method].allocates_much:
             share_freed_memory()
@@ -251,7 +235,7 @@ class CleanFlickerNoiseStep(JwstStep):
         """Pass the values of the parameters to the objects that use them."""
         return CleaningRun(
             options=options,
-            parameters=self.get_pars(full_spec=False),
+            parameters=self._parameters(),
             given=self.given,
             scene=SceneReader(
                 user_mask=self.user_mask,
@@ -271,6 +255,12 @@ class CleanFlickerNoiseStep(JwstStep):
             ),
             storage=storage,
         )
+
+    def _parameters(self) -> dict[str, Any]:
+        """Values of the step's parameters; stpipe does not list those that a subclass inherits."""
+        names = [one.name for one in PARAMETERS.values() if one.kind != "reference"]
+        inherited = {name: getattr(self, name) for name in names}
+        return {**inherited, **self.get_pars(full_spec=False)}
 
     def _find_file(self, path: str) -> str:
         """Path of a file, here or in the input folder."""

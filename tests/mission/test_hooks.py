@@ -132,3 +132,35 @@ def test_a_hook_of_a_step_leaves_the_users_model(small_nircam, hooks, hook):
         assert not np.array_equal(result.data, before, equal_nan=True)
         assert np.array_equal(model.data, before, equal_nan=True)
         assert model.meta.cal_step.clean_flicker_noise is None
+
+
+class SeeStep(Host, Step):
+    """A hook that looks at the step to which it belongs."""
+
+    class_alias = "see"
+    spec = "output_ext = string(default='.fits')"
+
+    def process(self, model):
+        parent = self.parent
+        type(self).seen = (parent.search_attr("_input_filename"), self.make_input_path("aux.fits"))
+        return model
+
+
+def test_hooks_see_the_run_that_they_belong_to(ramp_file):
+    """Its input's name and folder, which the step itself does not keep."""
+    step = CleanFlickerNoiseStep(post_hooks=[SeeStep])
+    step.run(str(ramp_file)).close()
+    assert SeeStep.seen == (str(ramp_file), str(ramp_file.parent / "aux.fits"))
+    assert step.search_attr("_input_filename") is None
+
+
+def test_the_process_of_a_subclass_is_called(ramp):
+    class Louder(CleanFlickerNoiseStep):
+        def process(self, *inputs):
+            result = super().process(*inputs)
+            result.meta.observation.program_number = "12345"
+            return result
+
+    with Louder().run(ramp) as result:
+        assert result.meta.cal_step.clean_flicker_noise == "COMPLETE"
+        assert result.meta.observation.program_number == "12345"

@@ -97,13 +97,13 @@ def test_scale_is_that_of_the_light_above_the_background(rng, scale):
 def test_scale_that_cannot_be_told(rng):
     data, star, dark = series(rng)
     brightness = Brightness(Template(groups=data[0]).rate(TIMES), dark, readout=ROWS)
-    assert brightness.tells
+    assert brightness.is_measurable
     assert brightness.scale(np.full(star.shape, 0.2, np.float32)) is None  # no star
     assert brightness.scale(np.full(star.shape, np.nan, np.float32)) is None
     noise = rng.normal(0, 300, star.shape).astype(np.float32)
     assert brightness.scale(star / 10 + noise) is None
     blank = Brightness(np.full(star.shape, 0.2, np.float32), np.ones_like(dark), readout=ROWS)
-    assert not blank.tells
+    assert not blank.is_measurable
 
 
 def test_groups_before_the_first_flag_are_valid(rng):

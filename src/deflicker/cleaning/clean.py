@@ -62,7 +62,8 @@ def clean_exposure(  # noqa: PLR0913 - each is a different input
         by default.
     tuning : WienerTuning, NscleanTuning, ShrinkageTuning or SeriesTuning, optional
         Tuning constants of a noise method, or of the background of a series, that replace
-        the default ones; see ``python -m benchmarks.tuning``.
+        the default ones; see ``python -m benchmarks.tuning``. It has no effect where another
+        method is used; with ``median_image`` only SeriesTuning has one.
 
     Returns
     -------

@@ -11,7 +11,9 @@ __all__ = [
     "FIXED_SLIT_QUADRANT",
     "FIXED_SLIT_ROWS",
     "FULL_FRAME",
+    "H2RG_OUTPUTS",
     "IRS2_BLOCK",
+    "IRS2_OUTPUTS",
     "IRS2_ROW_TICKS",
     "IRS2_SCIENCE",
     "NEAR_INFRARED",
@@ -26,6 +28,10 @@ ALL_INSTRUMENTS: Final = NEAR_INFRARED | {"MIRI"}
 
 # Shape of a full frame of a near-infrared detector, in pixels.
 FULL_FRAME: Final = (2048, 2048)
+# Outputs that read it at the same time. With IRS2 there is one more for reference pixels, which is
+# not part of the image.
+H2RG_OUTPUTS: Final = 4
+IRS2_OUTPUTS: Final = 5
 # Rows and columns of reference pixels on each side of it, in pixels.
 REFERENCE_BORDER: Final = 4
 

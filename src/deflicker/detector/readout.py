@@ -10,12 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from deflicker.detector.facts import FULL_FRAME, H2RG_OUTPUTS, IRS2_OUTPUTS
+
 __all__ = ["STRIP_ROWS", "Readout", "count_outputs"]
 
-H2RG_SIZE = 2048
-H2RG_OUTPUTS = 4
-# Four outputs and the interleaved reference output, which is not part of the image.
-IRS2_OUTPUTS = 5
 # If the axes are swapped, images are transposed a few rows at a time, which fit into the cache.
 STRIP_ROWS = 16
 
@@ -181,5 +179,7 @@ def count_outputs(*, instrument: str, n_slow: int, n_fast: int, declared: int | 
         declared = H2RG_OUTPUTS
     if declared and declared > 0 and n_fast % declared == 0:
         return int(declared)
-    wide = n_fast == H2RG_SIZE
-    return H2RG_OUTPUTS if wide and (n_slow == H2RG_SIZE or instrument.upper() == "NIRCAM") else 1
+    wide = n_fast == FULL_FRAME[0]
+    return (
+        H2RG_OUTPUTS if wide and (n_slow == FULL_FRAME[0] or instrument.upper() == "NIRCAM") else 1
+    )

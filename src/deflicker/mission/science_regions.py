@@ -58,7 +58,7 @@ def science_regions(
         if pastasoss is None:
             msg = "mask_science_regions needs a PASTASOSS reference file; give override_pastasoss"
             raise CannotClean(msg)
-        return _told(soss_region(model, pastasoss))
+        return _reported(soss_region(model, pastasoss))
     if exp_type != "NRS_IFU" and exp_type not in SLITS:
         log.warning("%s has no science regions: mask_science_regions is ignored", exp_type)
         return None
@@ -78,10 +78,10 @@ def science_regions(
     except Exception as error:
         msg = f"the WCS cannot be evaluated ({error}): assign it anew, or give user_mask"
         raise CannotClean(msg) from error
-    return _told(inside)
+    return _reported(inside)
 
 
-def _told(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _reported(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
     log.info("Science regions: %.1f %% of the pixels", 100 * inside.mean())
     return inside
 

@@ -1,11 +1,12 @@
-"""Uses of stpipe beyond its documented interface, all in this file.
+"""Uses of stpipe's steps beyond their documented interface.
 
 `JwstStep` also overrides two private hooks, ``_datamodels_open`` and ``_get_crds_parameters``,
-in the same way as the packages of missions that use stpipe.
+in the same way as the packages of missions that use stpipe. The registry of steps is read in
+`deflicker.mission.other_steps`, and CRDS is asked in `deflicker.mission.reference_lookup`.
 """
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final, TypeVar
 
 from stpipe import Pipeline, Step
@@ -23,7 +24,6 @@ __all__ = [
     "load_config_file",
     "looks_up_parameters",
     "names_from_command_line",
-    "set_process",
 ]
 
 AnyStep = TypeVar("AnyStep", bound=Step)
@@ -52,20 +52,18 @@ def copy_for_one_run(step: AnyStep, **attributes: Any) -> AnyStep:
     """
     one = copy.copy(step)
     vars(one).update(_reference_files_used=[], **attributes)
+    for name in ("_pre_hooks", "_post_hooks"):
+        vars(one)[name] = [_adopted(hook, step, one) for hook in getattr(step, name)]
     return one
 
 
-def set_process(run: Step, process: Callable[..., Any]) -> None:
-    """Replace the ``process`` that stpipe calls.
-
-    Parameters
-    ----------
-    run : Step
-        Copy of a step for one run; changed.
-    process : callable
-        Function to be called with the inputs.
-    """
-    vars(run).update(process=process)
+def _adopted(hook: Any, step: Step, run: Step) -> Any:
+    """Copy a hook that belongs to a step, for the copy of that step; hooks of users stay."""
+    if getattr(hook, "parent", None) is not step:
+        return hook
+    one = copy.copy(hook)
+    one.parent = run
+    return one
 
 
 def keep_log_records(step: Step, run: Step) -> None:

@@ -54,8 +54,8 @@ class Exposure:
     group_dq : Ramps of uint8, shape of ``data``, or None
         Data quality of the groups; None for rates.
     readout : Readout
-            Axes and outputs of the detector.
-        group_time : float, optional
+        Axes and outputs of the detector.
+    group_time : float, optional
         Time between two groups in seconds; not used for rates.
     group_times : ndarray of float64, shape (n_groups,), optional
         Time of each group in seconds, ascending, with any zero point, if groups are not evenly

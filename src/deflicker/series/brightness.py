@@ -67,7 +67,7 @@ class Brightness:
         self._dark = readout.to_detector_copy(background & finite)
 
     @property
-    def tells(self) -> bool:
+    def is_measurable(self) -> bool:
         """Whether enough pixels of the scene are bright enough to measure a scale."""
         return int(np.count_nonzero(self._observed)) >= self._tuning.fewest_illuminated
 

@@ -86,7 +86,7 @@ class Series:
             readout=exposure.readout,
             tuning=self.tuning,
         )
-        if not brightness.tells:
+        if not brightness.is_measurable:
             log.warning(
                 "Nothing in the series is bright enough to scale its template by: 1 is taken"
             )
@@ -102,7 +102,7 @@ class Series:
             lengths, groups = valid_groups(exposure, number)
             allowed = to_detector(exposure.good_pixels(number))
             may_be_dim = dim & allowed if self.uses_dim else None
-            if brightness.tells:
+            if brightness.is_measurable:
                 rate = integration_rate(exposure, number, n_threads=n_threads).rate
                 scale = brightness.scale(rate)
                 if scale is None:

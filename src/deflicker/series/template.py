@@ -121,7 +121,7 @@ def make_template(
     rate = template.rate(first.times)
     dark = background(rate)
     brightness = Brightness(rate, dark, readout=first.readout)
-    if not brightness.tells:
+    if not brightness.is_measurable:
         return template
     scales = [
         brightness.scale(integration_rate(exposure, i, n_threads=n_threads).rate) or 1.0

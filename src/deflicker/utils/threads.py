@@ -5,7 +5,7 @@ import os
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TypeVar
@@ -145,3 +145,4 @@ def map_in_order(
         finally:
             for future in waiting:
                 future.cancel()
+            wait(waiting)  # what has begun writes to arrays of the caller

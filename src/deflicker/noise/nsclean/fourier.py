@@ -10,7 +10,7 @@ from scipy.fft import irfft, rfft
 from deflicker.detector.facts import FULL_FRAME, REFERENCE_BORDER
 from deflicker.noise.noise_image import NoiseImage
 from deflicker.noise.nsclean.tuning import NscleanTuning
-from deflicker.noise.nsclean.wave_fit import Seen, fit_waves, powers_of_each, wave_powers
+from deflicker.noise.nsclean.wave_fit import WaveSums, fit_waves, powers_of_each, wave_powers
 from deflicker.noise.nsclean.waves import Waves, make_waves
 from deflicker.noise.nsclean.windows import subarray_noise
 from deflicker.stats.constants import MAD_TO_SIGMA
@@ -102,7 +102,7 @@ def full_frame_noise(
     coefficients = np.zeros((n_slow, len(waves.order)), dtype=np.float32)
     if len(rows):
         observed = [
-            _see_rows(values[block], usable[block], waves, tuning)
+            _sums_of_rows(values[block], usable[block], waves, tuning)
             for block in np.array_split(rows, ceil(len(rows) / BLOCK_ROWS))
         ]
         scatter = pixel_scatter(values, usable, [slice(0, n_fast)]).variance
@@ -136,12 +136,12 @@ def low_pass(
     return gain[gain > 1e-12]
 
 
-def _see_rows(
+def _sums_of_rows(
     values: NDArray[np.float32],
     usable: NDArray[np.bool_],
     waves: Waves,
     tuning: NscleanTuning,
-) -> Seen:
+) -> WaveSums:
     """Normal equations of the waves from the pixels of some rows."""
     weights = (usable / _density(usable, tuning.density_sigma)).astype(np.float64)
     weights *= weights
@@ -151,7 +151,7 @@ def _see_rows(
     sums = np.ascontiguousarray(rfft(weights, axis=1)[:, :highest]).view(np.float64)
     weighted = weights * cleaned
     moments = np.ascontiguousarray(rfft(weighted, axis=1)[:, :highest]).view(np.float64)
-    return Seen(
+    return WaveSums(
         waves=waves,
         kinds=_kinds(waves),
         matrix=waves.normal_matrix(sums),

@@ -9,7 +9,7 @@ from scipy.optimize import nnls
 
 from deflicker.noise.nsclean.waves import Waves
 
-__all__ = ["Seen", "WavePowers", "fit_waves", "powers_of_each", "wave_powers"]
+__all__ = ["WavePowers", "WaveSums", "fit_waves", "powers_of_each", "wave_powers"]
 
 # Fraction of the variance of the values; float32 cannot represent less white noise than this.
 LEAST_WHITE = 1e-8
@@ -20,7 +20,7 @@ TINY = float(np.finfo(np.float64).tiny)
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class WaveSums:
     """Normal equations of waves, from the pixels of some sequences of the same length.
 
     Parameters
@@ -76,17 +76,17 @@ class WavePowers:
     kinds: NDArray[np.float64]
     each: NDArray[np.float64] | None = None
 
-    def of(self, part: Seen) -> NDArray[np.float64]:
+    def of(self, part: WaveSums) -> NDArray[np.float64]:
         """Power of each wave (n_waves,) of some sequences."""
         return part.kinds @ self.kinds if self.each is None else self.each
 
 
-def wave_powers(observed: Sequence[Seen], *, scatter: float) -> WavePowers:
+def wave_powers(observed: Sequence[WaveSums], *, scatter: float) -> WavePowers:
     """Powers of the waves and of the white noise, from all sequences together.
 
     Parameters
     ----------
-    observed : sequence of Seen
+    observed : sequence of WaveSums
         Sequences with at least one usable value each.
     scatter : float
         Variance of the values relative to their neighbours, a lower limit of the white noise.
@@ -134,19 +134,19 @@ def _solve(
     return found
 
 
-def _expected_squares(part: Seen, found: NDArray[np.float64]) -> NDArray[np.float64]:
+def _expected_squares(part: WaveSums, found: NDArray[np.float64]) -> NDArray[np.float64]:
     """Mean squares (n_sequences, n_waves) of the products divided by their error."""
     inverse = 1 / part.error[:, np.newaxis]
     power = np.einsum("wkl,l->wk", part.matrix**2, part.kinds @ found[:-1]) * inverse**2
     return power + found[-1] * np.einsum("wkk->wk", part.matrix) * inverse
 
 
-def powers_of_each(observed: Sequence[Seen], powers: WavePowers) -> WavePowers:
+def powers_of_each(observed: Sequence[WaveSums], powers: WavePowers) -> WavePowers:
     """Power of each single wave, as far as the sequences constrain it.
 
     Parameters
     ----------
-    observed : sequence of Seen
+    observed : sequence of WaveSums
         Sequences with at least one usable value each, all of the same waves.
     powers : WavePowers
         Powers of the kinds, from which each wave may differ by about its own power.
@@ -171,7 +171,7 @@ def powers_of_each(observed: Sequence[Seen], powers: WavePowers) -> WavePowers:
 
 
 def _moments(
-    observed: Sequence[Seen],
+    observed: Sequence[WaveSums],
     mean: float,
     kinds: Sequence[NDArray[np.float64]],
     expected: Sequence[NDArray[np.float64]] | None = None,
@@ -202,7 +202,7 @@ def _moments(
     return system, right, np.maximum(np.sqrt(chance), np.maximum(least, TINY))
 
 
-def _mean(observed: Sequence[Seen]) -> float:
+def _mean(observed: Sequence[WaveSums]) -> float:
     """Mean of all values, shrunk towards 0 according to its error."""
     parts = np.concatenate([part.products[:, 0] / part.error for part in observed])
     weight = sum(float(np.sum(part.weight / part.error)) for part in observed)
@@ -211,17 +211,17 @@ def _mean(observed: Sequence[Seen]) -> float:
     return total / weight * max(1 - chance / total**2, 0.0) if total else 0.0
 
 
-def _without_mean(part: Seen, mean: float) -> NDArray[np.float64]:
+def _without_mean(part: WaveSums, mean: float) -> NDArray[np.float64]:
     """Products of the waves and the values minus their mean; the first wave is constant."""
     return part.products - mean * part.matrix[:, :, 0]
 
 
-def fit_waves(part: Seen, powers: WavePowers) -> NDArray[np.float64]:
+def fit_waves(part: WaveSums, powers: WavePowers) -> NDArray[np.float64]:
     """Most probable amplitudes of the waves.
 
     Parameters
     ----------
-    part : Seen
+    part : WaveSums
         Sequences.
     powers : WavePowers
         Expected powers of the waves and of the white noise.

@@ -12,7 +12,7 @@ from scipy.sparse import csc_array
 
 from deflicker.detector.facts import PIXEL_SECONDS, ROW_OVERHEAD
 from deflicker.noise.nsclean.tuning import NscleanTuning
-from deflicker.noise.nsclean.wave_fit import Seen, WavePowers, fit_waves, wave_powers
+from deflicker.noise.nsclean.wave_fit import WavePowers, WaveSums, fit_waves, wave_powers
 from deflicker.noise.nsclean.waves import Waves, make_waves
 from deflicker.stats.constants import MAD_TO_SIGMA
 from deflicker.stats.shrinkage import pixel_scatter
@@ -72,7 +72,7 @@ def subarray_noise(
     clocked = _clocked(np.where(usable, values, np.float32(0)))
     per_row = np.count_nonzero(usable, axis=1)
     observed = [
-        (rows, _see_windows(clocked[rows], weights[rows], corners, tuning))
+        (rows, _sums_of_windows(clocked[rows], weights[rows], corners, tuning))
         for rows in _alike(
             window_rows(per_row, int(tuning.window_pixels)), per_row, n_ticks=clocked.shape[1]
         )
@@ -218,19 +218,19 @@ def _blend(rows: NDArray[np.int_], n_rows: int) -> csc_array:
     )
 
 
-def _see_windows(
+def _sums_of_windows(
     values: NDArray[np.float32],
     weights: NDArray[np.float32],
     corners: tuple[float, float, float, float],
     tuning: NscleanTuning,
-) -> Seen:
+) -> WaveSums:
     """Normal equations of the waves from the pixels (n_windows, length, n_ticks) of windows."""
     values, weights = (a.reshape(len(a), -1) for a in (values, weights))
     n_ticks = values.shape[1]
     waves = make_waves(n_ticks, _passed(n_ticks, corners, tuning))
     weighted = weights * values
     sums, moments = _cosines_and_sines(weights, weighted, waves.transformed)
-    return Seen(
+    return WaveSums(
         waves=waves,
         kinds=_kinds(waves),
         matrix=waves.normal_matrix(sums),
@@ -275,7 +275,7 @@ def _kinds(waves: Waves) -> NDArray[np.float64]:
 
 
 def _noise_of_windows(
-    part: Seen, powers: WavePowers, corners: tuple[float, float, float, float]
+    part: WaveSums, powers: WavePowers, corners: tuple[float, float, float, float]
 ) -> NDArray[np.float32]:
     """Noise (n_windows, n_ticks) of windows of one length."""
     waves = part.waves

@@ -77,7 +77,7 @@ class WienerMethod:
             If no pixel can be used, or there is no noise.
         """
         options, tuning = job.options, job.tuning_of(WienerTuning)
-        levels = fit_wiener(
+        fitted = fit_wiener(
             job.exposure,
             options,
             flat=job.flat,
@@ -86,12 +86,12 @@ class WienerMethod:
             tuning=tuning,
         )
         return Plan(
-            mask=levels.scene_mask(),
-            integrations=levels.integrations(),
-            n_threads=levels.n_threads(options),
+            mask=fitted.scene_mask(),
+            integrations=fitted.integrations(),
+            n_threads=fitted.n_threads(options),
             n_sigma=clipping_level(options, tuning),
-            spectrum=levels.noise.spectrum,
-            report=partial(report_fit, levels),
+            spectrum=fitted.noise.spectrum,
+            report=partial(report_fit, fitted),
         )
 
 

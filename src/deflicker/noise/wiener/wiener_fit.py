@@ -158,7 +158,9 @@ class WienerFit:
         observed = self.mask & mean.usable | steady
         values = np.where(observed, mean.values - self.mean.values, np.float32(0))
         image = WeightedImage(values=values, variance=variance, usable=observed)
-        return fit_noise(image, spectrum, self.records, tolerance=self.tuning.gap_tolerance)
+        return fit_noise(
+            image, spectrum, self.records, tolerance=self.tuning.gap_tolerance, tuning=self.tuning
+        )
 
 
 @dataclass(frozen=True)
@@ -167,7 +169,7 @@ class IntegrationFit:
 
     Parameters
     ----------
-    levels : WienerFit
+    exposure_fit : WienerFit
         Noise and sky of the exposure.
     number : int
         Index of the integration.
@@ -179,7 +181,7 @@ class IntegrationFit:
         Whether the solutions for it reached their tolerance.
     """
 
-    levels: WienerFit
+    exposure_fit: WienerFit
     number: int
     mean: MeanImage
     noise: Image
@@ -200,27 +202,29 @@ class IntegrationFit:
         DifferenceFit
             Sum of the noise of the mean and of the deviation from it.
         """
-        levels = self.levels
-        n = levels.differences.exposure.n_differences
+        exposure_fit = self.exposure_fit
+        n = exposure_fit.differences.exposure.n_differences
         step = self.mean.step(j)
         factor = self.mean.deviation_factor(self.number, j) if n > 1 else 0.0
         if factor > 0:
             # A pedestal, which `deviation` subtracts, would make all pixels outliers.
-            values, good = levels.differences.deviation(self.number, j, self.mean, out=buffer)
-            if levels.trend is not None:
+            values, good = exposure_fit.differences.deviation(self.number, j, self.mean, out=buffer)
+            if exposure_fit.trend is not None:
                 shared = self.mean.shared_factor(self.number, j)
-                shared /= levels.differences.exposure.n_integrations
-                step += levels.trend.remove(
+                shared /= exposure_fit.differences.exposure.n_integrations
+                step += exposure_fit.trend.remove(
                     values, good, self.mean.values, factor=factor, shared=shared
                 )
         else:
-            values, good = levels.differences.valid(self.number, j, out=buffer)
+            values, good = exposure_fit.differences.valid(self.number, j, out=buffer)
         converged = self.converged
         noise = self.noise if step == 1 else self.noise * np.float32(step)
         if factor > 0 and good.any():
-            spectrum = levels.noise.spectrum.scaled(factor)
+            spectrum = exposure_fit.noise.spectrum.scaled(factor)
             image = self._image(j, values, good, spectrum)
-            fitted, converged = fit_noise(image, spectrum, levels.records, tuning=levels.tuning)
+            fitted, converged = fit_noise(
+                image, spectrum, exposure_fit.records, tuning=exposure_fit.tuning
+            )
             converged &= self.converged
             fitted += noise
             noise = fitted
@@ -229,21 +233,23 @@ class IntegrationFit:
             return DifferenceFit(noise=NoiseImage(np.zeros_like(buffer)))
         return DifferenceFit(
             noise=NoiseImage(noise),
-            background=levels.background,
+            background=exposure_fit.background,
             n_used=n_used,
             converged=converged,
         )
 
     def _image(self, j: int, values: Image, good: Usable, spectrum: NoiseSpectrum) -> WeightedImage:
         """Weighted image of a deviation from the mean; sets ``good`` to False for outliers."""
-        n, step = self.levels.differences.exposure.n_differences, self.mean.step(j)
+        n, step = self.exposure_fit.differences.exposure.n_differences, self.mean.step(j)
         variance = np.maximum(self.mean.values, 0)
-        variance *= np.float32(self.levels.noise.photon_variance_per_dn * step * (1 - step / n))
+        variance *= np.float32(
+            self.exposure_fit.noise.photon_variance_per_dn * step * (1 - step / n)
+        )
         variance += np.float32(spectrum.white)
         # A pixel with only one valid difference equals its mean, and constrains nothing.
         good &= self.mean.number > 1
         limit = variance + np.float32(spectrum.correlated_variance)
-        limit *= np.float32(self.levels.tuning.outlier_sigma**2)
+        limit *= np.float32(self.exposure_fit.tuning.outlier_sigma**2)
         with np.errstate(over="ignore"):
             good &= np.square(values) < limit
         np.copyto(values, np.float32(0), where=~good)
@@ -480,17 +486,17 @@ def _noise_without(
     return measured if measured is not None and measured.is_like(typical) else typical
 
 
-def report_fit(levels: WienerFit, noise_rms: float) -> None:
+def report_fit(exposure_fit: WienerFit, noise_rms: float) -> None:
     """Log the measured noise in three lines.
 
     Parameters
     ----------
-    levels : WienerFit
+    exposure_fit : WienerFit
         Fit with the spectrum.
     noise_rms : float
         Root mean square of what was removed from the differences.
     """
-    spectrum, exposure = levels.noise.spectrum, levels.differences.exposure
+    spectrum, exposure = exposure_fit.noise.spectrum, exposure_fit.differences.exposure
     common = 2 * np.trapezoid(spectrum.common, spectrum.frequency)
     per_output = 2 * np.trapezoid(spectrum.per_output, spectrum.frequency)
     log.info(
