@@ -64,7 +64,9 @@ def main() -> None:
 def _left(truth: SimulatedExposure, setting: Setting, *, flat: NDArray[np.float32] | None) -> float:
     """Percent of the noise's variance that a fixed setting leaves in the rate."""
     background, by_channel, divides = setting
-    options = CleanOptions(background_method=background, fit_by_channel=by_channel, n_threads=2)
+    options = CleanOptions(
+        background_method=background, fit_by_channel=by_channel, guard_light=False, n_threads=2
+    )
     cleaned = clean_exposure(exposure_of(truth), options, flat=flat if divides else None).data
     return 100 - measure_quality(truth, cleaned).removed_rate
 

@@ -21,7 +21,7 @@ from deflicker.storage.stored_array import Placeholder, StoredArray
 from support.runs import cleaners, environment, run_step
 
 CASES = {
-    "nircam": ("nircam", ()),
+    "nircam": ("nircam", ("--fit_method=median",)),
     "nirspec-bots": ("nirspec-bots", ("--fit_method=fft",)),
 }
 VARIABLE = ("DATE", "FILENAME")

@@ -21,12 +21,13 @@ from support.runs import SNOWBLIND, Cleaner, cleaners, environment, run_step, wr
 
 __all__ = ["median_quality"]
 
+MEDIAN = "--fit_method=median"
 SETTINGS = {
-    "median": (),
-    "median by channel": ("--fit_by_channel=true",),
-    "median, model": ("--background_method=model",),
-    "median by channel, model": ("--fit_by_channel=true", "--background_method=model"),
-    "median, fit_histogram": ("--fit_histogram=true",),
+    "median": (MEDIAN,),
+    "median by channel": (MEDIAN, "--fit_by_channel=true"),
+    "median, model": (MEDIAN, "--background_method=model"),
+    "median by channel, model": (MEDIAN, "--fit_by_channel=true", "--background_method=model"),
+    "median, fit_histogram": (MEDIAN, "--fit_histogram=true"),
     "fft": ("--fit_method=fft",),
     "wiener": ("--fit_method=wiener",),
     SNOWBLIND: (),

@@ -24,15 +24,16 @@ from support.runs import (
     write_case_elsewhere,
 )
 
+MEDIAN = "--fit_method=median"
 CASES = {
-    "NIRCam full, 5 groups": (EXPOSURES["nircam"], ()),
-    "NIRCam full, 10 groups": (replace(EXPOSURES["nircam"], n_groups=10), ()),
-    "NIRCam full, 20 groups": (replace(EXPOSURES["nircam"], n_groups=20), ()),
-    "NIRCam full, 40 groups": (replace(EXPOSURES["nircam"], n_groups=40), ()),
-    "NIRCam full, model": (EXPOSURES["nircam"], ("--background_method=model",)),
-    "NIRISS full by channel": (EXPOSURES["niriss"], ("--fit_by_channel=true",)),
-    "MIRI full, 8 groups": (EXPOSURES["miri"], ()),
-    "NIRSpec full, median": (EXPOSURES["nirspec-ifu"], ()),
+    "NIRCam full, 5 groups": (EXPOSURES["nircam"], (MEDIAN,)),
+    "NIRCam full, 10 groups": (replace(EXPOSURES["nircam"], n_groups=10), (MEDIAN,)),
+    "NIRCam full, 20 groups": (replace(EXPOSURES["nircam"], n_groups=20), (MEDIAN,)),
+    "NIRCam full, 40 groups": (replace(EXPOSURES["nircam"], n_groups=40), (MEDIAN,)),
+    "NIRCam full, model": (EXPOSURES["nircam"], (MEDIAN, "--background_method=model")),
+    "NIRISS full by channel": (EXPOSURES["niriss"], (MEDIAN, "--fit_by_channel=true")),
+    "MIRI full, 8 groups": (EXPOSURES["miri"], (MEDIAN,)),
+    "NIRSpec full, median": (EXPOSURES["nirspec-ifu"], (MEDIAN,)),
     "NIRSpec full, fft": (EXPOSURES["nirspec-ifu"], ("--fit_method=fft",)),
     "NIRCam stripe, 6 x 5": (
         replace(
@@ -45,7 +46,7 @@ CASES = {
             group_time=1.34666,
             n_stars=1900,
         ),
-        ("--fit_by_channel=true",),
+        (MEDIAN, "--fit_by_channel=true"),
     ),
     "SUB2048 20 x 6, fft": (EXPOSURES["nirspec-bots"], ("--fit_method=fft",)),
     "SUB2048 200 x 6, fft": (

@@ -197,11 +197,11 @@ def test_parameters_of_the_pipeline_from_crds(ramp, tmp_path, expected):
     del env["STPIPE_DISABLE_CRDS_STEPPARS"]
     subprocess.run([str(STRUN), "deflicker_detector1", str(ramp)], env=env, check=True)
     with datamodels.open("jw00001_nrca1_ramp.fits") as result:
-        assert_cleaned(result, expected(n_sigma=2.75))
+        assert_cleaned(result, expected(fit_method="median", n_sigma=2.75))
 
 
 def test_every_parameter_of_the_stock_step_is_ours():
-    """Of the same type and default, with all its choices; only skip differs."""
+    """Of the same type and default, with all its choices; skip and fit_method differ."""
     ours, stock = CleanFlickerNoiseStep.load_spec_file(), StockStep.load_spec_file()
 
     def choices(text):
@@ -214,9 +214,12 @@ def test_every_parameter_of_the_stock_step_is_ours():
         assert name in ours
         if name != "skip":
             (kind, options, default), wanted = choices(ours[name]), choices(stock[name])
-            # The Wiener filter is ours alone.
-            more = {"wiener"} if name == "fit_method" else set()
-            assert (kind, options - more, default) == wanted, name
+            if name == "fit_method":
+                # The Wiener filter is ours alone, and so is the choice of the best method.
+                options -= {"auto", "wiener"}
+                assert default == "auto"
+                default = "median"
+            assert (kind, options, default) == wanted, name
     assert "default=False" in str(ours["skip"]).replace(" ", "")
     assert set(StockStep.reference_file_types) == set(CleanFlickerNoiseStep.reference_file_types)
 
@@ -229,7 +232,7 @@ def test_parameter_files_of_the_stock_step(ramp, expected, how):
     else:
         result = CleanFlickerNoiseStep.from_config_file("stock.asdf").run(str(ramp))
     with result:
-        assert_cleaned(result, expected(n_sigma=2.5, fit_by_channel=True))
+        assert_cleaned(result, expected(fit_method="median", n_sigma=2.5, fit_by_channel=True))
 
 
 def test_the_same_names_and_kinds_of_products(ramp):

@@ -22,7 +22,8 @@ def ramp(small_nircam):
 
 
 def run(data, **parameters):
-    return CleanFlickerNoiseStep.call(data, **parameters)
+    """With ``median``, which is quick and the default of the recipe, unless a method is given."""
+    return CleanFlickerNoiseStep.call(data, **{"fit_method": "median", **parameters})
 
 
 def test_same_numbers_as_the_recipe(small, tmp_path):
@@ -109,7 +110,7 @@ def test_rates(ramp, small_nircam, kind):
         model.update(ramp)
         dq = np.broadcast_to(small_nircam.pixel_dq, data.shape)
         model.dq = dq.copy()
-        with run(model, save_noise=True, save_mask=True) as cleaned:
+        with run(model, save_noise=True, save_mask=True, guard_light=False) as cleaned:
             assert type(cleaned) is model_class
             assert cleaned.data.shape == data.shape
             assert cleaned.meta.cal_step.clean_flicker_noise == "COMPLETE"
@@ -276,7 +277,7 @@ def test_the_specification_is_what_it_was():
 def test_every_parameter_of_the_specification_has_its_default():
     expected = {
         "autoparam": False,
-        "fit_method": "median",
+        "fit_method": "auto",
         "fit_by_channel": False,
         "background_method": "median",
         "background_box_size": None,
@@ -284,6 +285,7 @@ def test_every_parameter_of_the_specification_has_its_default():
         "apply_flat_field": False,
         "n_sigma": 2.0,
         "fit_histogram": False,
+        "guard_light": True,
         "single_mask": True,
         "user_mask": None,
         "save_mask": False,
@@ -430,8 +432,9 @@ def test_header_tells_every_parameter_and_what_was_removed(ramp_file):
         assert name in spec
         if name in {"memory_limit", "progress_bar"}:  # no matter where, and who watched
             assert name not in history
-        elif name not in {"n_sigma", "fit_by_channel", "save_noise", "save_mask"}:
+        elif name not in {"fit_method", "n_sigma", "fit_by_channel", "save_noise", "save_mask"}:
             assert f"{name}={value}".replace(" ", "") in history
+    assert "fit_method=median" in history
     assert "n_sigma=2.25" in history
     assert "fit_by_channel=True" in history
     for name in ("mask", "flicker_noise"):

@@ -13,8 +13,9 @@ class CleanOptions:
 
     Parameters
     ----------
-    fit_method : {"median", "fft", "wiener"}, optional
-        Noise model.
+    fit_method : {"auto", "median", "fft", "wiener"}, optional
+        Noise model. ``auto`` is the default of the step, which knows the instrument; here it takes
+        the one for near-infrared detectors.
     fit_by_channel : bool, optional
         Fit each detector output separately.
     background_method : {"median", "model", "median_image", None}, optional
@@ -25,6 +26,8 @@ class CleanOptions:
         Clipping level for signal; 0 turns outlier rejection off.
     fit_histogram : bool, optional
         Take centre and sigma of the scene mask from a Gaussian fitted to a histogram.
+    guard_light : bool, optional
+        Leave alone what the fits of all differences have in common beyond their noise.
     single_mask : bool, optional
         One scene mask from the combined rate, or one for each integration.
     save_background, save_noise : bool, optional
@@ -46,12 +49,13 @@ class CleanOptions:
     ValueError: n_sigma must be a finite number, 0 or larger, not -1
     """
 
-    fit_method: str = PARAMETERS["fit_method"].default
+    fit_method: str = "median"
     fit_by_channel: bool = PARAMETERS["fit_by_channel"].default
     background_method: str | None = PARAMETERS["background_method"].default
     background_box_size: tuple[int, int] | None = PARAMETERS["background_box_size"].default
     n_sigma: float = PARAMETERS["n_sigma"].default
     fit_histogram: bool = PARAMETERS["fit_histogram"].default
+    guard_light: bool = PARAMETERS["guard_light"].default
     single_mask: bool = PARAMETERS["single_mask"].default
     save_background: bool = PARAMETERS["save_background"].default
     save_noise: bool = PARAMETERS["save_noise"].default

@@ -88,13 +88,14 @@ _TABLE: Final = (
     Parameter(
         name="fit_method",
         kind="option",
-        default="median",
-        choices=("median", "fft", "wiener"),
-        comment="Noise model",
-        shown="``median``, ``fft``, ``wiener``; ``median``",
+        default="auto",
+        choices=("auto", "median", "fft", "wiener"),
+        comment="Noise model; auto: the best one for the exposure",
+        shown="``auto``, ``median``, ``fft``, ``wiener``; ``auto``",
         meaning=(
             "noise model; ``fft`` is for NIRSpec, ``wiener`` (:doc:`wiener`) for all instruments "
-            "but MIRI; other exposures are ``SKIPPED``"
+            "but MIRI; other exposures are ``SKIPPED``. ``auto`` takes ``wiener``, but ``median`` "
+            "for MIRI and with ``median_image``; the log and HISTORY name the method"
         ),
     ),
     Parameter(
@@ -175,6 +176,16 @@ _TABLE: Final = (
         ),
     ),
     Parameter(
+        name="guard_light",
+        kind="boolean",
+        default=True,
+        comment="Leave alone what all differences share beyond their noise: it is light",
+        meaning=(
+            "leave alone what the fits of all differences have in common beyond what their noise "
+            "can have: it is light (:ref:`guard`). The log and HISTORY tell what was found"
+        ),
+    ),
+    Parameter(
         name="single_mask",
         kind="boolean",
         default=True,
@@ -192,6 +203,26 @@ _TABLE: Final = (
         meaning=(
             "file (``ImageModel`` or ``CubeModel``) of the mask to use; the pixel is used where "
             "it is not zero. The text ``None``, in upper or lower case, means None"
+        ),
+    ),
+    Parameter(
+        name="scene_image",
+        kind="string",
+        default=None,
+        comment="Image of the field from other exposures, whose light is no noise",
+        meaning=(
+            "file of a mosaic of the field (``_i2d``, or any FITS image with a celestial WCS): its "
+            "light is subtracted before the fits, and stays in the result (:doc:`scene_image`)"
+        ),
+    ),
+    Parameter(
+        name="scene_wcs",
+        kind="string",
+        default=None,
+        comment="File with the WCS of the exposure, for scene_image",
+        meaning=(
+            "file of the same exposure with a WCS for ``scene_image`` (``_cal``, ``_crf``, "
+            "``_tweakreg``); the exposure's own by default"
         ),
     ),
     Parameter(

@@ -23,7 +23,7 @@ from deflicker.mission.stpipe_seam import (
 )
 from deflicker.models.associations import borrowed_models, holds_models, members_of
 from deflicker.models.files import check_writing, existing_file, open_model
-from deflicker.noise.registry import METHODS
+from deflicker.noise.registry import AUTO, METHODS
 from deflicker.options import CleanOptions
 from deflicker.parameters import PARAMETERS, specification
 from deflicker.storage.on_disk import map_in_place
@@ -64,7 +64,7 @@ class CleanFlickerNoiseStep(JwstStep):
     """
 
     class_alias = "clean_flicker_noise"
-    spec = specification({"fit_method": METHODS, "background_method": BACKGROUNDS})
+    spec = specification({"fit_method": [AUTO, *METHODS], "background_method": BACKGROUNDS})
     reference_file_types: ClassVar = ["flat", "pastasoss"]
     # A pipeline must not look up reference files in advance: the step needs them only if a
     # parameter asks for them.
@@ -74,6 +74,8 @@ class CleanFlickerNoiseStep(JwstStep):
         "override_flat",
         "override_pastasoss",
         "user_mask",
+        "scene_image",
+        "scene_wcs",
         "maximum_cores",
         "memory_limit",
         "template",
@@ -201,7 +203,7 @@ class CleanFlickerNoiseStep(JwstStep):
         """
         storage = self.storage or Storage()
         options = self._options()
-        if METHODS[options.fit_method].allocates_much:
+        if options.fit_method == AUTO or METHODS[options.fit_method].allocates_much:
             share_freed_memory()
         self._report_template(options, several=len(inputs) > 1)
         run = self._cleaning_run(options, storage)
@@ -239,6 +241,8 @@ class CleanFlickerNoiseStep(JwstStep):
             given=self.given,
             scene=SceneReader(
                 user_mask=self.user_mask,
+                scene_image=self.scene_image,
+                scene_wcs=self.scene_wcs,
                 mask_science_regions=self.mask_science_regions,
                 apply_flat_field=self.apply_flat_field,
                 gives_flat=self.override_flat is not None,
@@ -289,6 +293,7 @@ class CleanFlickerNoiseStep(JwstStep):
             background_box_size=None if box is None else tuple(box),
             n_sigma=self.n_sigma,
             fit_histogram=self.fit_histogram,
+            guard_light=self.guard_light,
             single_mask=self.single_mask,
             save_background=self.save_background,
             save_noise=self.save_noise,

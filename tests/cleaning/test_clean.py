@@ -246,9 +246,11 @@ def test_flat_structure_does_not_look_like_noise(rng):
     data = 1000 * flat * np.arange(4).reshape(1, -1, 1, 1) + rng.normal(0, 0.1, (1, 4, 40, 400))
     exposure = plain_exposure(data.astype(np.float32))
     with_flat = clean_exposure(exposure, flat=flat, options=CleanOptions(save_background=True))
-    without = clean_exposure(exposure)
+    without = clean_exposure(exposure, CleanOptions(guard_light=False))
     assert np.std(with_flat.data - data) < 1
     assert np.std(without.data - data) > 10
+    with pytest.raises(NothingToClean, match="noisier"):
+        clean_exposure(exposure)
     np.testing.assert_allclose(with_flat.background[0, 1], 1000 * flat, rtol=1e-3)
 
 

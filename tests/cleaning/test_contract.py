@@ -11,7 +11,7 @@ import pytest
 from conftest import exposure_of
 from deflicker import CleanOptions, Readout, clean_exposure
 from deflicker.cleaning.backgrounds import BACKGROUNDS
-from deflicker.noise.registry import METHODS
+from deflicker.noise.registry import AUTO, METHODS
 from deflicker.parameters import PARAMETERS
 from deflicker.simulation.exposures import EXPOSURES, simulate
 from deflicker.simulation.quality import measure_quality
@@ -46,7 +46,7 @@ def options_of(method, background, **others):
 
 
 def test_the_table_of_parameters_knows_what_the_registries_hold():
-    assert PARAMETERS["fit_method"].choices == tuple(METHODS)
+    assert PARAMETERS["fit_method"].choices == (AUTO, *METHODS)
     assert PARAMETERS["background_method"].choices == tuple(BACKGROUNDS)
 
 

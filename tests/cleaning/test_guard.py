@@ -288,3 +288,15 @@ def test_a_step_between_groups_is_dropped_where_it_harms(rng, share):
     checked = guarded_step(found, earlier, exposure, 0, 1, flat=None)
     assert checked.dropped == (share < 0)
     assert checked.noise is (earlier if share < 0 else found).noise
+
+
+@pytest.mark.parametrize("value", [-1e7, np.inf])
+def test_damage_is_no_light(rng, value):
+    """A quarter of the values of all groups: the mean says nothing of the light of the rest."""
+    data = np.cumsum(rng.normal(5, 3, (1, 3, *SHAPE)), axis=1).astype(np.float32)
+    data[rng.random(data.shape) < 0.25] = value
+    exposure = plain_exposure(data)
+    noise = NoiseImage(stripes(rng, sigma=200.0))
+    change, error, variance = variance_change(noise, exposure, 0, 0, flat=None, without_light=True)
+    assert variance < 1e3
+    assert change > 3 * error

@@ -86,7 +86,9 @@ def cache(tmp_path, monkeypatch):
     with datamodels.FlatModel(data=(1 + 0.05 * np.sin(y)).astype(np.float32)) as flat:
         flat.dq = np.zeros((128, 256), np.uint32)
         flat.save(str(folder / names["flat"]))
-    step = CleanFlickerNoiseStep(n_sigma=2.75, fit_by_channel=True, apply_flat_field=True)
+    step = CleanFlickerNoiseStep(
+        fit_method="median", n_sigma=2.75, fit_by_channel=True, apply_flat_field=True
+    )
     step.export_config(folder / names["pars-cleanflickernoisestep"], include_metadata=True)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
@@ -110,6 +112,7 @@ def test_parameters_and_flat_from_a_cache(ramp_file, cache):
     assert header["R_FLAT"] == "crds://jwst_nircam_flat_9000.fits"
     assert header["CRDS_CTX"] == CONTEXT
     by_hand = CleanFlickerNoiseStep(
+        fit_method="median",
         n_sigma=2.75,
         fit_by_channel=True,
         apply_flat_field=True,

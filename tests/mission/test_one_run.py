@@ -45,7 +45,9 @@ def check(path, expected):
 def test_two_files_one_after_the_other(two_ramps):
     files, cleaned = two_ramps
     outcomes = []
-    step = CleanFlickerNoiseStep(fit_by_channel=True, save_results=True, save_mask=True)
+    step = CleanFlickerNoiseStep(
+        fit_method="median", fit_by_channel=True, save_results=True, save_mask=True
+    )
     step.on_outcome = outcomes.append
     before = state_of(step)
     for path in files:
@@ -61,7 +63,9 @@ def test_two_files_one_after_the_other(two_ramps):
 
 def test_two_threads(two_ramps):
     files, cleaned = two_ramps
-    step = CleanFlickerNoiseStep(fit_by_channel=True, save_results=True, maximum_cores="none")
+    step = CleanFlickerNoiseStep(
+        fit_method="median", fit_by_channel=True, save_results=True, maximum_cores="none"
+    )
     before = state_of(step)
     together = threading.Barrier(2)
 

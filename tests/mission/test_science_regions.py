@@ -91,6 +91,7 @@ def test_table_of_modes(mode, wanted, flat_file, tmp_path):
         else:
             model.meta.wcs = slits_wcs(apertures)
         result = CleanFlickerNoiseStep(
+            fit_method="median",
             mask_science_regions=wanted,
             override_flat=str(flat_file / f"flat{shape[0]}.fits"),
             n_sigma=5,
@@ -197,6 +198,7 @@ def test_rates_of_integrations_with_a_wcs(single_mask, tmp_path):
         model.meta.subarray.fastaxis, model.meta.subarray.slowaxis = 2, 1
         model.meta.wcs = slits_wcs([aperture])
         result = CleanFlickerNoiseStep(
+            fit_method="median",
             mask_science_regions=True,
             single_mask=single_mask,
             save_mask=True,
@@ -294,7 +296,11 @@ def test_registered_steps_assign_the_wcs_and_flag_shutters(install, tmp_path, ca
     install("planet", assign=LABELS.format(row=30), flag_alias=flag_alias)
     with ifu_model() as model, caplog.at_level(logging.INFO):
         result = CleanFlickerNoiseStep(
-            mask_science_regions=True, save_mask=True, n_sigma=0, output_dir=str(tmp_path)
+            fit_method="median",
+            mask_science_regions=True,
+            save_mask=True,
+            n_sigma=0,
+            output_dir=str(tmp_path),
         ).run(model)
         assert result.meta.cal_step.clean_flicker_noise == "COMPLETE"
         assert getattr(result.meta, "wcs", None) is None  # it was for the mask alone

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from deflicker.noise.method import Job, Plan
-from deflicker.noise.registry import METHODS
+from deflicker.noise.registry import AUTO, METHODS
 from deflicker.options import CleanOptions
 from deflicker.ramps.exposure import Exposure
 from deflicker.scene.draft_masks import masks_of_exposure
@@ -68,6 +68,8 @@ def uses_template(options: CleanOptions) -> bool:
         True for the background of a series if the noise method needs a background.
     """
     background = BACKGROUNDS[options.background_method]
+    if options.fit_method == AUTO:
+        return background.of_series
     return background.of_series and METHODS[options.fit_method].needs_background
 
 

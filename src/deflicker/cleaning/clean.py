@@ -8,6 +8,7 @@ import logging
 import numpy as np
 from numpy.typing import NDArray
 
+from deflicker.cleaning.automatic import choose_method
 from deflicker.cleaning.backgrounds import fitted_images, plan_of
 from deflicker.cleaning.groups import clean_groups
 from deflicker.cleaning.guard import check_unit
@@ -21,6 +22,7 @@ from deflicker.ramps.exposure import Exposure, Output, Ramps
 from deflicker.ramps.masks import mask_of_integration
 from deflicker.scene.background import no_box_warnings
 from deflicker.scene.draft_masks import MaskMaker
+from deflicker.scene.known_light import KnownLight
 from deflicker.series.template import Template
 
 __all__ = ["check_input", "clean_exposure"]
@@ -36,6 +38,7 @@ def clean_exposure(  # noqa: PLR0913 - each is a different input
     science: NDArray[np.bool_] | None = None,
     user_mask: NDArray[np.bool_] | None = None,
     template: Template | None = None,
+    known: KnownLight | None = None,
     out: Ramps | Output | None = None,
     tuning: object | None = None,
 ) -> CleanResult:
@@ -57,6 +60,9 @@ def clean_exposure(  # noqa: PLR0913 - each is a different input
     template : Template, optional
         Template of the series to which the exposure belongs, for ``median_image``; made from
         the integrations of the exposure by default.
+    known : KnownLight, optional
+        Light that other exposures of the field show, in DN/s. The noise is fitted to what is left
+        without it; it stays in the cleaned data.
     out : Ramps or Output, shape of ``exposure.data``, optional
         Destination of the cleaned data; may be ``exposure.data`` itself. A new array
         by default.
@@ -100,14 +106,14 @@ def clean_exposure(  # noqa: PLR0913 - each is a different input
     >>> bool(abs(np.median(cleaned[0, 0, 20]) - 10) < 0.5)
     True
     """
-    options = options or CleanOptions()
+    options = choose_method(options or CleanOptions())
     exposure = fitted_images(exposure, options)
     check_input(exposure, options, user_mask)
     check_unit(exposure)
     method = METHODS[options.fit_method]
     for warning in method.ignored(options, exposure.readout):
         log.warning(warning)
-    maker = MaskMaker(exposure=exposure, options=options, flat=flat, science=science)
+    maker = MaskMaker(exposure=exposure, options=options, flat=flat, science=science, known=known)
     plan = plan_of(Job(maker=maker, user_mask=user_mask, tuning=tuning), template)
     _report_mask(plan.mask, is_given=user_mask is not None)
 
@@ -117,7 +123,7 @@ def clean_exposure(  # noqa: PLR0913 - each is a different input
         clean_groups(exposure, result, plan, advance=output.advance)
     _check_result(result)
     report_result(result, n_sigma=plan.n_sigma)
-    plan.report(result.noise_rms)
+    result.removed = plan.report(result.noise_rms)
     return result
 
 
@@ -143,6 +149,7 @@ def _empty_result(
         mask=plan.mask,
         background=output.make_zeros(shape) if options.save_background else None,
         noise=output.make_zeros(shape) if options.save_noise else None,
+        shared=[] if plan.shared is None else [plan.shared],
         spectrum=plan.spectrum,
     )
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deflicker.cleaning.guard import guarded, guarded_step
+from deflicker.cleaning.light_guard import guard_light
 from deflicker.cleaning.result import CleanResult
 from deflicker.detector.readout import STRIP_ROWS
 from deflicker.noise.fit import DifferenceFit
@@ -43,9 +44,20 @@ def clean_groups(
     writer = _Writer(exposure=exposure, result=result, flat=flat)
     held: tuple[Integration, int] | None = None
     earlier: DifferenceFit | None = None
-    for integration, j, found in _fits(plan, exposure):
+    fits = _fits(plan, exposure)
+    if plan.may_share_light and not exposure.whole_groups:
+        fits = guard_light(
+            fits,
+            exposure.steps,
+            n_integrations=exposure.n_integrations,
+            share_reads=exposure.group_dq is not None,
+            record=result.shared.append,
+        )
+    for integration, j, found in fits:
         advance()
         fitted = found
+        if plan.may_share_light:
+            fitted = guarded(found, exposure, integration.number, j, flat=flat, without_light=True)
         if exposure.whole_groups:
             if earlier is not None and j:
                 fitted = guarded_step(found, earlier, exposure, integration.number, j, flat=flat)
@@ -77,8 +89,17 @@ def _fits(plan: Plan, exposure: Exposure) -> Iterator[tuple[Integration, int, Di
         buffer = buffers.get()
         try:
             fitted = integration.fit(j, buffer)
-            checked = guarded(fitted, exposure, integration.number, j, flat=plan.flat)
-            return integration, j, checked
+            # What the fits share must be returned to the light first.
+            if not plan.may_share_light:
+                fitted = guarded(
+                    fitted,
+                    exposure,
+                    integration.number,
+                    j,
+                    flat=plan.flat,
+                    without_light=plan.without_light,
+                )
+            return integration, j, fitted
         finally:
             buffers.put(buffer)
 

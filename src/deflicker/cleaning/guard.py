@@ -67,6 +67,7 @@ def guarded(
     j: int,
     *,
     flat: Image | None,
+    without_light: bool = False,
 ) -> DifferenceFit:
     """Drop the noise of a difference if subtracting it would do harm.
 
@@ -80,6 +81,8 @@ def guarded(
         Indices of the integration and of the difference.
     flat : ndarray of float32, shape (n_slow, n_fast), or None
         Flat field by which the noise is multiplied, in the detector frame.
+    without_light : bool, optional
+        Judge the difference without the light that it shares with others, see `variance_change`.
 
     Returns
     -------
@@ -92,7 +95,7 @@ def guarded(
         return fitted
     coefficients = fitted.noise.coefficients
     if is_measured(coefficients).all() and not _harms(
-        fitted.noise, exposure, integration, j, flat=flat
+        fitted.noise, exposure, integration, j, flat=flat, without_light=without_light
     ):
         return fitted
     nothing = NoiseImage(np.zeros_like(coefficients), fitted.noise.shapes)
@@ -135,10 +138,18 @@ def guarded_step(
 
 
 def _harms(
-    noise: NoiseImage, exposure: Exposure, integration: int, j: int, *, flat: Image | None
+    noise: NoiseImage,
+    exposure: Exposure,
+    integration: int,
+    j: int,
+    *,
+    flat: Image | None,
+    without_light: bool = False,
 ) -> bool:
     """Whether subtracting the noise increases the variance of a difference."""
-    change, error, variance = variance_change(noise, exposure, integration, j, flat=flat)
+    change, error, variance = variance_change(
+        noise, exposure, integration, j, flat=flat, without_light=without_light
+    )
     # A large change in only a few rows also has a large error, and would not be significant.
     return change > min(SIGNIFICANT * error, variance)
 
@@ -150,6 +161,7 @@ def variance_change(
     j: int,
     *,
     flat: Image | None,
+    without_light: bool = False,
 ) -> tuple[float, float, float]:
     """Change of the variance of a difference if noise is subtracted from it.
 
@@ -163,6 +175,9 @@ def variance_change(
         Indices of the integration and of the difference.
     flat : ndarray of float32, shape (n_slow, n_fast), or None
         Flat field by which the noise is multiplied.
+    without_light : bool, optional
+        Subtract the mean difference of the integration, which contains the light. By chance, light
+        on large scales is often correlated with the noise.
 
     Returns
     -------
@@ -187,6 +202,13 @@ def variance_change(
     good &= is_measured(values)
     level, limit = _level_and_limit(values, good)
     with np.errstate(invalid="ignore", over="ignore"):  # in pixels that are not good
+        if without_light and exposure.first_cleaned and exposure.n_differences > 1:
+            mean = _mean_difference(exposure, integration, step) * np.float32(exposure.steps[j])
+            light, narrower = _level_and_limit(values - mean, good)
+            # Damaged groups are in the mean too: then it is no light.
+            if narrower < limit:
+                values -= mean
+                level, limit = light, narrower
         values -= level
         good &= np.abs(values) <= limit
     n_rows = -(-len(values) // MOST_STRIPS)
@@ -200,6 +222,19 @@ def variance_change(
         used = good[start : start + n_rows]
         strip[:] = _sums(values[start : start + n_rows][used], image[used])
     return _change_and_error(sums)
+
+
+def _mean_difference(exposure: Exposure, integration: int, step: int) -> Image:
+    """Mean difference of an integration, with all its light, in every ``step``-th row."""
+    groups = exposure.data[integration]
+    first, last = (
+        exposure.readout.to_detector(groups[group])[::step].astype(np.float32)
+        for group in (0, exposure.n_differences)
+    )
+    with np.errstate(invalid="ignore", over="ignore"):  # NaNs of a damaged file may be signalling
+        last -= first
+    last /= np.float32(exposure.n_differences)
+    return last
 
 
 def _every_nth_row(exposure: Exposure, integration: int, j: int, step: int) -> Exposure:

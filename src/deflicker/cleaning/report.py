@@ -10,6 +10,7 @@ __all__ = ["report_result"]
 log = logging.getLogger(__name__)
 
 MOST_NAMED = 5  # differences in one line of the log
+LIGHT_RATIO = 2.0  # below it, what was left alone is not worth a warning
 FEWEST_USED = 0.05  # fraction of all pixels
 
 
@@ -63,6 +64,14 @@ def _report_differences(result: CleanResult) -> None:
         result.noise_rms,
         100 * result.used_fraction,
     )
+    if result.light_ratio > LIGHT_RATIO and result.light_kept < 1:
+        log.warning(
+            "What the differences have in common is %.3g times as strong as their noise can be: "
+            "%.1f %% of it is light and was left alone (guard_light=False takes it for noise); a "
+            "user_mask of the sky may help",
+            result.light_ratio,
+            100 * (1 - result.light_kept),
+        )
     if result.lost:
         log.warning(
             "%d of %d differences have no usable pixel and keep their noise: %s",

@@ -10,6 +10,7 @@ import numpy as np
 from stdatamodels.jwst import datamodels
 
 from deflicker.autoparam.choice import may_choose, resolve_options
+from deflicker.cleaning.automatic import choose_method
 from deflicker.cleaning.backgrounds import fitted_images, uses_template
 from deflicker.cleaning.clean import check_input, clean_exposure
 from deflicker.cleaning.result import CleanResult
@@ -110,6 +111,9 @@ class CleaningRun:
         list of Outcome
             One for each segment.
         """
+        chosen = self._for(models[0])
+        if chosen is not self:
+            return chosen.clean_segments(models)
         template: Template | CannotClean | NothingToClean
         try:
             template = self._template_of(models)
@@ -138,6 +142,9 @@ class CleaningRun:
         Outcome
             Status, and what was used.
         """
+        chosen = self._for(model)
+        if chosen is not self:
+            return chosen.clean(model, template=template)
         log.info("Cleaning %s", model.meta.filename or f"a {type(model).__name__}")
         try:
             if isinstance(template, Exception):
@@ -156,6 +163,14 @@ class CleaningRun:
             model.meta.cal_step.clean_flicker_noise = outcome.status
         record_references(model, outcome.references)
         return outcome
+
+    def _for(self, model: datamodels.JwstDataModel) -> "CleaningRun":
+        """The run with the noise method for an exposure, if the user leaves it open."""
+        options = choose_method(self.options, model.meta.instrument.name)
+        if options is self.options:
+            return self
+        parameters = {**self.parameters, "fit_method": options.fit_method}
+        return replace(self, options=options, parameters=parameters)
 
     def _is_clean(self, model: datamodels.JwstDataModel) -> bool:
         """Whether a model was cleaned before and need not be cleaned again."""
@@ -187,6 +202,12 @@ class CleaningRun:
         used = {**self.parameters, **chosen}
         if template is None and uses_template(options):
             template = self._template_of([model], scene)
+        known = None
+        if uses_template(options):
+            if given_path(self.parameters["scene_image"]) is not None:
+                log.warning("The template of a series is its scene: scene_image is ignored")
+        else:
+            known = self.scene.known(model, exposure)
         n_fits = exposure.n_integrations * exposure.n_differences
         with progress(n_fits, wanted=used["progress_bar"]) as advance:
             result = clean_exposure(
@@ -196,6 +217,7 @@ class CleaningRun:
                 science=scene.science,
                 user_mask=scene.user_mask,
                 template=template,
+                known=known,
                 out=self.storage.output(
                     model,
                     exposure,

@@ -14,6 +14,8 @@ from deflicker.mission.names import given_path
 from deflicker.mission.reference_lookup import look_up
 from deflicker.mission.science_regions import science_regions
 from deflicker.models.references import read_flat, read_user_mask
+from deflicker.ramps.exposure import Exposure
+from deflicker.scene.known_light import KnownLight
 
 __all__ = ["SceneInputs", "SceneReader"]
 
@@ -50,8 +52,8 @@ class SceneReader:
 
     Parameters
     ----------
-    user_mask : str or None
-        The parameter ``user_mask``.
+    user_mask, scene_image, scene_wcs : str or None
+        The parameters of the same names.
     mask_science_regions, apply_flat_field : bool
         The parameters of the same names.
     gives_flat : bool
@@ -66,6 +68,8 @@ class SceneReader:
     """
 
     user_mask: str | None
+    scene_image: str | None
+    scene_wcs: str | None
     mask_science_regions: bool
     apply_flat_field: bool
     gives_flat: bool
@@ -107,6 +111,38 @@ class SceneReader:
         )
         return SceneInputs(
             flat=flat, science=science, user_mask=user_mask, references=tuple(references)
+        )
+
+    def known(self, model: datamodels.JwstDataModel, exposure: Exposure) -> KnownLight | None:
+        """Light of the exposure that ``scene_image`` shows.
+
+        Parameters
+        ----------
+        model : JwstDataModel
+            The exposure.
+        exposure : Exposure
+            Its arrays.
+
+        Returns
+        -------
+        KnownLight or None
+            None if there is no such image, or it shows nothing that the exposure does.
+
+        Raises
+        ------
+        CannotClean
+            If a file cannot be used.
+        """
+        mosaic, wcs = given_path(self.scene_image), given_path(self.scene_wcs)
+        if mosaic is None:
+            return None
+        from deflicker.mission.scene_image import known_light
+
+        return known_light(
+            model,
+            exposure,
+            mosaic=self.find_file(mosaic),
+            wcs=None if wcs is None else self.find_file(wcs),
         )
 
     def _look_up(

@@ -48,6 +48,17 @@ def history_text(
         f"{100 * result.used_fraction:.1f} % of the pixels; rms of the noise removed from "
         f"{len(result.noise_power)} differences{flat} {result.noise_rms:.4g} {unit}"
     )
+    if result.removed is not None:
+        entry += (
+            f", about {100 * result.removed.differences:.0f} % of its variance, and "
+            f"{100 * result.removed.rate:.0f} % of that in the rate (from the powers of noise "
+            "and light)"
+        )
+    if result.light_ratio > 0:
+        entry += (
+            f"; the differences share {result.light_ratio:.3g} times the power of noise, of which "
+            f"{100 * result.light_kept:.0f} % were removed"
+        )
     # FITS headers may contain only printable ASCII, but paths may contain any character.
     return entry.encode("ascii", "backslashreplace").decode().replace("\n", " ")
 

@@ -13,8 +13,9 @@ from deflicker.noise.spectrum import NoiseSpectrum
 from deflicker.options import CleanOptions
 from deflicker.ramps.exposure import Exposure
 from deflicker.scene.draft_masks import MaskMaker
+from deflicker.scene.known_light import KnownLight
 
-__all__ = ["Integration", "Job", "NoiseMethod", "Plan"]
+__all__ = ["Integration", "Job", "NoiseMethod", "Plan", "RemovedNoise", "SharedPower"]
 
 
 Tuning = TypeVar("Tuning")
@@ -29,6 +30,40 @@ class Integration(Protocol):
 
     def fit(self, j: int, buffer: NDArray[np.float32], /) -> DifferenceFit:
         """Fit a difference; groups ``j`` and ``j + 1`` must not have been cleaned."""
+
+
+@dataclass(frozen=True)
+class RemovedNoise:
+    """Estimate of how much noise a cleaning removes.
+
+    Parameters
+    ----------
+    differences, rate : float
+        Fractions of the variance of the correlated noise that are removed from the differences
+        and from their mean; negative if light adds more variance than noise is removed.
+    """
+
+    differences: float
+    rate: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class SharedPower:
+    """Power of the mean of an integration's fits.
+
+    Parameters
+    ----------
+    found : float
+        Mean square of the mean of the fits, in the squared unit of the data.
+    expected : float
+        That of the noise of the mean, from the scatter of the fits.
+    kept : float
+        Fraction of ``found`` that is still subtracted.
+    """
+
+    found: float
+    expected: float
+    kept: float
 
 
 def _say_nothing(noise_rms: float, /) -> None:
@@ -51,10 +86,17 @@ class Plan:
         Clipping level that the method uses.
     flat : ndarray of float32, shape (n_slow, n_fast), or None, optional
         Flat field by which noise and background are to be multiplied, in the detector frame.
+    may_share_light : bool, optional
+        Whether the fits of all differences may contain the same light, which the recipe must find.
+    without_light : bool, optional
+        Whether the fits contain no light, and are judged by differences without their light.
+    shared : SharedPower or None, optional
+        Power of the mean of the fits, if the method itself compared it with that of noise.
     spectrum : NoiseSpectrum or None, optional
         Spectrum of the noise of one read, if the method measures it.
     report : callable, optional
-        Logs the results, given the rms of the noise that was removed.
+        Logs the results, given the rms of the noise that was removed, and returns an estimate of
+        the removed fraction if there is one.
     """
 
     mask: NDArray[np.bool_]
@@ -62,8 +104,11 @@ class Plan:
     n_threads: int
     n_sigma: float
     flat: NDArray[np.float32] | None = None
+    may_share_light: bool = False
+    without_light: bool = False
+    shared: SharedPower | None = None
     spectrum: NoiseSpectrum | None = None
-    report: Callable[[float], None] = _say_nothing
+    report: Callable[[float], RemovedNoise | None] = _say_nothing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +129,18 @@ class Job:
     maker: MaskMaker
     user_mask: NDArray[np.bool_] | None = None
     tuning: object | None = None
+
+    @property
+    def known(self) -> KnownLight | None:
+        """Known light of a difference of mean duration in the detector frame, in DN."""
+        known = self.maker.known
+        if known is None:
+            return None
+        readout, scaled = self.exposure.readout, known.scaled(self.exposure.seconds)
+        return KnownLight(
+            light=readout.to_detector_copy(scaled.light),
+            error=readout.to_detector_copy(scaled.error),
+        )
 
     def tuning_of(self, kind: type[Tuning]) -> Tuning:
         """Tuning constants of one kind.

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Final
 
 from deflicker.noise.median import MEDIAN
 from deflicker.noise.method import NoiseMethod
@@ -10,7 +11,9 @@ from deflicker.noise.rowwise.method import RowMethod
 from deflicker.noise.wiener.method import WIENER
 from deflicker.options import CleanOptions
 
-__all__ = ["METHODS", "row_method"]
+__all__ = ["AUTO", "METHODS", "row_method"]
+
+AUTO: Final = "auto"  # value of fit_method that stands for the best method of an exposure
 
 METHODS: Mapping[str, NoiseMethod] = MappingProxyType(
     {method.name: method for method in (MEDIAN, NSCLEAN, WIENER)}

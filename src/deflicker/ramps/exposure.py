@@ -121,6 +121,14 @@ class Exposure:
         return np.diff(times) * (self.n_differences / (times[-1] - times[0]))
 
     @property
+    def seconds(self) -> float:
+        """Mean duration of a difference in seconds; 1 for rates, whose unit is DN/s."""
+        if self.group_dq is None:
+            return 1.0
+        times = self.times
+        return float(times[-1] - times[0]) / max(len(times) - 1, 1)
+
+    @property
     def image_shape(self) -> tuple[int, int]:
         """(ny, nx) of one image."""
         ny, nx = self.data.shape[-2:]

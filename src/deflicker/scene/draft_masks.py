@@ -9,9 +9,14 @@ from deflicker.detector.measured import is_measured
 from deflicker.options import CleanOptions
 from deflicker.ramps.exposure import Exposure
 from deflicker.ramps.rates import DraftRate, combine_rates, draft_rate
+from deflicker.scene.known_light import KnownLight
 from deflicker.scene.mask import scene_mask
+from deflicker.stats.constants import MAD_TO_SIGMA
 
 __all__ = ["MaskMaker", "integration_rate", "masks_of_exposure"]
+
+# Error of known light up to which a pixel counts as background, relative to the scatter.
+MOST_ERROR = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,12 +33,15 @@ class MaskMaker:
         Flat field by which rates are divided before masking.
     science : ndarray of bool, shape (ny, nx), optional
         True where science regions are to be masked.
+    known : KnownLight, optional
+        Light that is subtracted from rates before masking.
     """
 
     exposure: Exposure
     options: CleanOptions
     flat: NDArray[np.float32] | None = None
     science: NDArray[np.bool_] | None = None
+    known: KnownLight | None = None
 
     def mask(self, rate: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Scene mask of a rate image.
@@ -48,13 +56,20 @@ class MaskMaker:
         ndarray of bool, shape (ny, nx)
             True where the pixel may be used.
         """
-        return scene_mask(
+        if self.known is not None:
+            rate = rate - self.known.light
+        mask = scene_mask(
             rate if self.flat is None else rate / self.flat,
             n_sigma=self.options.n_sigma,
             fit_histogram=self.options.fit_histogram,
             science=self.science,
             readout=self.exposure.readout,
         )
+        if self.known is not None and mask.any():
+            # Where the light is not known well enough, it is masked as without it.
+            scatter = MAD_TO_SIGMA * np.median(np.abs(rate[mask] - np.median(rate[mask])))
+            mask &= self.known.error < MOST_ERROR * scatter
+        return mask
 
 
 def masks_of_exposure(maker: MaskMaker) -> NDArray[np.bool_]:

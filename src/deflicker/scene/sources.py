@@ -14,11 +14,19 @@ from deflicker.stats.constants import MAD_TO_SIGMA
 from deflicker.stats.row_medians import row_medians
 from deflicker.utils.threads import map_in_order
 
-__all__ = ["find_sources", "fine_structure", "noise_level", "sky_map", "source_halos"]
+__all__ = [
+    "find_compact_sources",
+    "find_sources",
+    "fine_structure",
+    "noise_level",
+    "sky_map",
+    "source_halos",
+]
 
 # Sizes of the blocks of pixels in which sources are searched for.
 SCALES = (1, 4, 16)
 LEAST_COVERED = 0.1
+COMPACT = 8.0  # standard deviations
 CROWDED = 2.0  # standard deviations of the noise; an image with more scatter is full of light
 SMOOTHED = 1 / (4 * np.pi)  # variance of white noise after a Gaussian of one pixel
 BOX = 16
@@ -212,6 +220,16 @@ def sky_map(
     A morphological opening of the medians keeps gradients, and removes spectra and compact
     galaxies. It underestimates the sky by about the scatter of the medians.
     """
+    boxes, _ = _box_medians(image, usable)
+    boxes = grey_opening(boxes, size=[min(OPENING, n) for n in boxes.shape])
+    boxes = gaussian_filter(boxes, 1.0, mode="nearest")
+    return boxes, _interpolated(boxes, image.shape)
+
+
+def _box_medians(
+    image: NDArray[np.float32], usable: NDArray[np.bool_]
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Medians of boxes, and which of them have enough pixels; others are that of the nearest."""
     box = min(BOX, *image.shape)
     ny, nx = (n // box for n in image.shape)
     whole = (slice(ny * box), slice(nx * box))
@@ -226,11 +244,40 @@ def sky_map(
     if known.any():
         nearest = distance_transform_edt(~known, return_distances=False, return_indices=True)
         boxes = boxes[tuple(nearest)]
-    boxes = grey_opening(boxes, size=[min(OPENING, n) for n in boxes.shape])
-    boxes = gaussian_filter(boxes, 1.0, mode="nearest")
-    sky = zoom(boxes, box, order=1, mode="nearest", grid_mode=True)
-    missing = [(0, n - k) for n, k in zip(image.shape, sky.shape, strict=True)]
-    return boxes, np.pad(sky, missing, mode="edge")
+    return boxes, known
+
+
+def _interpolated(boxes: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Values of boxes interpolated to pixels."""
+    image = zoom(boxes, min(BOX, *shape), order=1, mode="nearest", grid_mode=True)
+    missing = [(0, n - k) for n, k in zip(shape, image.shape, strict=True)]
+    return np.pad(image, missing, mode="edge")
+
+
+def find_compact_sources(
+    image: NDArray[np.float32], usable: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Find bright sources that are small compared with boxes of 16 pixels, whatever lies below.
+
+    Parameters
+    ----------
+    image : ndarray of float32, shape (ny, nx)
+        Image in any unit, with structure at all scales.
+    usable : ndarray of bool, shape (ny, nx)
+        True where the image may be used; it is finite there.
+
+    Returns
+    -------
+    ndarray of bool, shape (ny, nx)
+        True at pixels far above the medians of boxes around them, and at their neighbours.
+    """
+    boxes, known = _box_medians(image, usable)
+    if not known.any():
+        return np.zeros(image.shape, dtype=bool)
+    above = image - _interpolated(boxes, image.shape)
+    above[~usable] = 0
+    sigma = _scatter(_some(above, usable))
+    return binary_dilation(above > np.float32(COMPACT * sigma), iterations=2)
 
 
 def fine_structure(

@@ -24,6 +24,7 @@ __all__ = [
     "Scenario",
     "SimulatedExposure",
     "SimulatedNoise",
+    "field_of",
     "simulate",
 ]
 
@@ -62,7 +63,9 @@ class SimulatedExposure:
     target: NDArray[np.float32] | None = None
 
 
-def simulate(scenario: Scenario, *, seed: int = 1) -> SimulatedExposure:
+def simulate(
+    scenario: Scenario, *, seed: int = 1, field: NDArray[np.float32] | None = None
+) -> SimulatedExposure:
     """Simulate an exposure.
 
     Parameters
@@ -71,6 +74,9 @@ def simulate(scenario: Scenario, *, seed: int = 1) -> SimulatedExposure:
         Parameters of the simulation; `EXPOSURES` and `SERIES` contain examples.
     seed : int, optional
         Seed of the random numbers.
+    field : ndarray of float32, shape (ny, nx), optional
+        Light of everything except the target, in electrons per group; `field_of` the scenario by
+        default.
 
     Returns
     -------
@@ -85,7 +91,7 @@ def simulate(scenario: Scenario, *, seed: int = 1) -> SimulatedExposure:
     (1, 5, 64, 64)
     """
     rng = np.random.default_rng(seed)
-    field = _field(scenario, rng)
+    field = field_of(scenario, rng) if field is None else field
     curve, shifts = light_curve(scenario), drifts(scenario)
     shape = (scenario.n_integrations, scenario.n_groups, *scenario.shape)
     correlated = np.empty(shape, dtype=np.float32)
@@ -114,7 +120,7 @@ def simulate(scenario: Scenario, *, seed: int = 1) -> SimulatedExposure:
     target = None
     if scenario.target:
         target = np.where(border, np.float32(0), target_light(scenario))
-        field += target
+        field = field + target
     return SimulatedExposure(
         scenario=scenario,
         data=data,
@@ -127,8 +133,21 @@ def simulate(scenario: Scenario, *, seed: int = 1) -> SimulatedExposure:
     )
 
 
-def _field(scenario: Scenario, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Light of everything except the target, in electrons per group."""
+def field_of(scenario: Scenario, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Light of everything except the target.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        Parameters of the simulation.
+    rng : numpy.random.Generator
+        Source of the places of the stars.
+
+    Returns
+    -------
+    ndarray of float32, shape (ny, nx)
+        In electrons per group.
+    """
     ny, nx = scenario.shape
     points = np.zeros(scenario.shape, dtype=np.float32)
     flux = np.minimum(3.0 * rng.random(scenario.n_stars) ** -1.25, scenario.brightest_star)
@@ -144,6 +163,8 @@ def _field(scenario: Scenario, rng: np.random.Generator) -> NDArray[np.float32]:
         light += scenario.galaxy * np.exp(-radius)
     if scenario.traces and scenario.target != "trace":
         light += spectra(scenario)
+    for extended in scenario.light:
+        light += extended.image(scenario.shape, rng)
     return ((light + scenario.sky) * scenario.group_time).astype(np.float32)
 
 

@@ -4,11 +4,21 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.fft import irfft2, rfft2
 
 from deflicker.detector.dq import DO_NOT_USE
 from deflicker.simulation.exposures import DETECTORS, Scenario, SimulatedExposure
 
-__all__ = ["Quality", "mean_difference", "measure_quality", "rate_variance"]
+__all__ = [
+    "LightQuality",
+    "Quality",
+    "mean_difference",
+    "measure_light",
+    "measure_quality",
+    "rate_variance",
+]
+
+BRIGHTEST = 99.9  # percentile of the scene; brighter pixels count as if they were as bright
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +107,82 @@ def measure_quality(truth: SimulatedExposure, cleaned: NDArray) -> Quality:
         level=float(np.nanmean(residual)),
         flux_eaten=-100 * _slope(truth.scene[good], residual),
         new_nan=int(np.count_nonzero(np.isfinite(truth.data) & ~np.isfinite(cleaned))),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LightQuality:
+    """What a cleaning did to the noise and to the light of any shape.
+
+    Parameters
+    ----------
+    removed_differences, removed_rate : float
+        As of `Quality`.
+    eaten : float
+        Percentage of the light that was taken for noise.
+    eaten_error : float
+        Its standard error, due to the noise that remains in the rate.
+    """
+
+    removed_differences: float
+    removed_rate: float
+    eaten: float
+    eaten_error: float
+
+
+def measure_light(truth: SimulatedExposure, cleaned: NDArray) -> LightQuality:
+    """Compare the light of a cleaned exposure with the truth, whatever its shape.
+
+    Parameters
+    ----------
+    truth : SimulatedExposure
+        The simulated exposure.
+    cleaned : ndarray of float, shape (n_integrations, n_groups, ny, nx)
+        Its cleaned data in DN.
+
+    Returns
+    -------
+    LightQuality
+        Figures of merit over the pixels that are not DO_NOT_USE in PIXELDQ.
+
+    Notes
+    -----
+    The light that was eaten is the projection of what was removed too much from the rate on the
+    scene, of which pixels above the 99.9th percentile count as if they had that brightness: stars
+    would otherwise hide what happens to extended light. Its error is the standard deviation of
+    the same projection over all cyclic shifts of the scene.
+
+    Examples
+    --------
+    >>> from deflicker.simulation.quality import measure_light
+    >>> from deflicker.simulation.exposures import Scenario, simulate
+    >>> exposure = simulate(Scenario(shape=(64, 64), n_outputs=1))
+    >>> measure_light(exposure, exposure.data).removed_rate
+    0.0
+    """
+    quality = measure_quality(truth, cleaned)
+    noise = truth.correlated[:, -1] - truth.correlated[:, 0]
+    removed = (truth.data[:, -1] - truth.data[:, 0]) - (cleaned[:, -1] - cleaned[:, 0])
+    n_differences = truth.correlated.shape[1] - 1
+    residual = (noise - removed).mean(axis=0, dtype=np.float64) / n_differences
+    good = ((truth.pixel_dq & DO_NOT_USE) == 0) & np.isfinite(residual)
+    residual = np.where(good, residual - residual[good].mean(), 0)
+    scene = np.minimum(truth.scene, np.percentile(truth.scene[good], BRIGHTEST)).astype(np.float64)
+    scene = np.where(good, scene - scene[good].mean(), 0)
+    power = float(np.sum(scene**2))
+    if power == 0:
+        return LightQuality(
+            removed_differences=quality.removed_differences,
+            removed_rate=quality.removed_rate,
+            eaten=0.0,
+            eaten_error=0.0,
+        )
+    shifted = irfft2(rfft2(residual) * np.conj(rfft2(scene)), s=residual.shape)
+    return LightQuality(
+        removed_differences=quality.removed_differences,
+        removed_rate=quality.removed_rate,
+        eaten=-100 * float(shifted[0, 0]) / power,
+        eaten_error=100 * float(shifted.std()) / power,
     )
 
 

@@ -6,6 +6,7 @@ from typing import Final
 
 from deflicker.detector.facts import REFERENCE_BORDER
 from deflicker.detector.readout import Readout
+from deflicker.simulation.light import Light
 
 __all__ = ["DETECTORS", "EXPOSURES", "SERIES", "TARGETS", "Scenario", "SimulatedNoise"]
 
@@ -103,6 +104,8 @@ class Scenario:
         Width of the border of reference pixels.
     noise : SimulatedNoise or None
         Noise of the detector; that of the instrument by default.
+    light : tuple of Light
+        Extended light that is added to sky and stars.
 
     Raises
     ------
@@ -137,6 +140,7 @@ class Scenario:
     saturation: float = 60000.0
     border: int = REFERENCE_BORDER
     noise: SimulatedNoise | None = None
+    light: tuple[Light, ...] = ()
 
     def __post_init__(self) -> None:
         if self.target is None:

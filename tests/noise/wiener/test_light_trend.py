@@ -6,7 +6,7 @@ import pytest
 from deflicker.detector.clock import Clock
 from deflicker.noise.wiener.light_trend import LightTrend
 from deflicker.noise.wiener.mean_image import MeanImage
-from deflicker.noise.wiener.solver import Records
+from deflicker.noise.wiener.records import Records
 from deflicker.noise.wiener.spectrum import typical_spectrum
 from deflicker.simulation.exposures import DETECTORS, Scenario, simulate
 

@@ -4,16 +4,13 @@ import numpy as np
 import pytest
 
 from deflicker.detector.clock import Clock
-from deflicker.noise.wiener.mean import (
-    WeightedImage,
-    _brightness,
-    _first_sources,
-    _SkyAndNoise,
-)
+from deflicker.noise.wiener.mean import _Alternation
+from deflicker.noise.wiener.records import Records
 from deflicker.noise.wiener.sky import SkySplines, SmoothSky, sky_penalty
-from deflicker.noise.wiener.solver import Records
+from deflicker.noise.wiener.sky_and_noise import SkyAndNoise, _brightness
 from deflicker.noise.wiener.spectrum import typical_spectrum
 from deflicker.noise.wiener.tuning import WienerTuning
+from deflicker.noise.wiener.weighted_image import WeightedImage
 from deflicker.noise.wiener.weights import ObservedPixels, RecordWeights, in_bins
 from deflicker.scene.sources import source_halos
 
@@ -77,9 +74,9 @@ def test_penalty_leaves_the_level_free_and_counts_derivatives():
     rows, columns = splines.centres()
     slope = np.broadcast_to(0.01 * rows[:, np.newaxis], splines.grid).ravel()
     # One term for each pair of neighbours along the slow axis, of the size that the prior
-    # gives to first derivatives: three times the brightness for each 256 pixels.
+    # gives to first derivatives: three times the brightness for each 200 pixels.
     n_slow, n_fast = splines.grid
-    expected = (n_slow - 1) * n_fast * (0.01 / (3 * 2.0 / 256)) ** 2
+    expected = (n_slow - 1) * n_fast * (0.01 / (3 * 2.0 / 200)) ** 2
     assert slope @ penalty @ slope == pytest.approx(expected, rel=1e-6)
     cubic = np.broadcast_to(1e-6 * columns**3, splines.grid).ravel()
     third = sky_penalty(splines, brightness * 1e3).toarray()
@@ -162,7 +159,7 @@ def sky_and_noise(values, *, level, flat=None):
     image = WeightedImage(values=seen, variance=0.01 * ones, usable=ones > 0, flat=flat)
     clock = Clock(n_slow=values.shape[0], n_fast=values.shape[1])
     spectrum = typical_spectrum(white=0.01, n_outputs=1)
-    both = _SkyAndNoise(image, spectrum, clock, level=np.float32(level), n_threads=1, tuning=TUNING)
+    both = SkyAndNoise(image, spectrum, clock, level=np.float32(level), n_threads=1, tuning=TUNING)
     return both, spectrum
 
 
@@ -203,13 +200,16 @@ def test_a_galaxy_does_not_mask_the_rest_of_its_rows(rng):
     galaxy = 50 * np.exp(-((y - 120) ** 2 + (x - 150) ** 2) / 800)
     values = galaxy + rng.normal(0, 0.85, (256, 1)) + rng.normal(0, 1, galaxy.shape)
     ones = np.ones(galaxy.shape, np.float32)
-    found = _first_sources(
+    fit = _Alternation(
         WeightedImage(values=values.astype(np.float32), variance=ones, usable=ones > 0),
         typical_spectrum(white=1.0, n_outputs=1),
         Clock(n_slow=256, n_fast=320),
-        (4.0, 4.0),
-        level=None,
+        level=np.float32(0),
+        limit=4.0,
+        guard_light=True,
         n_threads=1,
+        tuning=TUNING,
     )
+    found = ~fit.first_mask(None)
     assert found[galaxy > 4].mean() > 0.95
     assert found[galaxy < 0.01].mean() < 0.02

@@ -6,8 +6,10 @@ import pytest
 from deflicker.detector.clock import Clock
 from deflicker.noise.spectrum import NoiseSpectrum
 from deflicker.noise.wiener.coupling import SlowModes, _inverse_prior
+from deflicker.noise.wiener.prior import NoisePrior
+from deflicker.noise.wiener.records import Records
 from deflicker.noise.wiener.sky import SkySplines, SmoothSky, sky_penalty
-from deflicker.noise.wiener.solver import NoiseEquations, NoisePrior, Records, solve_noise
+from deflicker.noise.wiener.solver import NoiseEquations, solve_noise
 from deflicker.noise.wiener.tuning import WienerTuning
 from deflicker.noise.wiener.weights import ObservedPixels, RecordWeights
 
@@ -249,3 +251,30 @@ def test_inverse_of_the_prior_of_slow_modes(n_outputs):
     np.testing.assert_allclose(
         _inverse_prior(prior, n, n_outputs) @ covariance, np.eye(2 * n * n_outputs), atol=1e-6
     )
+
+
+@pytest.mark.parametrize("n_outputs", [1, 2])
+def test_slow_noise_that_a_sky_hides(n_outputs):
+    """None behind a sky that is only a level, and all of it behind one that may be anything."""
+    clock = Clock(n_slow=128, n_fast=64 * n_outputs, n_outputs=n_outputs)
+    records = Records(clock)
+    prior = NoisePrior.of(SPECTRUM, records)
+    ones = np.ones((clock.n_slow, clock.n_fast), np.float32)
+    pixels = ObservedPixels(ones, ones)
+    splines = SkySplines(ones.shape, spacing=8)
+    stiff = sky_penalty(splines, np.full(splines.grid, 1.0))
+    mean_weight = clock.n_slow * clock.width / records.size
+
+    def hidden(penalty, cycles):
+        sky = SmoothSky(splines, in_sky_bins(splines, ones), penalty)
+        modes = SlowModes(sky, pixels, prior, records, cycles=cycles)
+        return modes.hidden_variance(prior, mean_weight=mean_weight)
+
+    # The first four frequencies, of both signs, of all outputs.
+    rest = 1 / mean_weight
+    modes = [prior.mean] + (n_outputs - 1) * [prior.deviation]
+    whole = 2 * sum(np.sum(power[1:5] ** 2 / (power[1:5] + rest)) for power in modes)
+    whole /= n_outputs * records.size
+    assert hidden(1e8 * stiff, 4) < 0.01 * whole
+    assert hidden(1e-12 * stiff, 4) == pytest.approx(whole, rel=0.05)
+    assert hidden(1e8 * stiff, 4) <= hidden(stiff, 4) < hidden(1e-4 * stiff, 4)

@@ -7,8 +7,9 @@ import numpy as np
 from conftest import exposure_of
 from deflicker import CleanOptions, clean_exposure
 from deflicker.detector.clock import Clock
-from deflicker.noise.wiener.solver import Records
-from deflicker.noise.wiener.stars import _star_power
+from deflicker.noise.wiener.light import Waves
+from deflicker.noise.wiener.records import Records
+from deflicker.noise.wiener.stars import star_power
 from deflicker.noise.wiener.tuning import WienerTuning
 from deflicker.simulation.exposures import EXPOSURES, simulate
 
@@ -31,7 +32,7 @@ def test_power_is_that_of_a_star_in_the_record():
     image = star((32, 64), 15, 30).astype(np.float32)
     spectrum = records.spectra(records.filled(image))[0]
     power = np.abs(spectrum) ** 2 * records.size
-    np.testing.assert_allclose(power, _star_power(records, slice(None), SIGMA), atol=2e-4)
+    np.testing.assert_allclose(power, star_power(Waves.of(records), sigma=SIGMA), atol=2e-4)
 
 
 def star_grid(truth, flux):

@@ -12,7 +12,9 @@ from deflicker.detector.dq import DO_NOT_USE, SATURATED
 from deflicker.noise.wiener import solver as wiener
 from deflicker.noise.wiener.mean_image import MeanImage
 from deflicker.simulation.exposures import EXPOSURES, simulate
+from deflicker.simulation.light import GrismField
 from deflicker.simulation.quality import measure_quality
+from deflicker.simulation.scenes import SCENES
 
 WIENER = CleanOptions(fit_method="wiener")
 STRIPE = replace(
@@ -214,3 +216,19 @@ def test_what_has_not_converged_is_said(monkeypatch, caplog):
     result = clean_exposure(exposure_of(truth), WIENER)
     assert result.n_not_converged == 5
     assert "5 of 5 differences has not converged" in caplog.text
+
+
+def test_spectra_along_rows_are_light_in_some_octaves(caplog):
+    """They are stripes that no power of all directions describes."""
+    scenario = replace(SCENES["stars-640"], n_stars=60, light=(GrismField(number=200),))
+    truth = simulate(scenario, seed=1)
+    guarded = figures(truth).removed_rate
+    assert "at some frequencies" in caplog.text
+    assert guarded > figures(truth, replace(WIENER, guard_light=False)).removed_rate + 5
+
+
+@pytest.mark.slow
+def test_light_in_the_slowest_waves_makes_the_sky_rougher():
+    """A galaxy that all pixels see; a stiff sky left 49 % and took 5 % of its light."""
+    found = figures(simulate(SCENES["disc-1024"], seed=2))
+    assert found.removed_rate > 57

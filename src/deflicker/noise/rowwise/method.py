@@ -8,6 +8,7 @@ from deflicker.detector.readout import Readout
 from deflicker.noise.method import Job, Plan
 from deflicker.noise.rowwise.difference import NoiseModel
 from deflicker.noise.rowwise.one_by_one import fitted_one_by_one
+from deflicker.noise.rowwise.profiles import without_profiles
 from deflicker.options import CleanOptions
 from deflicker.scene.draft_masks import masks_of_exposure
 
@@ -99,6 +100,10 @@ class RowMethod:
         """
         mask = masks_of_exposure(job.maker) if job.user_mask is None else job.user_mask
         flat, options, method = job.flat, job.options, self
+        fitted = mask
+        known = job.known
+        if options.guard_light and mask.ndim == 2 and known is None:
+            fitted = without_profiles(mask, job.exposure)
         if self.tuning is not None and isinstance(job.tuning, self.tuning):
             method = replace(
                 self,
@@ -108,9 +113,15 @@ class RowMethod:
         return Plan(
             mask=mask,
             integrations=fitted_one_by_one(
-                job.exposure, mask, options=options, method=method, flat=flat
+                job.exposure,
+                fitted,
+                options=options,
+                method=method,
+                flat=flat,
+                known=None if known is None else known.light,
             ),
             n_threads=options.n_threads,
             n_sigma=options.n_sigma,
             flat=flat,
+            may_share_light=options.guard_light,
         )

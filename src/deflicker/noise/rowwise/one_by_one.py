@@ -27,6 +27,7 @@ class _Integration:
     method: RowModel
     usable: NDArray[np.bool_]
     flat: NDArray[np.float32] | None
+    known: NDArray[np.float32] | None
 
     def fit(self, j: int, buffer: NDArray[np.float32]) -> DifferenceFit:
         """Fit one difference."""
@@ -36,8 +37,13 @@ class _Integration:
         else:
             usable &= self.usable
 
+        step = np.float32(self.exposure.steps[j])
+
         def difference() -> NDArray[np.float32]:
             self.exposure.difference(self.number, j, out=buffer)
+            if self.known is not None:
+                with np.errstate(invalid="ignore"):  # NaNs of a damaged file may be signalling
+                    np.subtract(buffer, self.known * step, out=buffer)
             return buffer if self.flat is None else np.divide(buffer, self.flat, out=buffer)
 
         return fit_difference_in_place(
@@ -57,6 +63,7 @@ def fitted_one_by_one(
     options: CleanOptions,
     method: RowModel,
     flat: NDArray[np.float32] | None,
+    known: NDArray[np.float32] | None = None,
 ) -> Iterator[Integration]:
     """Yield the integrations of an exposure, whose differences are fitted independently.
 
@@ -72,6 +79,8 @@ def fitted_one_by_one(
         Method that fits the noise.
     flat : ndarray of float32, shape (n_slow, n_fast), or None
         Flat field in the detector frame.
+    known : ndarray of float32, shape (n_slow, n_fast), optional
+        Light of a difference of mean duration that is known, in the detector frame.
 
     Yields
     ------
@@ -87,4 +96,5 @@ def fitted_one_by_one(
             method=method,
             usable=exposure.readout.to_detector_copy(usable),
             flat=flat,
+            known=known,
         )

@@ -3,8 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from deflicker.noise.wiener.prior import NoisePrior
+from deflicker.noise.wiener.records import Records, Spectra
 from deflicker.noise.wiener.sky import SmoothSky
-from deflicker.noise.wiener.solver import NoisePrior, Records, Spectra
 from deflicker.noise.wiener.tuning import WienerTuning
 from deflicker.noise.wiener.weights import ObservedPixels, in_bins
 
@@ -64,6 +65,7 @@ class SlowModes:
         square -= flattened.T @ sky.solve_all(flattened)
         square += _inverse_prior(prior, self.n, n_outputs)
         self._inverse = np.linalg.inv((square + square.T) / 2)
+        self._prior, self._records = prior, records
 
     def __call__(self, residual: Spectra, corrected: Spectra) -> None:
         """Replace the preconditioned residual at slow frequencies by the solution, in place."""
@@ -71,6 +73,32 @@ class SlowModes:
         parts = np.concatenate([residual[:, slow].real, residual[:, slow].imag], axis=1)
         solved = (self._inverse @ parts.ravel().astype(np.float64)).reshape(parts.shape)
         corrected[:, slow] = solved[:, : self.n] + 1j * solved[:, self.n :]
+
+    def hidden_variance(self, noise: NoisePrior, *, mean_weight: float) -> float:
+        """Variance of the slow noise that is not found because the sky may contain it.
+
+        Parameters
+        ----------
+        noise : NoisePrior
+            Covariance of the noise alone, without light.
+        mean_weight : float
+            Mean inverse variance of the ticks, including unused ones (0).
+
+        Returns
+        -------
+        float
+            In DN squared per pixel: the variance of the noise that is found with a known sky and
+            pixels of equal weights, minus that with the weights as they are and the sky free.
+        """
+        n_outputs, slow = self._records.clock.n_outputs, slice(1, self.n + 1)
+        light = self._prior.deviation - noise.deviation
+        mean, deviation = noise.removed_power(light, mean_weight=mean_weight)
+        known = 2 * float((mean + (n_outputs - 1) * deviation)[slow].sum(dtype=np.float64))
+        inverse = _inverse_prior(self._prior, self.n, n_outputs)
+        # The share of the noise, S T^-1, times the variance of the posterior mean, T - C.
+        share = np.linalg.solve(_inverse_prior(noise, self.n, n_outputs), inverse)
+        found = share @ (np.linalg.inv(inverse) - self._inverse) @ share.T
+        return max(known - float(np.trace(found)), 0.0) / (n_outputs * self._records.size)
 
 
 def _waves(n: int, records: Records) -> NDArray[np.float64]:

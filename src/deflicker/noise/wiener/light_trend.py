@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from deflicker.noise.spectrum import NoiseSpectrum
 from deflicker.noise.wiener.mean_image import MeanImage
-from deflicker.noise.wiener.solver import NoisePrior, Records
+from deflicker.noise.wiener.prior import NoisePrior
+from deflicker.noise.wiener.records import Records
 from deflicker.noise.wiener.tuning import WienerTuning
 from deflicker.stats.constants import MAD_TO_SIGMA
 
@@ -30,6 +31,7 @@ LEAST_FREEDOM = 1e-3  # least value of 1 - leverage
 # Relative to the larger eigenvalue: pixels of about the same brightness determine only one of the
 # two coefficients, and the other would fit the noise of the mean.
 SAME = 1e-2
+NO_LIGHT = -0.8
 TINY = 1e-9
 
 
@@ -178,6 +180,8 @@ class LightTrend:
         if fitted is None:
             return 0.0
         scale, bend = fitted[0] / self.unit, fitted[1] / self.unit**2
+        if scale < NO_LIGHT:
+            return 0.0  # a difference without any of the light: this is that of unflagged hits
         with np.errstate(invalid="ignore", over="ignore"):  # in pixels that are not good
             light = mean - np.float32(self.level)
             light *= np.float32(scale) + np.float32(bend) * light

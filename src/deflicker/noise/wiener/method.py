@@ -7,8 +7,9 @@ from typing import Final
 from deflicker.detector.facts import NEAR_INFRARED
 from deflicker.detector.readout import Readout
 from deflicker.noise.method import Job, Plan
+from deflicker.noise.wiener.estimate import report_fit
 from deflicker.noise.wiener.tuning import WienerTuning
-from deflicker.noise.wiener.wiener_fit import clipping_level, fit_wiener, report_fit
+from deflicker.noise.wiener.wiener_fit import clipping_level, fit_wiener
 from deflicker.options import CleanOptions
 
 __all__ = ["WIENER", "WienerMethod"]
@@ -83,6 +84,7 @@ class WienerMethod:
             flat=job.flat,
             science=job.maker.science,
             user_mask=job.user_mask,
+            known=job.known,
             tuning=tuning,
         )
         return Plan(
@@ -90,6 +92,8 @@ class WienerMethod:
             integrations=fitted.integrations(),
             n_threads=fitted.n_threads(options),
             n_sigma=clipping_level(options, tuning),
+            without_light=options.guard_light,
+            shared=fitted.shared if options.guard_light else None,
             spectrum=fitted.noise.spectrum,
             report=partial(report_fit, fitted),
         )

@@ -154,9 +154,9 @@ def sky_penalty(
     Notes
     -----
     Third derivatives are Gaussian with a standard deviation of ten times the local
-    brightness per 256 pixels cubed (a spectrum falling as the sixth power of the
-    frequency), first and second derivatives of three times the largest brightness per 256
-    pixels and per 256 pixels squared. The level is free.
+    brightness per 200 pixels cubed (a spectrum falling as the sixth power of the
+    frequency), first and second derivatives of three times the largest brightness per 200
+    pixels and per 200 pixels squared. The level is free.
     """
     tuning = tuning or WienerTuning()
     most = tuning.lower_derivatives * float(brightness.max())

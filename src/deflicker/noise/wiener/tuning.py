@@ -2,6 +2,12 @@
 
 from dataclasses import dataclass
 
+from deflicker.scene.growth import (
+    FAINTEST_PROFILE,
+    FARTHEST_GROWTH,
+    LEAST_BRIGHTNESS,
+    SHORTEST_RUN,
+)
 from deflicker.stats.clipping import LEAST_SIGMA, MOST_SIGMA
 from deflicker.utils.tunable import tunable
 
@@ -73,11 +79,26 @@ class WienerTuning:
         32.0, "distance of the knots of the sky", unit="pixels", between=(32, 64)
     )
     sky_scale: float = tunable(
-        256.0,
+        200.0,
         "distance over which the sky changes by about its own brightness",
         unit="pixels",
         between=(128, 256),
     )
+    roughest_scale: float = tunable(
+        64.0, "the same for the roughest sky, if a smoother one leaves light", unit="pixels"
+    )
+    sky_excess: float = tunable(
+        1.2,
+        "power at low frequencies, relative to the expected one, above which the sky is rougher",
+    )
+    least_excess: float = tunable(0.7, "the same that the roughest sky leaves")
+    largest_scale: float = tunable(
+        256.0, "period of waves that are also judged without shorter ones", unit="pixels"
+    )
+    largest_excess: float = tunable(
+        3.0, "power of these waves, relative to the expected one, above which the sky is rougher"
+    )
+    least_largest: float = tunable(0.05, "the same that the roughest sky leaves")
     third_derivative: float = tunable(
         10.0,
         "prior deviation of the sky's third derivatives, in brightness per sky_scale^3",
@@ -93,6 +114,32 @@ class WienerTuning:
         "variance of the noise found in the mean, relative to the expected one, above which it "
         "must be light",
         between=(1.4, 4),
+    )
+    # Light that is neither masked nor smooth.
+    significant_light: float = tunable(
+        2.0, "significance of the power of light at some frequency", unit="sigma"
+    )
+    significant_stripes: float = tunable(
+        3.0, "the same for light that is constant along rows", unit="sigma"
+    )
+    light_slope: float = tunable(
+        3.0, "exponent of the power of light at frequencies where only stripes are"
+    )
+    crowded_fraction: float = tunable(
+        0.5, "fraction of sky pixels below which light may fill the image"
+    )
+    grown_run: float = tunable(
+        SHORTEST_RUN, "shortest run of masked pixels that is grown along its row", unit="pixels"
+    )
+    grown_brightness: float = tunable(
+        LEAST_BRIGHTNESS, "least brightness of such a run", unit="sigma"
+    )
+    faintest_profile: float = tunable(
+        FAINTEST_PROFILE,
+        "light at which the growth stops, relative to the rms of the correlated noise",
+    )
+    farthest_growth: float = tunable(
+        FARTHEST_GROWTH, "largest growth of a run at each end, relative to its length"
     )
     star_sigma: float = tunable(
         1.0, "width of the core of the point spread function", unit="pixels", between=(0.7, 2)

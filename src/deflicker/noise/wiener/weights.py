@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from deflicker.noise.wiener.records import Records
 from deflicker.noise.wiener.sky import SmoothSky
-from deflicker.noise.wiener.solver import Records
 
 __all__ = ["ObservedPixels", "RecordWeights", "in_bins"]
 
