@@ -409,3 +409,15 @@ def test_a_file_three_times_as_large_as_the_address_space(tmp_path):
     clean(path, tmp_path / "none", "none", maximum_cores="1", fit_method="median")
     same_files(tmp_path / "none", tmp_path / "half")
     assert fits.getheader(tmp_path / "half" / CLEANED)["S_CLNFNS"] == "COMPLETE"
+
+
+def test_an_integration_that_is_in_use_is_mapped_once(tmp_path):
+    # Each map takes the address space of a whole integration, and threads look at it together.
+    path = tmp_path / "array"
+    path.write_bytes(np.arange(24, dtype=np.float32).tobytes())
+    stored = StoredArray(path, offset=0, shape=(2, 3, 4), dtype=np.float32)
+    first = stored[1]
+    assert stored[1] is first
+    assert stored[0] is not first
+    np.testing.assert_array_equal(stored[0].ravel(), np.arange(12))
+    np.testing.assert_array_equal(first[2], [20, 21, 22, 23])

@@ -8,6 +8,7 @@ shape and type and uses no memory.
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -46,6 +47,9 @@ class StoredArray:
         self.shape = shape
         self.dtype = np.dtype(dtype)
         self.writable = writable
+        # Threads and the guard look at one integration at a time: as separate maps they would
+        # take the address space of the integration once each.
+        self._mapped: WeakValueDictionary[int, np.memmap] = WeakValueDictionary()
 
     @property
     def ndim(self) -> int:
@@ -64,13 +68,17 @@ class StoredArray:
         if not 0 <= integration < len(self):
             msg = f"integration {integration} of {len(self)}"
             raise IndexError(msg)
-        return np.memmap(
-            self.path,
-            dtype=self.dtype,
-            mode="r+" if self.writable else "r",
-            offset=self.offset + integration * (self.nbytes // len(self)),
-            shape=self.shape[1:],
-        )
+        mapped = self._mapped.get(integration)
+        if mapped is None:
+            mapped = np.memmap(
+                self.path,
+                dtype=self.dtype,
+                mode="r+" if self.writable else "r",
+                offset=self.offset + integration * (self.nbytes // len(self)),
+                shape=self.shape[1:],
+            )
+            self._mapped[integration] = mapped
+        return mapped
 
     def whole(self, mode: Literal["c", "r"]) -> NDArray:
         """Map the array as a whole.
