@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deflicker import __version__
+from deflicker.cli.field import FIELD, clean_field
+from deflicker.cli.field import FIXED_PARAMETERS as FIELD_FIXED
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,6 +27,10 @@ DEMO = "simulate an exposure, clean it, and show how good that was"
 DEMO_PARAMETERS = (
     "All other options, written --name=value, are parameters of the step: "
     "`deflicker demo --fit_by_channel=true`; `strun deflicker --help` lists them."
+)
+FIELD_PARAMETERS = (
+    "All other options, written --name=value, are parameters of the step. Files need a WCS, their "
+    "own or that of x_cal.fits or x_rate.fits beside them, or deflicker[jwst]."
 )
 SPECTRUM = "draw the spectrum of the noise that a cleaning has measured"
 SPECTRUM_FILE = (
@@ -63,27 +69,47 @@ def main(arguments: Sequence[str] | None = None) -> int:
     spectrum.add_argument(
         "--output", type=Path, metavar="PNG", help="picture to write; FILE with .png by default"
     )
+    field = commands.add_parser("field", help=FIELD, epilog=FIELD_PARAMETERS)
+    field.add_argument("files", type=Path, nargs="+", metavar="FILE", help="exposures of a field")
+    field.add_argument(
+        "--output-dir", type=Path, default=Path(), help="folder for the cleaned files; here"
+    )
+    field.add_argument(
+        "--save-mosaics", action="store_true", help="write the mosaics there too: x_others_i2d.fits"
+    )
     options, others = parser.parse_known_args(arguments)
     try:
+        if options.command == "field":
+            _check_parameters(field, others, fixed=FIELD_FIXED)
+            return clean_field(
+                options.files,
+                options.output_dir,
+                keep_mosaics=options.save_mosaics,
+                parameters=dict(word[2:].split("=", 1) for word in others),
+            )
         if options.command == "spectrum":
             if others:
                 spectrum.error(f"not understood: {' '.join(others)}")
             return _spectrum(options.file, options.output)
-        _check_parameters(demo, others)
+        _check_parameters(demo, others, fixed=FIXED_PARAMETERS)
         return _demo(options.exposure, options.seed, options.output_dir, others)
     except (OSError, ValueError) as error:
         print(f"deflicker: {error}", file=sys.stderr)
         return 1
 
 
-def _check_parameters(demo: argparse.ArgumentParser, parameters: list[str]) -> None:
-    """Stop if an argument of the demo is not a parameter of the step."""
+def _check_parameters(
+    command: argparse.ArgumentParser, parameters: list[str], *, fixed: Sequence[str]
+) -> None:
+    """Stop if an argument is not a parameter of the step, or one that the command sets itself."""
     stray = [word for word in parameters if not word.startswith("--") or "=" not in word]
-    fixed = [word for word in parameters if word.partition("=")[0] in FIXED_PARAMETERS]
-    if fixed:
-        demo.error(f"the demo names its files itself, without {' '.join(fixed)}")
+    own = [word for word in parameters if word.partition("=")[0] in fixed]
+    if own:
+        command.error(f"the command sets these itself: {' '.join(own)}")
     if stray:
-        demo.error(f"not understood: {' '.join(stray)} (parameters of the step are --name=value)")
+        command.error(
+            f"not understood: {' '.join(stray)} (parameters of the step are --name=value)"
+        )
 
 
 def _demo(name: str, seed: int, folder: Path, parameters: list[str]) -> int:

@@ -207,7 +207,12 @@ class CleaningRun:
             if given_path(self.parameters["scene_image"]) is not None:
                 log.warning("The template of a series is its scene: scene_image is ignored")
         else:
-            known = self.scene.known(model, exposure)
+            known = self.scene.known(
+                model,
+                exposure,
+                flat=scene.flat if used["apply_flat_field"] else None,
+                n_threads=options.n_threads,
+            )
         n_fits = exposure.n_integrations * exposure.n_differences
         with progress(n_fits, wanted=used["progress_bar"]) as advance:
             result = clean_exposure(

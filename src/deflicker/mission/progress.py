@@ -12,21 +12,25 @@ DELAY: Final = 2.0  # seconds; shorter work needs no bar
 
 
 @contextmanager
-def progress(total: int, *, wanted: bool) -> Iterator[Callable[[], object]]:
+def progress(
+    total: int, *, wanted: bool, unit: str = "difference"
+) -> Iterator[Callable[[], object]]:
     """Show a bar on a terminal or in a notebook, and nowhere else.
 
     Parameters
     ----------
     total : int
-        Number of differences.
+        Number of pieces of work.
     wanted : bool
         Whether it may be shown. The environment variable ``TQDM_DISABLE=1`` turns it
         off too.
+    unit : str, optional
+        What a piece is.
 
     Yields
     ------
     callable
-        To be called after each difference.
+        To be called after each piece.
     """
     on_terminal = getattr(sys.stderr, "isatty", bool)()
     if not wanted or not (_in_notebook() or on_terminal):
@@ -40,7 +44,7 @@ def progress(total: int, *, wanted: bool) -> Iterator[Callable[[], object]]:
     with tqdm(
         total=total,
         desc="Cleaning",
-        unit="difference",
+        unit=unit,
         delay=DELAY,
         leave=False,
         dynamic_ncols=True,

@@ -4,15 +4,18 @@ import logging
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from stdatamodels.jwst import datamodels
 
 from deflicker.detector.pixel_map import pixel_map
 from deflicker.errors import CannotClean
-from deflicker.models.mosaics import Mosaic, celestial_wcs, read_mosaic
+from deflicker.mission.exposure_wcs import exposure_wcs
+from deflicker.mission.names import remove_suffix
+from deflicker.models.mosaics import Mosaic, read_mosaic
 from deflicker.ramps.exposure import Exposure
 from deflicker.scene.draft_masks import integration_rate
 from deflicker.scene.known_light import KnownLight
-from deflicker.scene.registration import register
+from deflicker.scene.registration import register, shared_stripes
 from deflicker.scene.scene_image import SceneImage
 
 __all__ = ["known_light"]
@@ -20,6 +23,10 @@ __all__ = ["known_light"]
 log = logging.getLogger(__name__)
 
 LEAST_COVERED = 0.01  # fraction of the pixels
+# Part of the exposure's stripes in a mosaic: none if it was not made of it, one if of it alone.
+MOST_OWN_STRIPES, SOME_OWN_STRIPES, SURE = 0.4, 0.1, 5.0
+OTHERS = "give a mosaic of other exposures, such as `deflicker field` makes"
+RATES = {"dn/s", "dn*s**-1", "dns-1"}
 # What a registration must reach: errors in pixels, and relative to the factor.
 MOST_SHIFT_ERROR, MOST_FACTOR_ERROR = 0.2, 0.05
 
@@ -30,6 +37,8 @@ def known_light(
     *,
     mosaic: str | Path,
     wcs: str | Path | None,
+    input_dir: str = "",
+    n_threads: int = 1,
 ) -> KnownLight | None:
     """Bring a mosaic to the pixels and the unit of an exposure.
 
@@ -40,9 +49,13 @@ def known_light(
     exposure : Exposure
         Its arrays.
     mosaic : str or pathlib.Path
-        Image of the sky.
+        Image of the sky; without a WCS, an image of the same pixels in DN/s.
     wcs : str, pathlib.Path or None
-        File with the WCS of the exposure; its own by default.
+        File with the WCS of the exposure, see `exposure_wcs`.
+    input_dir : str, optional
+        Folder of the exposure.
+    n_threads : int, optional
+        Threads to use.
 
     Returns
     -------
@@ -55,14 +68,17 @@ def known_light(
         If a file cannot be used, or the mosaic does not cover the exposure.
     """
     image = read_mosaic(mosaic)
+    _check_members(model, image, mosaic)
     _check_filter(model, image)
-    geometry = celestial_wcs(model, wcs)
+    if image.wcs is None:
+        return _same_pixels(image, exposure.image_shape, mosaic)
+    geometry = exposure_wcs(model, wcs, input_dir=input_dir)
     try:
         y, x = pixel_map(exposure.image_shape, geometry, image.wcs.world_to_pixel_values)
     except Exception as error:
         msg = f"the WCS of the exposure cannot be evaluated ({error}): give another with scene_wcs"
         raise CannotClean(msg) from error
-    scene = SceneImage(image.image, image.error, y=y, x=x)
+    scene = SceneImage(image.image, image.error, y=y, x=x, n_threads=n_threads)
     covered = float(scene.covered().mean())
     if covered < LEAST_COVERED:
         msg = (
@@ -70,7 +86,7 @@ def known_light(
             "the same field, and check scene_wcs"
         )
         raise CannotClean(msg)
-    rate = integration_rate(exposure, 0).rate
+    rate = integration_rate(exposure, 0, n_threads=n_threads).rate
     stripes = 1 if abs(exposure.readout.fast_axis) == 1 else 0
     found = register(rate, np.isfinite(rate), scene, stripes=stripes)
     if not (
@@ -93,7 +109,59 @@ def known_light(
         found.factor_error,
     )
     _check_unit(model, found.factor)
-    return scene.known(found.factor, found.shift)
+    known = scene.known(found.factor, found.shift)
+    _check_stripes(rate, known, stripes=stripes, mosaic=mosaic)
+    return known
+
+
+def _same_pixels(image: Mosaic, shape: tuple[int, int], path: str | Path) -> KnownLight:
+    """Light in an image of the same pixels, such as an imprint or leakage exposure."""
+    if image.image.shape != shape:
+        msg = (
+            f"scene_image {path} has no celestial WCS, and its shape {image.image.shape} is not "
+            f"that of the exposure, {shape}: give a mosaic of the sky, such as an _i2d file of the "
+            "pipeline"
+        )
+        raise CannotClean(msg)
+    unit = image.unit.replace(" ", "").lower()
+    if unit and unit not in RATES:
+        msg = (
+            f"scene_image {path} has no celestial WCS, and its unit {image.unit} is not DN/s: give "
+            "a _rate file of the same detector"
+        )
+        raise CannotClean(msg)
+    valid = np.isfinite(image.image)
+    level = np.float32(np.median(image.image[valid]))
+    light = np.where(valid, image.image - level, np.float32(0))
+    error = None if image.error is None else np.where(valid, image.error, np.float32(0))
+    log.info("Scene image: %s is subtracted pixel by pixel", path)
+    return KnownLight(light=light, error=np.zeros_like(light) if error is None else error)
+
+
+def _check_members(model: datamodels.JwstDataModel, image: Mosaic, path: str | Path) -> None:
+    """Refuse a mosaic of the exposure alone, in which its own stripes are light."""
+    own = remove_suffix(Path(model.meta.filename or "").stem)[0]
+    roots = {remove_suffix(Path(name).stem)[0] for name in image.members}
+    if own and roots == {own}:
+        msg = f"scene_image {path} was made of this exposure alone: {OTHERS}"
+        raise CannotClean(msg)
+
+
+def _check_stripes(
+    rate: NDArray[np.float32], known: KnownLight, *, stripes: int, mosaic: str | Path
+) -> None:
+    """Refuse a mosaic that has the stripes of the exposure itself."""
+    part, error = shared_stripes(rate, known.light, known.error > 0, stripes=stripes)
+    if part > MOST_OWN_STRIPES and part > SURE * error:
+        msg = f"scene_image {mosaic} has the stripes of this exposure itself: {OTHERS}"
+        raise CannotClean(msg)
+    if part > SOME_OWN_STRIPES and part > SURE * error:
+        log.warning(
+            "scene_image %s has %.0f %% of the stripes of this exposure itself, which stay: %s",
+            mosaic,
+            100 * part,
+            OTHERS,
+        )
 
 
 def _check_filter(model: datamodels.JwstDataModel, mosaic: Mosaic) -> None:

@@ -113,7 +113,14 @@ class SceneReader:
             flat=flat, science=science, user_mask=user_mask, references=tuple(references)
         )
 
-    def known(self, model: datamodels.JwstDataModel, exposure: Exposure) -> KnownLight | None:
+    def known(
+        self,
+        model: datamodels.JwstDataModel,
+        exposure: Exposure,
+        *,
+        flat: NDArray[np.float32] | None = None,
+        n_threads: int = 1,
+    ) -> KnownLight | None:
         """Light of the exposure that ``scene_image`` shows.
 
         Parameters
@@ -122,6 +129,10 @@ class SceneReader:
             The exposure.
         exposure : Exposure
             Its arrays.
+        flat : ndarray of float32, shape (ny, nx), optional
+            Flat field by which the light is multiplied.
+        n_threads : int, optional
+            Threads to use.
 
         Returns
         -------
@@ -138,12 +149,15 @@ class SceneReader:
             return None
         from deflicker.mission.scene_image import known_light
 
-        return known_light(
+        known = known_light(
             model,
             exposure,
             mosaic=self.find_file(mosaic),
             wcs=None if wcs is None else self.find_file(wcs),
+            input_dir=self.input_dir,
+            n_threads=n_threads,
         )
+        return known if known is None or flat is None else known.through(flat)
 
     def _look_up(
         self,

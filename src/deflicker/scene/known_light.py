@@ -41,3 +41,19 @@ class KnownLight:
         return KnownLight(
             light=self.light * np.float32(factor), error=self.error * np.float32(abs(factor))
         )
+
+    def through(self, flat: Image) -> "KnownLight":
+        """The same light through a flat field.
+
+        Parameters
+        ----------
+        flat : ndarray of float32, shape (ny, nx)
+            Flat field; light is not known where it is not positive.
+
+        Returns
+        -------
+        KnownLight
+            With its own arrays.
+        """
+        factor = np.where(flat > 0, flat, np.float32(0))
+        return KnownLight(light=self.light * factor, error=self.error * factor)

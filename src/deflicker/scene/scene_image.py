@@ -4,17 +4,25 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_erosion, map_coordinates, spline_filter
 
+from deflicker.detector.readout import STRIP_ROWS
+from deflicker.scene.denoise import shrink_noise
 from deflicker.scene.known_light import KnownLight
+from deflicker.utils.threads import map_in_order
 
 __all__ = ["SceneImage"]
 
 Image = NDArray[np.float32]
+Shift = tuple[float, float]
+Part = tuple[slice, slice]
+WHOLE: Part = (slice(None), slice(None))
 
 SPLINE = 3
 # Pixels at the edge of the coverage to which splines carry what is not known.
 EDGE = 3
 # Pixels by which the light may be misplaced, after registration.
 MISPLACED = 0.07
+# Pixels along each axis from which the typical noise is taken.
+TYPICAL = 256
 
 
 class SceneImage:
@@ -28,6 +36,8 @@ class SceneImage:
         Standard deviation of the image.
     y, x : ndarray of float64, shape (ny, nx)
         Coordinates in the image of the pixels of an exposure, see `pixel_map`.
+    n_threads : int, optional
+        Threads that share the interpolation.
     """
 
     def __init__(
@@ -37,21 +47,24 @@ class SceneImage:
         *,
         y: NDArray[np.float64],
         x: NDArray[np.float64],
+        n_threads: int = 1,
     ) -> None:
-        self.y, self.x = y, x
+        self.y, self.x, self.n_threads = y, x, n_threads
         valid = np.isfinite(image)
         self._level = np.float32(np.median(image[valid])) if valid.any() else np.float32(0)
         filled = np.where(valid, image - self._level, np.float32(0))
         self._spline = spline_filter(filled, order=SPLINE, output=np.float32)
-        self._error = None if error is None else np.where(np.isfinite(error), error, 0)
+        self._error = None
+        if error is not None:
+            self._error = np.where(np.isfinite(error), error, np.float32(0))
         self._inside = binary_erosion(valid, iterations=EDGE).astype(np.uint8)
 
-    def covered(self, shift: tuple[float, float] = (0.0, 0.0)) -> NDArray[np.bool_]:
+    def covered(self, shift: Shift = (0.0, 0.0), part: Part = WHOLE) -> NDArray[np.bool_]:
         """Pixels of the exposure where the light is known.
 
         Parameters
         ----------
-        shift : tuple of float, optional
+        shift, part : tuple, optional
             See `light`.
 
         Returns
@@ -59,17 +72,9 @@ class SceneImage:
         ndarray of bool, shape (ny, nx)
             False outside the image, and at its edges.
         """
-        return self._nearest(self._inside, shift) > 0
+        return self._at(self._inside, shift, part, order=0) > 0
 
-    def _nearest(self, image: NDArray, shift: tuple[float, float]) -> NDArray:
-        places = [self.y + shift[0], self.x + shift[1]]
-        return map_coordinates(image, places, order=0, mode="constant")
-
-    def light(
-        self,
-        shift: tuple[float, float] = (0.0, 0.0),
-        part: tuple[slice, slice] = (slice(None), slice(None)),
-    ) -> Image:
+    def light(self, shift: Shift = (0.0, 0.0), part: Part = WHOLE) -> Image:
         """Light at the pixels of the exposure, relative to the median of the image.
 
         Parameters
@@ -84,12 +89,40 @@ class SceneImage:
         ndarray of float32, shape (ny, nx)
             In the unit of the image; 0 outside.
         """
-        places = [self.y[part] + shift[0], self.x[part] + shift[1]]
-        return map_coordinates(
-            self._spline, places, order=SPLINE, prefilter=False, output=np.float32
-        )
+        return self._at(self._spline, shift, part, order=SPLINE)
 
-    def known(self, factor: float, shift: tuple[float, float]) -> KnownLight:
+    def _at(self, image: NDArray, shift: Shift, part: Part, *, order: int) -> NDArray:
+        """Interpolate an image, or the coefficients of its splines."""
+        y, x = self.y[part], self.x[part]
+        result = np.empty(y.shape, dtype=image.dtype)
+
+        def fill(start: int) -> None:
+            rows = slice(start, start + STRIP_ROWS)
+            places = [y[rows] + shift[0], x[rows] + shift[1]]
+            map_coordinates(
+                image, places, order=order, prefilter=False, mode="constant", output=result[rows]
+            )
+
+        for _ in map_in_order(fill, range(0, len(y), STRIP_ROWS), n_threads=self.n_threads):
+            pass
+        return result
+
+    def noise(self) -> float:
+        """Typical standard deviation of the image at the pixels of the exposure.
+
+        Returns
+        -------
+        float
+            In the unit of the image; 0 if it is not known.
+        """
+        if self._error is None:
+            return 0.0
+        rows, columns = (slice(None, None, max(1, n // TYPICAL)) for n in self.y.shape)
+        inside = self.covered(part=(rows, columns))
+        errors = self._at(self._error, (0.0, 0.0), (rows, columns), order=0)[inside]
+        return float(np.median(errors)) if errors.size else 0.0
+
+    def known(self, factor: float, shift: Shift) -> KnownLight:
         """Known light of the exposure.
 
         Parameters
@@ -106,9 +139,11 @@ class SceneImage:
             steep.
         """
         light = np.float32(factor) * self.light(shift)
-        variance = np.zeros_like(light)
+        variance = None
         if self._error is not None:
-            variance += np.square(np.float32(factor) * self._nearest(self._error, shift))
+            error = self._at(self._error, shift, WHOLE, order=0)
+            variance = np.square(np.float32(factor) * error)
+        light, variance = shrink_noise(light, variance)
         for axis in (0, 1):
             variance += np.square(np.float32(MISPLACED) * np.gradient(light, axis=axis))
         unknown = ~self.covered(shift)

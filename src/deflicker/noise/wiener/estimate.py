@@ -11,9 +11,10 @@ __all__ = ["removed_noise", "report_fit"]
 
 log = logging.getLogger(__name__)
 
-# Variance that is found, relative to the expected one, which the few slowest waves of a noise reach
-# by chance (``benchmarks.scenes``). More is light.
-MOST_BY_CHANCE = 1.2
+# Variance that is found beyond the expected one, relative to it, which the few slowest waves of a
+# noise reach by chance (``benchmarks.scenes``). More is light, and where the sky is as rough as can
+# be, all of it.
+MOST_BY_CHANCE = 0.2
 
 
 def removed_noise(exposure_fit: WienerFit, noise_rms: float) -> RemovedNoise:
@@ -50,7 +51,8 @@ def removed_noise(exposure_fit: WienerFit, noise_rms: float) -> RemovedNoise:
     factor = exposure_fit.mean.factor
     found = float(np.var(exposure_fit.noise_of_mean, dtype=np.float64))
     shared, expected = exposure_fit.shared, exposure_fit.removed_variance
-    noise = min(shared.found * shared.kept, MOST_BY_CHANCE * expected)
+    chance = MOST_BY_CHANCE * (1 - exposure_fit.roughness)
+    noise = min(shared.found * shared.kept, (1 + chance) * expected)
     of_mean = 2 * noise - found
     reads = 1 if exposure.group_dq is None else 2
     of_differences = (noise_rms**2 - found + of_mean) / (reads * whole)
