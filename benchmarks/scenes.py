@@ -8,13 +8,15 @@ the largest errors of what the cleaner itself says that it removes, for methods 
 With ``--true-powers`` the limit of the wiener method is shown: for the rate its last fit, but
 with the true power spectrum of the light that is neither masked nor smooth, and for the
 differences the Wiener filter for the true powers of their noise beside white and photon noise.
+With ``--dithers`` sets of exposures of the scenes are cleaned, alone and with the mosaics of the
+others, with the WCS or the unit of the mosaics wrong, and with the true light.
 """
 
 import argparse
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
-from itertools import chain
+from itertools import chain, product
 from pathlib import Path
 from statistics import median
 
@@ -22,6 +24,7 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
+from benchmarks.dithered import dithered_rows
 from deflicker import CleanOptions, clean_exposure
 from deflicker.detector.dq import DO_NOT_USE
 from deflicker.errors import NothingToClean
@@ -53,6 +56,17 @@ METHODS = {
     "fft": {"fit_method": "fft"},
     "wiener": {"fit_method": "wiener"},
 }
+EVERY = {**SCENES, **HELD_OUT}
+# Scenes of a dithered set, unless others are named.
+DITHERED = (
+    "stars-640",
+    "nebula-640",
+    "shell",
+    "held galaxies-640",
+    "edge-on along",
+    "disc-512",
+    "comet",
+)
 BINS_PER_OCTAVE = 4
 HEADER = (
     f"{'scene':24}{'method':20}{'seeds':>6}{'differences':>13}{'rate':>10}{'worst rate':>12}"
@@ -86,6 +100,19 @@ class Judged:
 
 def main() -> None:
     """Print the table."""
+    options = _options()
+    print("Percent of the correlated noise's variance that is removed from the differences and")
+    print("from the rate, medians over the seeds, and the rate of the worst seed; percent of the")
+    print("light that is taken for noise, and its error from the noise of the rate.")
+    print(HEADER)
+    if options.dithers:
+        _print_dithers(options.scene or DITHERED, options)
+    else:
+        _print_scenes(HELD_OUT if options.held_out else SCENES, options)
+
+
+def _options() -> argparse.Namespace:
+    """Parse the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scenes", description=__doc__)
     parser.add_argument("--scene", nargs="*", help="names; all by default")
     parser.add_argument("--method", nargs="*", choices=METHODS, default=list(METHODS))
@@ -94,16 +121,18 @@ def main() -> None:
     parser.add_argument("--true-powers", action="store_true", help="show the limit of wiener")
     parser.add_argument("--jwst-python", type=Path, help="interpreter that has jwst")
     parser.add_argument("--snowblind-python", type=Path, help="one that has jwst and snowblind")
+    parser.add_argument("--dithers", nargs="*", type=int, help="numbers of dithered exposures")
     options = parser.parse_args()
-    scenes = HELD_OUT if options.held_out else SCENES
+    scenes = EVERY if options.dithers else HELD_OUT if options.held_out else SCENES
     unknown = set(options.scene or ()) - set(scenes)
     if unknown:
         parser.error(f"unknown scenes {sorted(unknown)}; they are {sorted(scenes)}")
+    return options
+
+
+def _print_scenes(scenes: Mapping[str, Scenario], options: argparse.Namespace) -> None:
+    """Clean single exposures."""
     others = cleaners(options.jwst_python, options.snowblind_python)[1:]
-    print("Percent of the correlated noise's variance that is removed from the differences and")
-    print("from the rate, medians over the seeds, and the rate of the worst seed; percent of the")
-    print("light that is taken for noise, and its error from the noise of the rate.")
-    print(HEADER)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         env = environment(folder) if others else {}
@@ -259,6 +288,20 @@ def _of_others(
         target.unlink(missing_ok=True)
         run_step(step, source, target, (), env)
         yield step.name, Judged(measure_light(truth, fits.getdata(target, "SCI")))
+
+
+def _print_dithers(scenes: Iterable[str], options: argparse.Namespace) -> None:
+    """Clean dithered sets; a "seed" of a row is one exposure of one set."""
+    for scene, method in product(scenes, options.method):
+        if not _applies(method, EVERY[scene]):
+            continue
+        rows: dict[str, list[Judged]] = {}
+        for seed in options.seed:
+            chosen = {"n_threads": 2, **METHODS[method]}
+            for label, found in dithered_rows(EVERY[scene], options.dithers, chosen, seed=seed):
+                rows.setdefault(label, []).extend(Judged(quality) for quality in found)
+        for label, judged in rows.items():
+            _print_row(scene if method == "wiener" else f"{scene}, {method}", label, judged)
 
 
 def _print_row(scene: str, label: str, judged: list[Judged]) -> None:

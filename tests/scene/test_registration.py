@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from deflicker.scene.registration import register
+from deflicker.scene.registration import register, shared_stripes
 from deflicker.scene.scene_image import MISPLACED, SceneImage
 
 SHAPE = (200, 240)
@@ -59,9 +59,10 @@ def test_light_that_is_not_there_has_no_place(rng, kind):
 
 
 def test_known_light_has_the_error_of_image_and_place(rng):
-    image, scale = field(rng), 4.0
+    truth, scale, sigma = field(rng), 4.0, 0.5
+    image = truth + rng.normal(0, sigma, truth.shape).astype(np.float32)
     image[: MARGIN + 20] = np.nan
-    scene = scene_of(image, np.full_like(image, 0.5))
+    scene = scene_of(image, np.full_like(image, sigma))
     known = scene.known(scale, (0.0, 0.0))
     unknown = ~scene.covered()
     assert unknown[:20].all()
@@ -69,13 +70,45 @@ def test_known_light_has_the_error_of_image_and_place(rng):
     assert np.all(known.light[unknown] == 0)
     assert np.all(known.error[unknown] == 0)
     inside = slice(40, -5)
-    steep = np.hypot(*np.gradient(known.light))[inside]
-    expected = np.hypot(scale * 0.5, MISPLACED * steep)
-    np.testing.assert_allclose(known.error[inside], expected, rtol=1e-4)
-    # Without its own level, which belongs to the sky.
-    level = np.nanmedian(image)
-    there = image[MARGIN:-MARGIN, MARGIN:-MARGIN] - level
-    np.testing.assert_allclose(known.light[inside], scale * there[inside], atol=1e-3)
+    steep = MISPLACED * np.hypot(*np.gradient(known.light))[inside]
+    of_noise = np.sqrt(known.error[inside] ** 2 - steep**2)
+    # Without its own level, which belongs to the sky, and with less noise than the image.
+    there = truth[MARGIN:-MARGIN, MARGIN:-MARGIN] - np.nanmedian(image)
+    wrong = known.light[inside] - scale * there[inside]
+    assert wrong.std() < 0.8 * scale * sigma
+    assert 0.5 < wrong.std() / np.sqrt(np.mean(of_noise**2)) < 1.5
+
+
+def test_noise_of_the_light_moves_nothing(rng):
+    """Light that is as weak as its noise has the factor and the place of light without noise."""
+    truth, sigma = field(rng) / 10, 0.3
+    found = []
+    for _ in range(8):
+        noisy = truth + rng.normal(0, sigma, truth.shape).astype(np.float32)
+        exposure = scene_of(truth).light((0.4, -0.3)) + rng.normal(0, sigma, SHAPE)
+        found.append(
+            register(
+                exposure.astype(np.float32),
+                np.ones(SHAPE, bool),
+                scene_of(noisy, np.full_like(noisy, sigma)),
+                stripes=1,
+            )
+        )
+    shifts = np.mean([one.shift for one in found], axis=0)
+    np.testing.assert_allclose(shifts, (0.4, -0.3), atol=0.06)
+    assert np.mean([one.factor for one in found]) == pytest.approx(1, abs=0.06)
+
+
+@pytest.mark.parametrize("stripes", [0, 1])
+@pytest.mark.parametrize("part", [0.0, 0.5, 1.0])
+def test_stripes_of_the_exposure_itself_are_found(rng, part, stripes):
+    pattern = rng.normal(0, 1, (SHAPE[0], 1) if stripes == 1 else (1, SHAPE[1]))
+    nebula = scene_of(field(rng)).light() / 10
+    image = (nebula + pattern + rng.normal(0, 1, SHAPE)).astype(np.float32)
+    light = (nebula + part * pattern + rng.normal(0, 0.5, SHAPE)).astype(np.float32)
+    found, error = shared_stripes(image, light, np.ones(SHAPE, bool), stripes=stripes)
+    assert abs(found - part) < 5 * error + 0.05
+    assert error < 0.1
 
 
 def test_known_light_in_another_unit(rng):

@@ -16,8 +16,10 @@ from deflicker.mission.exposure_wcs import exposure_wcs
 from deflicker.models.exposure import exposure_from_model
 from deflicker.models.mosaics import Mosaic, write_mosaic
 from deflicker.ramps.rates import combine_rates
-from deflicker.scene.coadd import GridRate, coadd, resample
+from deflicker.scene.coadd import GridRate, box_of, coadd, resample
 from deflicker.scene.draft_masks import integration_rate
+from deflicker.scene.registration import register
+from deflicker.scene.scene_image import SceneImage
 
 __all__ = ["Field"]
 
@@ -26,6 +28,8 @@ log = logging.getLogger(__name__)
 # Size of the pixels of a mosaic relative to those of the detector: stars stay sharp when it is
 # interpolated.
 SCALE: Final = 0.75
+# An exposure is moved to the others if its shift is known so well, in pixels of the grid.
+MOST_SHIFT_ERROR: Final = 0.2
 # Exposures are put together if these are equal.
 SAME: Final = (
     "instrument.name",
@@ -55,7 +59,8 @@ class _Group:
 class Field:
     """Rates of a dithered set, in groups of the same filter and detector set.
 
-    The rates of all exposures are in memory.
+    Exposures are moved to the first one of their group, because pointings differ by more than a
+    pixel before they are aligned. The rates of all exposures are in memory.
     """
 
     def __init__(self) -> None:
@@ -100,8 +105,12 @@ class Field:
             for i in range(exposure.n_integrations)
         ]
         number = np.stack([one.n_differences for one in drafts]).sum(axis=0, dtype=np.uint32)
-        rate = resample(combine_rates(drafts), number, y=y, x=x)
-        group.members.append(_Member(name=name, rate=rate))
+        rate = combine_rates(drafts)
+        stripes = 1 if abs(exposure.readout.fast_axis) == 1 else 0
+        dy, dx = _shift([one.rate for one in group.members], rate, y, x, stripes=stripes)
+        y += dy
+        x += dx
+        group.members.append(_Member(name=name, rate=resample(rate, number, y=y, x=x)))
         self._group_of[name] = key
 
     def write_mosaic(self, name: str, path: Path) -> bool:
@@ -124,10 +133,10 @@ class Field:
             return False
         group = self._groups[key]
         own = next(one for one in group.members if one.name == name)
-        others = [one for one in group.members if one.name != name and _touches(one, own)]
+        box = own.rate.box
+        others = [one for one in group.members if one is not own and one.rate.touches(box)]
         if not others:
             return False
-        box = own.rate.box
         image, error = coadd([one.rate for one in others], box)
         if not np.isfinite(image).any():
             return False
@@ -145,16 +154,28 @@ class Field:
         return True
 
 
+def _shift(
+    others: list[GridRate],
+    rate: NDArray[np.float32],
+    y: NDArray[np.float64],
+    x: NDArray[np.float64],
+    *,
+    stripes: int,
+) -> tuple[float, float]:
+    """Pixels of the grid by which a rate lies beside the others; 0 where they do not show it."""
+    box = box_of(y, x)
+    near = [one for one in others if one.touches(box)]
+    if not near:
+        return 0.0, 0.0
+    image, error = coadd(near, box)
+    scene = SceneImage(image, error, y=y - box[0].start, x=x - box[1].start)
+    found = register(rate, np.isfinite(rate), scene, stripes=stripes)
+    return found.shift if found.shift_error < MOST_SHIFT_ERROR else (0.0, 0.0)
+
+
 def _text(model: datamodels.JwstDataModel, keyword: str) -> str:
     part, name = keyword.split(".")
     return str(getattr(getattr(model.meta, part), name, None) or "")
-
-
-def _touches(one: _Member, other: _Member) -> bool:
-    return all(
-        side.start < wide.stop and wide.start < side.stop
-        for side, wide in zip(one.rate.box, other.rate.box, strict=True)
-    )
 
 
 def _grid(wcs: Any, shape: tuple[int, int]) -> Any:

@@ -1,7 +1,9 @@
 """Light of an exposure that a mosaic of the field shows."""
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,13 +11,12 @@ from stdatamodels.jwst import datamodels
 
 from deflicker.detector.pixel_map import pixel_map
 from deflicker.errors import CannotClean
-from deflicker.mission.exposure_wcs import exposure_wcs
 from deflicker.mission.names import remove_suffix
 from deflicker.models.mosaics import Mosaic, read_mosaic
 from deflicker.ramps.exposure import Exposure
 from deflicker.scene.draft_masks import integration_rate
 from deflicker.scene.known_light import KnownLight
-from deflicker.scene.registration import register, shared_stripes
+from deflicker.scene.registration import Registration, register, shared_stripes
 from deflicker.scene.scene_image import SceneImage
 
 __all__ = ["known_light"]
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 LEAST_COVERED = 0.01  # fraction of the pixels
 # Part of the exposure's stripes in a mosaic: none if it was not made of it, one if of it alone.
 MOST_OWN_STRIPES, SOME_OWN_STRIPES, SURE = 0.4, 0.1, 5.0
+ENOUGH_PIXELS = 512  # of each line
 OTHERS = "give a mosaic of other exposures, such as `deflicker field` makes"
 RATES = {"dn/s", "dn*s**-1", "dns-1"}
 # What a registration must reach: errors in pixels, and relative to the factor.
@@ -36,8 +38,8 @@ def known_light(
     exposure: Exposure,
     *,
     mosaic: str | Path,
-    wcs: str | Path | None,
-    input_dir: str = "",
+    find_wcs: Callable[[], Any],
+    flat: NDArray[np.float32] | None = None,
     n_threads: int = 1,
 ) -> KnownLight | None:
     """Bring a mosaic to the pixels and the unit of an exposure.
@@ -50,10 +52,10 @@ def known_light(
         Its arrays.
     mosaic : str or pathlib.Path
         Image of the sky; without a WCS, an image of the same pixels in DN/s.
-    wcs : str, pathlib.Path or None
-        File with the WCS of the exposure, see `exposure_wcs`.
-    input_dir : str, optional
-        Folder of the exposure.
+    find_wcs : callable
+        Returns the WCS of the exposure, see `exposure_wcs`; only called if it is needed.
+    flat : ndarray of float32, shape (ny, nx), optional
+        Flat field through which the exposure sees the light.
     n_threads : int, optional
         Threads to use.
 
@@ -72,7 +74,7 @@ def known_light(
     _check_filter(model, image)
     if image.wcs is None:
         return _same_pixels(image, exposure.image_shape, mosaic)
-    geometry = exposure_wcs(model, wcs, input_dir=input_dir)
+    geometry = find_wcs()
     try:
         y, x = pixel_map(exposure.image_shape, geometry, image.wcs.world_to_pixel_values)
     except Exception as error:
@@ -87,6 +89,8 @@ def known_light(
         )
         raise CannotClean(msg)
     rate = integration_rate(exposure, 0, n_threads=n_threads).rate
+    if flat is not None:
+        rate = np.divide(rate, flat, out=np.full_like(rate, np.nan), where=flat > 0)
     stripes = 1 if abs(exposure.readout.fast_axis) == 1 else 0
     found = register(rate, np.isfinite(rate), scene, stripes=stripes)
     if not (
@@ -109,9 +113,9 @@ def known_light(
         found.factor_error,
     )
     _check_unit(model, found.factor)
+    _check_stripes(rate, scene, found, stripes=stripes, mosaic=mosaic)
     known = scene.known(found.factor, found.shift)
-    _check_stripes(rate, known, stripes=stripes, mosaic=mosaic)
-    return known
+    return known if flat is None else known.through(flat)
 
 
 def _same_pixels(image: Mosaic, shape: tuple[int, int], path: str | Path) -> KnownLight:
@@ -148,10 +152,20 @@ def _check_members(model: datamodels.JwstDataModel, image: Mosaic, path: str | P
 
 
 def _check_stripes(
-    rate: NDArray[np.float32], known: KnownLight, *, stripes: int, mosaic: str | Path
+    rate: NDArray[np.float32],
+    scene: SceneImage,
+    found: Registration,
+    *,
+    stripes: int,
+    mosaic: str | Path,
 ) -> None:
     """Refuse a mosaic that has the stripes of the exposure itself."""
-    part, error = shared_stripes(rate, known.light, known.error > 0, stripes=stripes)
+    every = slice(None)
+    some = slice(None, None, max(1, rate.shape[stripes] // ENOUGH_PIXELS))
+    pixels = (every, some) if stripes == 1 else (some, every)
+    light = np.float32(found.factor) * scene.light(found.shift, pixels)
+    known = scene.covered(found.shift, pixels)
+    part, error = shared_stripes(rate[pixels], light, known, stripes=stripes)
     if part > MOST_OWN_STRIPES and part > SURE * error:
         msg = f"scene_image {mosaic} has the stripes of this exposure itself: {OTHERS}"
         raise CannotClean(msg)

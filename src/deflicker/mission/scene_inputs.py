@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -147,17 +148,22 @@ class SceneReader:
         mosaic, wcs = given_path(self.scene_image), given_path(self.scene_wcs)
         if mosaic is None:
             return None
+        from deflicker.mission.exposure_wcs import exposure_wcs
         from deflicker.mission.scene_image import known_light
 
-        known = known_light(
+        return known_light(
             model,
             exposure,
             mosaic=self.find_file(mosaic),
-            wcs=None if wcs is None else self.find_file(wcs),
-            input_dir=self.input_dir,
+            find_wcs=partial(
+                exposure_wcs,
+                model,
+                None if wcs is None else self.find_file(wcs),
+                input_dir=self.input_dir,
+            ),
+            flat=flat,
             n_threads=n_threads,
         )
-        return known if known is None or flat is None else known.through(flat)
 
     def _look_up(
         self,

@@ -10,7 +10,7 @@ from scipy.ndimage import uniform_filter
 
 from deflicker.stats.constants import MAD_TO_SIGMA
 
-__all__ = ["Box", "GridRate", "coadd", "common_box", "resample"]
+__all__ = ["Box", "GridRate", "box_of", "coadd", "resample"]
 
 Image = NDArray[np.float32]
 Box = tuple[slice, slice]
@@ -47,6 +47,24 @@ class GridRate:
     weight: Image
     box: Box
 
+    def touches(self, box: Box) -> bool:
+        """Whether the rate covers a part of a box.
+
+        Parameters
+        ----------
+        box : tuple of slice
+            Rows and columns of the grid.
+
+        Returns
+        -------
+        bool
+            True if they have pixels in common.
+        """
+        return all(
+            side.start < wide.stop and wide.start < side.stop
+            for side, wide in zip(self.box, box, strict=True)
+        )
+
     def within(self, box: Box) -> tuple[Image, Image]:
         """Image and weight in another box, with weights of 0 outside.
 
@@ -81,6 +99,25 @@ class GridRate:
         return arrays[0], arrays[1]
 
 
+def box_of(y: NDArray[np.float64], x: NDArray[np.float64]) -> Box:
+    """Box of the grid that contains the pixels of an exposure.
+
+    Parameters
+    ----------
+    y, x : ndarray of float64, shape (ny, nx)
+        Coordinates of the pixels on the grid.
+
+    Returns
+    -------
+    tuple of slice
+        Rows and columns.
+    """
+    rows, columns = (
+        slice(int(np.floor(side.min())) - 1, int(np.ceil(side.max())) + 2) for side in (y, x)
+    )
+    return rows, columns
+
+
 def resample(
     rate: Image, number: NDArray, *, y: NDArray[np.float64], x: NDArray[np.float64]
 ) -> GridRate:
@@ -110,17 +147,16 @@ def resample(
     weight = np.where(valid, number, 0).astype(np.float32)
     weight /= max(float(weight.max()), 1.0)
     weight /= _local_variance(rate, valid)
-    start = [int(np.floor(side.min())) - 1 for side in (y, x)]
-    stop = [int(np.ceil(side.max())) + 2 for side in (y, x)]
+    rows, columns = box = box_of(y, x)
     grid = Drizzle(
-        out_shape=(stop[0] - start[0], stop[1] - start[1]),
+        out_shape=(rows.stop - rows.start, columns.stop - columns.start),
         fillval=0.0,
         disable_ctx=True,
     )
     grid.add_image(
         np.where(valid, rate, np.float32(0)),
         exptime=1.0,
-        pixmap=np.stack([x - start[1], y - start[0]], axis=-1),
+        pixmap=np.stack([x - columns.start, y - rows.start], axis=-1),
         weight_map=weight,
     )
     # Drizzle gives a pixel of the grid the part of a weight that it covers of the exposure's pixel.
@@ -130,30 +166,8 @@ def resample(
     return GridRate(
         image=np.where(grid.out_wht > 0, grid.out_img, np.float32(0)),
         weight=grid.out_wht * np.float32(abs(yy * xx - yx * xy)),
-        box=(slice(start[0], stop[0]), slice(start[1], stop[1])),
+        box=box,
     )
-
-
-def common_box(rates: Sequence[GridRate]) -> Box:
-    """Box of the grid that contains all rates.
-
-    Parameters
-    ----------
-    rates : sequence of GridRate
-        The rates.
-
-    Returns
-    -------
-    tuple of slice
-        Rows and columns.
-    """
-    rows, columns = (
-        slice(
-            min(int(one.box[k].start) for one in rates), max(int(one.box[k].stop) for one in rates)
-        )
-        for k in (0, 1)
-    )
-    return rows, columns
 
 
 def coadd(rates: Sequence[GridRate], box: Box) -> tuple[Image, Image]:

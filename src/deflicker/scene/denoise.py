@@ -18,7 +18,7 @@ WHITE = (0.889, 0.200, 0.0857, 0.0413, 0.0205)
 # Size of the boxes in which power is measured, in units of the scale.
 BOX = 5
 # The power of noise scatters from box to box; so many times its mean is taken for noise.
-CERTAIN = 1.5
+CERTAIN = 1.2
 
 
 def shrink_noise(image: Image, variance: Image | None) -> tuple[Image, Image]:
@@ -41,7 +41,7 @@ def shrink_noise(image: Image, variance: Image | None) -> tuple[Image, Image]:
     The image is the sum of its details on scales of 1 to 16 pixels and of what is smoother (the
     isotropic wavelet transform *à trous*, Starck and Murtagh 1998, PASP 110, 193). On
     each scale the details are multiplied by ``S / (S + N)``, the Wiener filter for the local power
-    of light S and of noise N.
+    of light S and of noise N. Where S is not surely above 0, they are left out.
     """
     smooth = image
     result = np.zeros_like(image)
@@ -62,8 +62,9 @@ def shrink_noise(image: Image, variance: Image | None) -> tuple[Image, Image]:
         share = np.zeros_like(image)
         np.divide(power - doubtful, power, out=share, where=light)
         result += share * detail
-        noise *= share
-        error += noise
+        # The noise that stays, and the light that does not.
+        error += np.square(share) * noise
+        error += np.square(1 - share) * np.maximum(power - noise, 0)
     result += smooth
     return result, error
 

@@ -1,0 +1,181 @@
+"""Cleaning of dithered sets: each exposure alone, and with the mosaic of the others.
+
+``python -m benchmarks.scenes --dithers 2 4 9`` prints the table.
+"""
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.io import fits
+
+from deflicker import CleanOptions, clean_exposure
+from deflicker.errors import NothingToClean
+from deflicker.mission.field import Field
+from deflicker.mission.scene_image import known_light
+from deflicker.models.exposure import exposure_from_model, model_from_simulation
+from deflicker.models.mosaics import Mosaic, write_mosaic
+from deflicker.simulation.dithers import DitheredExposure, DitheredSet, Pointing, dithered_set
+from deflicker.simulation.exposures import Scenario
+from deflicker.simulation.quality import LightQuality, measure_light
+
+__all__ = ["dithered_rows"]
+
+# Offsets in pixels and position angles in degrees: two visits, each with dithers of its own.
+OFFSETS = (
+    (0.0, 0.0),
+    (7.3, -11.8),
+    (-23.2, 31.6),
+    (45.7, 12.4),
+    (-50.3, -22.1),
+    (3.5, 58.7),
+    (17.2, -40.9),
+    (-38.8, 9.1),
+    (0.2, 26.3),
+)
+ROLLS = (0.0, 0.0, 23.0, 23.0)
+BACKGROUND = 0.05  # electrons per second by which the sky of each exposure exceeds the last one's
+WRONG_WCS = (0.1, 0.5, 3.0)  # pixels
+WRONG_UNIT = 1.05
+JUDGED = 2  # exposures of a set that are cleaned again
+
+
+@dataclass(frozen=True)
+class _Member:
+    """An exposure of a set, and its name in the set."""
+
+    exposure: DitheredExposure
+    name: str
+
+    def model(self) -> Any:
+        """Open data model of the exposure, as it is before cleaning."""
+        model = model_from_simulation(self.exposure.truth)
+        model.meta.wcs, model.meta.filename = self.exposure.wcs, self.name
+        model.meta.instrument.filter = "F200W"
+        return model
+
+
+def dithered_rows(
+    scenario: Scenario, numbers: list[int], options: dict[str, object], *, seed: int
+) -> Iterator[tuple[str, list[LightQuality]]]:
+    """Clean the first exposures of a set in several ways.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        Each exposure of the set.
+    numbers : list of int
+        Numbers of dithers.
+    options : dict
+        Options of `deflicker.CleanOptions`.
+    seed : int
+        Seed of the field.
+
+    Yields
+    ------
+    label : str
+        How they were cleaned.
+    qualities : list of LightQuality
+        One for each exposure that is judged.
+    """
+    whole = dithered_set(scenario, _pointings(max(numbers)), seed=seed)
+    members = _members(whole)
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        yield "alone", [_judge(one, options) for one in members[:JUDGED]]
+        for number in numbers:
+            field = _field(members[:number], options)
+            yield f"{number} dithers", _with_mosaics(members, field, options, folder)
+            if number == 4:
+                scaled = _with_mosaics(members, field, options, folder, factor=WRONG_UNIT)
+                yield "4, unit wrong by 5 %", scaled
+        for error in WRONG_WCS:
+            # As many pointings as before, because the field depends on them.
+            pointings = _pointings(max(numbers), error=error)
+            wrong = _members(dithered_set(scenario, pointings, seed=seed))[:4]
+            rows = _with_mosaics(wrong, _field(wrong, options), options, folder)
+            yield f"4, WCS wrong by {error:g}", rows
+        yield "true light", _with_truth(whole, members, options, folder)
+
+
+def _pointings(number: int, *, error: float = 0.0) -> tuple[Pointing, ...]:
+    angles = 2.4 * np.arange(number)  # in radians: each error has another direction
+    return tuple(
+        Pointing(
+            offset=OFFSETS[k % len(OFFSETS)],
+            roll=ROLLS[k % len(ROLLS)],
+            background=BACKGROUND * k,
+            error=(error * float(np.sin(angle)), error * float(np.cos(angle))),
+        )
+        for k, angle in enumerate(angles)
+    )
+
+
+def _members(whole: DitheredSet) -> list[_Member]:
+    return [_Member(one, f"jw{k:03}_ramp.fits") for k, one in enumerate(whole.exposures)]
+
+
+def _field(members: list[_Member], options: dict[str, object]) -> Field:
+    """First pass: each exposure is cleaned alone."""
+    field = Field()
+    for one in members:
+        with one.model() as model:
+            try:
+                cleaned = clean_exposure(exposure_from_model(model), CleanOptions(**options))
+                model.data = cleaned.data
+            except NothingToClean:
+                pass
+            field.add(model, one.name, n_threads=2)
+    return field
+
+
+def _with_mosaics(
+    members: list[_Member],
+    field: Field,
+    options: dict[str, object],
+    folder: Path,
+    *,
+    factor: float = 1.0,
+) -> list[LightQuality]:
+    """Second pass, with the mosaics of the others."""
+    qualities = []
+    for one in members[:JUDGED]:
+        path = folder / "mosaic.fits"
+        if not field.write_mosaic(one.name, path):
+            qualities.append(_judge(one, options))
+            continue
+        if factor != 1:
+            with fits.open(path, mode="update") as hdus:
+                for name in ("SCI", "ERR"):
+                    hdus[name].data *= factor
+        qualities.append(_judge(one, options, path))
+    return qualities
+
+
+def _with_truth(
+    whole: DitheredSet, members: list[_Member], options: dict[str, object], folder: Path
+) -> list[LightQuality]:
+    path = folder / "truth.fits"
+    error = np.full_like(whole.sky, 1e-4)
+    write_mosaic(Mosaic(image=whole.sky, error=error, wcs=whole.wcs, unit="DN/s"), path)
+    return [_judge(one, options, path) for one in members[:JUDGED]]
+
+
+def _judge(member: _Member, options: dict[str, object], mosaic: Path | None = None) -> LightQuality:
+    """Clean an exposure and compare it with the truth."""
+    truth = member.exposure.truth
+    with member.model() as model:
+        exposure = exposure_from_model(model)
+        known = None
+        if mosaic is not None:
+            known = known_light(
+                model, exposure, mosaic=mosaic, find_wcs=lambda: model.meta.wcs, n_threads=2
+            )
+        try:
+            result = clean_exposure(exposure, CleanOptions(**options), known=known)
+        except NothingToClean:
+            return measure_light(truth, truth.data)
+        return measure_light(truth, result.data)
