@@ -1,8 +1,11 @@
 """Cleaning of dithered sets: each exposure alone, and with the mosaic of the others.
 
-``python -m benchmarks.scenes --dithers 2 4 9`` prints the table.
+``python -m benchmarks.scenes --dithers 2 4 9`` prints the table, and
+``python -m benchmarks.dithered --picture nebula.png`` draws a nebula, and the noise in its rate
+before and after.
 """
 
+import argparse
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +14,8 @@ from typing import Any
 
 import numpy as np
 from astropy.io import fits
+from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter
 
 from deflicker import CleanOptions, clean_exposure
 from deflicker.errors import NothingToClean
@@ -19,8 +24,9 @@ from deflicker.mission.scene_image import known_light
 from deflicker.models.exposure import exposure_from_model, model_from_simulation
 from deflicker.models.mosaics import Mosaic, write_mosaic
 from deflicker.simulation.dithers import DitheredExposure, DitheredSet, Pointing, dithered_set
-from deflicker.simulation.exposures import Scenario
-from deflicker.simulation.quality import LightQuality, measure_light
+from deflicker.simulation.exposures import Scenario, SimulatedExposure
+from deflicker.simulation.quality import LightQuality, mean_difference, measure_light
+from deflicker.simulation.scenes import SCENES
 
 __all__ = ["dithered_rows"]
 
@@ -179,3 +185,52 @@ def _judge(member: _Member, options: dict[str, object], mosaic: Path | None = No
         except NothingToClean:
             return measure_light(truth, truth.data)
         return measure_light(truth, result.data)
+
+
+def main() -> None:
+    """Draw the nebula."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.dithered", description=__doc__)
+    parser.add_argument("--picture", type=Path, required=True, metavar="PNG")
+    parser.add_argument("--scene", choices=SCENES, default="nebula-640")
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    scenario, cleaning = SCENES[options.scene], {"fit_method": "wiener", "n_threads": 2}
+    members = _members(dithered_set(scenario, _pointings(4), seed=options.seed))
+    first = members[0]
+    truth = first.exposure.truth
+    images = {"before": truth.data}
+    with first.model() as model, tempfile.TemporaryDirectory() as place:
+        exposure = exposure_from_model(model)
+        mosaic = Path(place) / "mosaic.fits"
+        _field(members, cleaning).write_mosaic(first.name, mosaic)
+        known = known_light(model, exposure, mosaic=mosaic, find_wcs=lambda: model.meta.wcs)
+        chosen = CleanOptions(**cleaning)
+        images["cleaned alone"] = clean_exposure(exposure, chosen).data
+        images["with dithers"] = clean_exposure(exposure, chosen, known=known).data
+    _draw(truth.scene, images, truth, options.picture)
+
+
+def _draw(scene: NDArray, images: dict[str, NDArray], truth: SimulatedExposure, path: Path) -> None:
+    """Draw the light, and what each rate has beside it, smoothed by 3 pixels."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12, 3.5), layout="constrained", dpi=110)
+    axes = figure.subplots(1, 1 + len(images))
+    low, high = np.percentile(scene, (1, 99.5))
+    axes[0].imshow(scene, origin="lower", cmap="gray", vmin=low, vmax=high)
+    axes[0].set_title("light", fontsize=9)
+    for axis, (title, data) in zip(axes[1:], images.items(), strict=True):
+        noise = mean_difference(data) - scene
+        noise -= np.nanmedian(noise)
+        smooth = uniform_filter(np.nan_to_num(noise), 3)
+        removed = measure_light(truth, data).removed_rate
+        axis.imshow(smooth, origin="lower", cmap="gray", vmin=-4, vmax=4)
+        axis.set_title(f"noise, {title}: {removed:.0f} % removed", fontsize=9)
+    for axis in axes:
+        axis.set_xticks([])
+        axis.set_yticks([])
+    figure.savefig(path)
+
+
+if __name__ == "__main__":
+    main()

@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
 from deflicker.stats.constants import MAD_TO_SIGMA
+from deflicker.utils.threads import map_in_order
 
 __all__ = ["shrink_noise"]
 
@@ -19,9 +20,14 @@ WHITE = (0.889, 0.200, 0.0857, 0.0413, 0.0205)
 BOX = 5
 # The power of noise scatters from box to box; so many times its mean is taken for noise.
 CERTAIN = 1.2
+# Rows that are worked on at once, and rows beside them that matter.
+STRIP = 512
+REACH = 2 * (2 ** len(WHITE) - 1) + BOX * 2 ** (len(WHITE) - 1) // 2 + 1
 
 
-def shrink_noise(image: Image, variance: Image | None) -> tuple[Image, Image]:
+def shrink_noise(
+    image: Image, variance: Image | None, *, n_threads: int = 1
+) -> tuple[Image, Image]:
     """Reduce the noise of an image where there is little light.
 
     Parameters
@@ -30,6 +36,8 @@ def shrink_noise(image: Image, variance: Image | None) -> tuple[Image, Image]:
         The image; finite.
     variance : ndarray of float32, shape (ny, nx), or None
         Variance of its white noise; measured on the smallest scale by default.
+    n_threads : int, optional
+        Threads that share the rows.
 
     Returns
     -------
@@ -43,28 +51,45 @@ def shrink_noise(image: Image, variance: Image | None) -> tuple[Image, Image]:
     each scale the details are multiplied by ``S / (S + N)``, the Wiener filter for the local power
     of light S and of noise N. Where S is not surely above 0, they are left out.
     """
+    if variance is None:
+        detail = image - _smoothed(image, 1)
+        sigma = MAD_TO_SIGMA * float(np.median(np.abs(detail))) / WHITE[0]
+        variance = np.full_like(image, sigma**2)
+    given = variance
+    result, error = np.empty_like(image), np.empty_like(image)
+
+    def fill(start: int) -> None:
+        # Rows beside the strip, as far as the smoothest scale and its boxes reach.
+        first = max(start - REACH, 0)
+        wide, kept = slice(first, start + STRIP + REACH), slice(start, start + STRIP)
+        inner = slice(start - first, start - first + STRIP)
+        light, wrong = _shrunk(image[wide], given[wide])
+        result[kept], error[kept] = light[inner], wrong[inner]
+
+    for _ in map_in_order(fill, range(0, len(image), STRIP), n_threads=n_threads):
+        pass
+    return result, error
+
+
+def _shrunk(image: Image, variance: Image) -> tuple[Image, Image]:
+    """Light, and the variance of its error, of a strip of rows."""
     smooth = image
-    result = np.zeros_like(image)
-    error = np.zeros_like(image)
+    result, error = np.zeros_like(image), np.zeros_like(image)
     for scale, deviation in enumerate(WHITE):
         reach = 2**scale
         if 2 * reach >= min(image.shape):
             break
         smoother = _smoothed(smooth, reach)
         detail, smooth = smooth - smoother, smoother
-        if variance is None:
-            sigma = MAD_TO_SIGMA * float(np.median(np.abs(detail))) / deviation
-            variance = np.full_like(image, sigma**2)
         noise = np.float32(deviation**2) * variance
         power = uniform_filter(np.square(detail), BOX * reach)
         doubtful = np.float32(CERTAIN) * noise
-        light = power > doubtful
         share = np.zeros_like(image)
-        np.divide(power - doubtful, power, out=share, where=light)
-        result += share * detail
+        np.divide(power - doubtful, power, out=share, where=power > doubtful)
         # The noise that stays, and the light that does not.
         error += np.square(share) * noise
         error += np.square(1 - share) * np.maximum(power - noise, 0)
+        result += share * detail
     result += smooth
     return result, error
 

@@ -281,9 +281,10 @@ def _parts(shape: tuple[int, ...], stripes: int) -> list[Part]:
 
 def _jacobian(scene: SceneImage) -> NDArray[np.float64]:
     """Change of the coordinates (y, x) in the scene by a pixel of the exposure along y and x."""
+    row, column = (n // 2 for n in scene.y.shape)
     return np.array(
         [
-            [float(np.median(np.diff(places, axis=axis))) for axis in (0, 1)]
+            [float(np.median(np.diff(line))) for line in (places[:, column], places[row])]
             for places in (scene.y, scene.x)
         ]
     )

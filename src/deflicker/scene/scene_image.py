@@ -2,7 +2,7 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_erosion, map_coordinates, spline_filter
+from scipy.ndimage import map_coordinates, minimum_filter1d, spline_filter
 
 from deflicker.detector.readout import STRIP_ROWS
 from deflicker.scene.denoise import shrink_noise
@@ -51,13 +51,19 @@ class SceneImage:
     ) -> None:
         self.y, self.x, self.n_threads = y, x, n_threads
         valid = np.isfinite(image)
-        self._level = np.float32(np.median(image[valid])) if valid.any() else np.float32(0)
+        some = image.ravel()[:: max(1, image.size // TYPICAL**2)]
+        some = some[np.isfinite(some)]
+        self._level = np.float32(np.median(some)) if some.size else np.float32(0)
         filled = np.where(valid, image - self._level, np.float32(0))
         self._spline = spline_filter(filled, order=SPLINE, output=np.float32)
         self._error = None
         if error is not None:
             self._error = np.where(np.isfinite(error), error, np.float32(0))
-        self._inside = binary_erosion(valid, iterations=EDGE).astype(np.uint8)
+        # Rows, then columns; beyond the image nothing is known.
+        inside = valid.astype(np.uint8)
+        for axis in (0, 1):
+            inside = minimum_filter1d(inside, 2 * EDGE + 1, axis=axis, mode="constant")
+        self._inside = inside
 
     def covered(self, shift: Shift = (0.0, 0.0), part: Part = WHOLE) -> NDArray[np.bool_]:
         """Pixels of the exposure where the light is known.
@@ -143,7 +149,7 @@ class SceneImage:
         if self._error is not None:
             error = self._at(self._error, shift, WHOLE, order=0)
             variance = np.square(np.float32(factor) * error)
-        light, variance = shrink_noise(light, variance)
+        light, variance = shrink_noise(light, variance, n_threads=self.n_threads)
         for axis in (0, 1):
             variance += np.square(np.float32(MISPLACED) * np.gradient(light, axis=axis))
         unknown = ~self.covered(shift)
