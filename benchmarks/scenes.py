@@ -313,7 +313,7 @@ def _print_row(scene: str, label: str, judged: list[Judged]) -> None:
     errors = [one.errors for one in judged if one.errors is not None]
     largest = "".join(f"{max(kind, key=abs):+10.1f}" for kind in zip(*errors, strict=True))
     print(
-        f"{scene:24}{label:20}{len(judged):>6}{middle['removed_differences']:z11.1f} %"
+        f"{scene:23} {label:19} {len(judged):>6}{middle['removed_differences']:z11.1f} %"
         f"{middle['removed_rate']:z8.1f} %{worst:z10.1f} %{middle['eaten']:z7.2f} %"
         f"{middle['eaten_error']:7.2f}{largest}",
         flush=True,
