@@ -132,22 +132,6 @@ def test_an_image_of_the_same_pixels_needs_no_wcs(dithers, model, tmp_path, meth
     assert rates[1] > rates[0] + 15
 
 
-@pytest.mark.parametrize(
-    ("unit", "scale", "used"),
-    [("DN/s", 0.98, "units"), ("DN/s", 0.7, "fit"), ("MJy/sr", 0.5, "units"), ("Jy", 1.0, "")],
-)
-def test_factor_of_the_units(dithers, model, tmp_path, caplog, *, unit, scale, used):
-    path = tmp_path / "mosaic_i2d.fits"
-    write(path, dithers.sky * np.float32(scale), dithers.wcs, BUNIT=unit)
-    model.meta.photometry.conversion_megajanskys = 0.5
-    clean(model, fit_method="median", scene_image=str(path))
-    assert float(re.search(r"factor (\S+) DN/s", caplog.text)[1]) == pytest.approx(
-        1 / scale, rel=0.01
-    )
-    assert ("factor of the" in caplog.text) == bool(used)
-    assert not used or f"factor of the {used} is used" in caplog.text
-
-
 def test_own_stripes_are_no_light(dithers, model, tmp_path, caplog):
     """A mosaic of the exposure itself, from its rate, which does not say of what it was made."""
     truth, path = dithers.exposures[0].truth, tmp_path / "own_i2d.fits"

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +26,6 @@ log = logging.getLogger(__name__)
 LEAST_COVERED = 0.01  # fraction of the pixels
 # Part of the exposure's stripes in a mosaic: none if it was not made of it, one if of it alone.
 MOST_OWN_STRIPES, SOME_OWN_STRIPES, SURE = 0.4, 0.1, 5.0
-# Fitted factors that differ by less from those of the units agree with them.
-MOST_CHANGE = 0.04
 ENOUGH_PIXELS = 512  # of each line
 OTHERS = "give a mosaic of other exposures, such as `deflicker field` makes"
 RATES = {"dn/s", "dn*s**-1", "dns-1"}
@@ -115,7 +112,7 @@ def known_light(
         found.factor,
         found.factor_error,
     )
-    found = _trusted(found, image, model)
+    _check_unit(model, found.factor)
     _check_stripes(rate, scene, found, stripes=stripes, mosaic=mosaic)
     known = scene.known(found.factor, found.shift)
     return known if flat is None else known.through(flat)
@@ -192,26 +189,12 @@ def _check_filter(model: datamodels.JwstDataModel, mosaic: Mosaic) -> None:
         )
 
 
-def _trusted(found: Registration, image: Mosaic, model: datamodels.JwstDataModel) -> Registration:
-    """Replace the fitted factor by that of the units, if they agree.
-
-    The fit is less certain than its error says where the mosaic has stripes of its own.
-    """
-    unit = image.unit.replace(" ", "").lower()
+def _check_unit(model: datamodels.JwstDataModel, factor: float) -> None:
+    """Tell how far the fitted factor is from the one that the flux calibration gives."""
     calibration = model.meta.photometry.conversion_megajanskys
-    if unit in RATES:
-        factor = 1.0
-    elif unit == "mjy/sr" and calibration:
-        factor = 1 / calibration
-    else:
-        return found
-    change = found.factor / factor - 1
-    agrees = abs(change) < MOST_CHANGE + SURE * found.factor_error / factor
-    log.info(
-        "The units give the factor %.4g, from which the fit differs by %.1f %%: the factor of the "
-        "%s is used",
-        factor,
-        100 * change,
-        "units" if agrees else "fit",
-    )
-    return replace(found, factor=factor) if agrees else found
+    if calibration:
+        log.info(
+            "The flux calibration gives %.4g DN/s per MJy/sr, %.1f %% of the fitted factor",
+            1 / calibration,
+            100 / (calibration * factor),
+        )
