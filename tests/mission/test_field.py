@@ -111,11 +111,10 @@ def test_a_wcs_is_needed(dithers):
         Field().add(model, "jw0_ramp.fits")
 
 
-@pytest.mark.parametrize("method", ["median", "wiener"])
-def test_command(dithers, files, tmp_path, capsys, method):
+def test_command(dithers, files, tmp_path, capsys):
     folder = tmp_path / "cleaned"
     folder.mkdir()
-    words = [*map(str, files), f"--output-dir={folder}", f"--fit_method={method}"]
+    words = [*map(str, files), f"--output-dir={folder}", "--fit_method=median"]
     assert main(["field", *words, "--save-mosaics"]) == 0
     printed = capsys.readouterr().out
     assert printed.count("COMPLETE") == 3
@@ -124,7 +123,7 @@ def test_command(dithers, files, tmp_path, capsys, method):
         "clean_flicker_noise", "others_i2d")}  # fmt: skip
     alone = tmp_path / "alone"
     alone.mkdir()
-    assert main(["field", str(files[0]), f"--output-dir={alone}", f"--fit_method={method}"]) == 0
+    assert main(["field", str(files[0]), f"--output-dir={alone}", "--fit_method=median"]) == 0
     assert "no other exposure" in capsys.readouterr().out
     truth = dithers.exposures[0].truth
     rates = [
