@@ -132,6 +132,18 @@ def test_an_image_of_the_same_pixels_needs_no_wcs(dithers, model, tmp_path, meth
     assert rates[1] > rates[0] + 15
 
 
+def test_a_larger_mosaic_shows_the_same(dithers, model, tmp_path):
+    """A mosaic may be much larger than the exposure, and its other light does not matter."""
+    images = []
+    for margin in (0, 150):
+        path, wcs = tmp_path / f"{margin}_i2d.fits", dithers.wcs.deepcopy()
+        wcs.wcs.crpix = wcs.wcs.crpix + margin
+        wide = np.pad(dithers.sky, margin, constant_values=100)
+        write(path, wide, wcs)
+        images.append(clean(model, fit_method="median", scene_image=str(path)).data)
+    np.testing.assert_allclose(images[0], images[1], atol=0.05)
+
+
 def test_own_stripes_are_no_light(dithers, model, tmp_path, caplog):
     """A mosaic of the exposure itself, from its rate, which does not say of what it was made."""
     truth, path = dithers.exposures[0].truth, tmp_path / "own_i2d.fits"

@@ -93,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _spectrum(options.file, options.output)
         _check_parameters(demo, others, fixed=FIXED_PARAMETERS)
         return _demo(options.exposure, options.seed, options.output_dir, others)
-    except (OSError, ValueError) as error:
+    except (OSError, TypeError, ValueError) as error:
         print(f"deflicker: {error}", file=sys.stderr)
         return 1
 

@@ -23,6 +23,9 @@ __all__ = ["known_light"]
 
 log = logging.getLogger(__name__)
 
+Box = tuple[slice, slice]
+
+BESIDE = 32  # pixels of a mosaic beside an exposure
 LEAST_COVERED = 0.01  # fraction of the pixels
 # Part of the exposure's stripes in a mosaic: none if it was not made of it, one if of it alone.
 MOST_OWN_STRIPES, SOME_OWN_STRIPES, SURE = 0.4, 0.1, 5.0
@@ -80,7 +83,15 @@ def known_light(
     except Exception as error:
         msg = f"the WCS of the exposure cannot be evaluated ({error}): give another with scene_wcs"
         raise CannotClean(msg) from error
-    scene = SceneImage(image.image, image.error, y=y, x=x, n_threads=n_threads)
+    box = _box(y, x, image.image.shape)
+    scene = SceneImage(
+        image.image[box],
+        None if image.error is None else image.error[box],
+        y=y - box[0].start,
+        x=x - box[1].start,
+        n_threads=n_threads,
+    )
+    del image
     covered = float(scene.covered().mean())
     if covered < LEAST_COVERED:
         msg = (
@@ -116,6 +127,15 @@ def known_light(
     _check_stripes(rate, scene, found, stripes=stripes, mosaic=mosaic)
     known = scene.known(found.factor, found.shift)
     return known if flat is None else known.through(flat)
+
+
+def _box(y: NDArray[np.float64], x: NDArray[np.float64], shape: tuple[int, ...]) -> Box:
+    """Part of a mosaic around an exposure, since mosaics may be much larger; at least a pixel."""
+    sides = []
+    for places, size in ((y, shape[0]), (x, shape[1])):
+        start = int(np.clip(np.floor(places.min()) - BESIDE, 0, size - 1))
+        sides.append(slice(start, int(np.clip(np.ceil(places.max()) + BESIDE, start + 1, size))))
+    return sides[0], sides[1]
 
 
 def _same_pixels(image: Mosaic, shape: tuple[int, int], path: str | Path) -> KnownLight:
